@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+# make, make check, make check-long, make sanitize, make install PREFIX= DESTDIR=
+PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
+LIBEXECDIR ?= $(PREFIX)/libexec
+MANDIR ?= $(PREFIX)/share/man
+VERSION := 0.1.0
+BUILD ?= build
+
+CC ?= gcc
+WARN := -Wall -Wextra -Werror -Wshadow -Wmissing-prototypes -Wstrict-prototypes \
+	-Wvla -Wwrite-strings -Wpointer-arith -Wformat=2 -Wno-format-nonliteral
+CFLAGS ?= -O2 -g
+HARDEN := -fstack-protector-strong -D_FORTIFY_SOURCE=2
+HARDEN_LINK := -Wl,-z,relro,-z,now,-z,noexecstack
+ifdef SANITIZE
+BUILD := build-$(SANITIZE)
+HARDEN :=
+CFLAGS := -O1 -g -fno-omit-frame-pointer -fsanitize=$(SANITIZE)
+LDFLAGS += -fsanitize=$(SANITIZE)
+endif
+V_1 :=
+V_ := @
+Q := $(V_$(V))
+
+# Room by room; lib/README.md is the map.
+ROOMS := base json crypto cli p11 fleet store member provider replica ha drill
+ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE -fPIC -pthread $(WARN) $(HARDEN) $(CFLAGS) -Ilib -Icmd \
+	-isystem /usr/include/nss -isystem /usr/include/nspr -DHSMCTL_VERSION='"$(VERSION)"' \
+	-DHSMCTL_LIBEXECDIR='"$(LIBEXECDIR)/hsmctl"' -DHSMCTL_MODULE='"$(LIBDIR)/pkcs11/hsmctl-pkcs11.so"'
+CORE_LIBS := -ljson-c -lssl -lcrypto -ldl -pthread
+
+srcs = $(sort $(wildcard $(1)/*.c) $(wildcard $(1)/*/*.c))
+objs = $(patsubst %.c,$(BUILD)/%.o,$(call srcs,$(1)))
+ROOM_LIBS := $(foreach r,$(ROOMS),$(BUILD)/lib/$(r).a)
+GROUPS_ := $(filter-out hsmctl,$(notdir $(patsubst %/,%,$(sort $(wildcard cmd/*/)))))
+PROGRAMS := $(BUILD)/bin/hsmctl $(patsubst %,$(BUILD)/libexec/hsmctl/hsmctl-%,$(GROUPS_))
+CORE := $(BUILD)/lib/hsmctl/libhsmctl.so
+MODULE := $(BUILD)/lib/pkcs11/hsmctl-pkcs11.so
+
+all: $(PROGRAMS) $(MODULE)
+
+# A room as an archive: unit tests link just the rooms they may use.
+define room_rule
+$(BUILD)/lib/$(1).a: $(call objs,lib/$(1))
+	$$(Q)rm -f $$@ && ar rcs $$@ $$^
+endef
+$(foreach r,$(ROOMS) slot,$(eval $(call room_rule,$(r))))
+
+$(BUILD)/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+
+$(CORE): $(foreach r,$(ROOMS),$(call objs,lib/$(r))) lib/hsmctl.map
+	@mkdir -p $(@D)
+	$(Q)$(CC) -shared -Wl,-soname,libhsmctl.so -Wl,--version-script=lib/hsmctl.map $(HARDEN_LINK) $(LDFLAGS) -o $@ $(filter %.o,$^) $(CORE_LIBS)
+
+$(MODULE): $(call objs,lib/slot) $(ROOM_LIBS) lib/slot/slot.map
+	@mkdir -p $(@D)
+	$(Q)$(CC) -shared -Wl,--version-script=lib/slot/slot.map -Wl,-z,nodelete $(HARDEN_LINK) $(LDFLAGS) -o $@ \
+		$(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(CORE_LIBS)
+
+# The dispatcher starts in the time of an empty program: it links libc only.
+$(BUILD)/bin/hsmctl: $(call objs,cmd/hsmctl) $(BUILD)/lib/cli/globals.o
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(HARDEN_LINK) $(LDFLAGS) -o $@ $^
+
+# Programs that know every command.
+KNOW_ALL := shell help completion
+ALL_GROUPS := $(foreach g,$(filter-out $(KNOW_ALL),$(GROUPS_)),$(filter-out %/main.o,$(call objs,cmd/$(g))))
+EXTRA_shell := $(ALL_GROUPS) $(filter-out %/main.o,$(call objs,cmd/help) $(call objs,cmd/completion)) $(BUILD)/cmd/groups.o
+EXTRA_help := $(ALL_GROUPS) $(filter-out %/main.o,$(call objs,cmd/shell) $(call objs,cmd/completion)) $(BUILD)/cmd/groups.o
+EXTRA_completion := $(ALL_GROUPS) $(filter-out %/main.o,$(call objs,cmd/shell) $(call objs,cmd/help)) $(BUILD)/cmd/groups.o
+LIBS_shell := -lreadline
+LIBS_help := -lreadline
+LIBS_completion := -lreadline
+define program_rule
+$(BUILD)/libexec/hsmctl/hsmctl-$(1): $(call objs,cmd/$(1)) $(EXTRA_$(1)) $(CORE)
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $(HARDEN_LINK) $$(LDFLAGS) -o $$@ $$(filter %.o,$$^) $(CORE) $(LIBS_$(1)) -pthread -ldl \
+		-Wl,-rpath,'$$$$ORIGIN/../../lib/hsmctl'
+endef
+$(foreach g,$(GROUPS_),$(eval $(call program_rule,$(g))))
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+
+clean:
+	rm -rf build build-*
+
+.PHONY: all clean

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cancel - why a command should stop: Ctrl-C, SIGTERM, --timeout.
+ *
+ * Only programs install it (cli does, before a command runs); inside an
+ * application's process it is never installed and never fires. Every wait
+ * polls cancel_fd() beside its own descriptor and calls cancel_check() after.
+ */
+#ifndef BASE_CANCEL_H
+#define BASE_CANCEL_H
+
+#include <stdint.h>
+
+struct err;
+
+/* Catch SIGINT and SIGTERM; deadline_ms on the monotonic clock, 0 = none. A
+ * second SIGINT ends the process at once. May be called again (the shell does,
+ * once a line): it forgets an earlier signal. */
+void cancel_install(int64_t deadline_ms);
+
+/* Readable once cancelled by a signal; -1 when not installed. */
+int cancel_fd(void);
+
+/* 0, or ERR_INTERRUPTED, ERR_TERMINATED, ERR_TIMEOUT. */
+int cancel_check(struct err *err);
+
+/* The smaller of deadline_ms and the command's own, both monotonic. */
+int64_t cancel_clamp(int64_t deadline_ms);
+
+#endif

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Monotonic time and RFC 3339. */
+#include "base/clock.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "base/cancel.h"
+
+int64_t clock_now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+int64_t clock_now_ms(void)
+{
+	return clock_now_ns() / 1000000;
+}
+
+int64_t clock_utc_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+void clock_format(int64_t utc_ms, char text[static CLOCK_TEXT])
+{
+	time_t seconds = (time_t)(utc_ms / 1000);
+	char date[24];
+	struct tm tm;
+
+	gmtime_r(&seconds, &tm);
+	strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(text, CLOCK_TEXT, "%s.%03dZ", date, (int)(utc_ms % 1000));
+}
+
+void clock_sleep_ms(int64_t ms)
+{
+	int64_t end = clock_now_ms() + ms;
+
+	for (int64_t left = ms; left > 0; left = end - clock_now_ms()) {
+		struct pollfd p = {.fd = cancel_fd(), .events = POLLIN};
+
+		poll(&p, 1, (int)(left > 60000 ? 60000 : left));
+		if (p.revents)
+			return;
+	}
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* clock - monotonic time for deadlines, UTC for records. */
+#ifndef BASE_CLOCK_H
+#define BASE_CLOCK_H
+
+#include <stdint.h>
+
+/* "2026-11-24T08:30:00.123Z" and its terminator. */
+enum { CLOCK_TEXT = 32 };
+
+int64_t clock_now_ns(void);	/* monotonic */
+int64_t clock_now_ms(void);	/* monotonic */
+int64_t clock_utc_ms(void);	/* since 1970 */
+void clock_format(int64_t utc_ms, char text[static CLOCK_TEXT]);	/* RFC 3339 */
+void clock_sleep_ms(int64_t ms);	/* ends early when cancelled */
+
+#endif

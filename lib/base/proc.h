@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* proc - running programs by argument vector, and processes named by pid file. */
+#ifndef BASE_PROC_H
+#define BASE_PROC_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/buf.h"
+
+struct err;
+struct secret;
+
+/*
+ * Run argv[0] (looked for in PATH), wait for it, collect stdout and stderr.
+ * Environment: ours plus env ("NAME=value", NULL-terminated, may be NULL).
+ * Returns the exit status, or a negative code when it could not be run
+ * (ERR_MISSING when there is no such program) or died of a signal.
+ */
+int proc_run(const char *const *argv, const char *const *env, struct buf *ret_stdout,
+	     struct buf *ret_stderr, struct err *err);
+
+/*
+ * Start a daemon: own session, stdin from /dev/null, stdout and stderr to the
+ * end of log_path, a double fork so that no caller has to reap it. Returns the
+ * daemon's pid.
+ */
+pid_t proc_spawn_daemon(const char *const *argv, const char *const *env,
+			const char *log_path, struct err *err);
+
+/*
+ * A process as a pid file names it: its pid and when it started (clock ticks
+ * since boot, field 22 of /proc/PID/stat), so that a reused pid is never hit.
+ * The daemon holds a lock on the file for as long as it lives.
+ */
+struct proc_id {
+	pid_t pid;
+	uint64_t started;
+};
+
+/* Lock path and write this process's identity and the text behind it; the
+ * lock lasts as long as the process. ERR_LOCKED when another daemon has it. */
+int proc_pid_file_take(const char *path, const char *text, struct err *err);
+
+/* Read a pid file. 1 and *ret when a live daemon holds its lock, 0 when none
+ * does. ret_text (may be NULL, size bytes) gets the daemon's text. */
+int proc_pid_file_read(const char *path, struct proc_id *ret, char *ret_text,
+		       size_t size, struct err *err);
+
+/* Send a signal through a pidfd after comparing the start time; 0 also when
+ * the process is gone. */
+int proc_signal(const struct proc_id *id, int signal_number, struct err *err);
+
+/* Wait until the process is gone; ERR_TIMEOUT after wait_ms. */
+int proc_wait_gone(const struct proc_id *id, int64_t wait_ms, struct err *err);
+
+#endif

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* complete - what may stand at the end of a command line. */
+#ifndef CLI_COMPLETE_H
+#define CLI_COMPLETE_H
+
+#include "base/buf.h"
+#include "cli/cli.h"
+
+/*
+ * Append the candidates for the last word, one a line. Words may come as bash
+ * cuts them ("--type" "=" "ec"). Nothing for file names: shells know those.
+ */
+void cli_candidates(const struct cli_group *const *groups, int count, char **words,
+		    struct buf *ret);
+
+#endif

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Results on stdout: JSON for programs, tables for people. */
+#include "cli/emit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "cli/table.h"
+#include "cli/text.h"
+
+enum { DOCUMENT_MAX = 64 << 20 };
+
+struct error_detail {
+	char *code, *message, *hint;
+};
+
+struct error_document {
+	struct error_detail error;
+};
+
+static const struct json_field detail_fields[] = {
+	JSON_F_STRING(struct error_detail, code, JSON_REQUIRED | JSON_COLUMN, "One of the codes in hsmctl(1)"),
+	JSON_F_STRING(struct error_detail, message, JSON_REQUIRED | JSON_COLUMN, "What went wrong, for people"),
+	JSON_F_STRING(struct error_detail, hint, JSON_NULLABLE | JSON_COLUMN, "What helps, or null"),
+	JSON_F_END
+};
+
+static const struct json_type detail_type = {
+	.summary = "The error", .size = sizeof(struct error_detail), .fields = detail_fields,
+};
+
+static const struct json_field error_fields[] = {
+	JSON_F_OBJECT(struct error_document, error, JSON_REQUIRED | JSON_COLUMN, detail_type, "The error"),
+	JSON_F_END
+};
+
+const struct json_type cli_error_type = {
+	.schema = "error", .summary = "A command that has no result",
+	.size = sizeof(struct error_document), .fields = error_fields,
+};
+
+struct version_document {
+	char *name, *version;
+};
+
+static const struct json_field version_fields[] = {
+	JSON_F_STRING(struct version_document, name, JSON_REQUIRED | JSON_COLUMN, "The program"),
+	JSON_F_STRING(struct version_document, version, JSON_REQUIRED | JSON_COLUMN, "Its version"),
+	JSON_F_END
+};
+
+const struct json_type cli_version_type = {
+	.schema = "version", .summary = "Which version runs",
+	.size = sizeof(struct version_document), .fields = version_fields,
+};
+
+static bool wants_colour(void)
+{
+	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	return isatty(STDOUT_FILENO) && !(no && *no) && term && strcmp(term, "dumb") != 0;
+}
+
+static int emit_json(const struct cli *cli, const struct json_type *type, const void *data,
+		     struct buf *text, struct err *err)
+{
+	int r = json_write(type, data, !cli->lines, text, err);
+
+	if (r == 0 && cli->lines)
+		buf_put_u8(text, '\n');
+	return r;
+}
+
+int cli_emit(struct cli *cli, const struct json_type *type, const void *data, struct err *err)
+{
+	owned(buf) struct buf text;
+	int r = 0;
+
+	buf_init(&text, DOCUMENT_MAX);
+	if (cli->globals.output == CLI_JSON)
+		r = emit_json(cli, type, data, &text, err);
+	else
+		cli_table(type, data, wants_colour(), &text);
+	return r < 0 ? r : cli_write(cli, buf_text(&text), text.len, err);
+}
+
+int cli_write(struct cli *cli, const char *text, size_t len, struct err *err)
+{
+	owned(buf) struct buf copy;
+	int r;
+
+	buf_init(&copy, DOCUMENT_MAX);
+	buf_put(&copy, text, len);
+	progress_clear(cli->observer);
+	r = text_print(&copy, err);
+	cli->emitted = cli->emitted || r == 0;
+	return r;
+}
+
+int cli_print_version(struct cli *cli, struct err *err)
+{
+	static char name[] = "hsmctl", version[] = HSMCTL_VERSION;
+	static const char text[] = "hsmctl " HSMCTL_VERSION "\n";
+	const struct version_document document = {name, version};
+
+	if (cli->globals.output == CLI_JSON)
+		return cli_emit(cli, &cli_version_type, &document, err);
+	return cli_write(cli, text, sizeof(text) - 1, err);
+}
+
+int cli_emit_error(struct cli *cli, struct err *error)
+{
+	char code[64];
+	const struct error_document document = {
+		{code, error->message, *error->hint ? error->hint : NULL},
+	};
+
+	snprintf(code, sizeof(code), "%s", err_code_name(error->code));
+	return cli_emit(cli, &cli_error_type, &document, NULL);
+}

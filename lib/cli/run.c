@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From a command line to an exit status. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cancel.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "cli/emit.h"
+#include "cli/globals.h"
+#include "cli/parse.h"
+
+/*
+ * A closed 0, 1 or 2 would be the number of the next file opened, and results
+ * would be written into it. These stand-ins refuse to be used instead; programs
+ * we start inherit them, hence no O_CLOEXEC.
+ */
+static void hold_standard_files(void)
+{
+	static const int modes[] = {O_WRONLY, O_RDONLY, O_RDONLY};
+
+	for (int fd = 0; fd <= 2; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+			(void)open("/dev/null", modes[fd]);
+}
+
+static void start_logging(const struct cli_globals *globals)
+{
+	if (globals->verbose)
+		log_to_stderr(LOG_LEVEL_INFO);
+	log_from_environment();
+}
+
+static int run_command(struct cli *cli, const void *args, struct err *err)
+{
+	int64_t timeout = cli->globals.timeout_ms;
+	int r;
+
+	start_logging(&cli->globals);
+	cancel_install(timeout ? clock_now_ms() + timeout : 0);
+	r = cli->command->run(cli, args, err);
+	if (r < 0 && err->code != (enum err_code)-r)
+		err_set(err, (enum err_code)-r, "%s", err_code_text((enum err_code)-r));
+	return r < 0 ? r : 0;
+}
+
+static int perform(struct cli *cli, const struct cli_group *group, bool environment, int argc,
+		   char **argv, struct progress *progress, struct err *err)
+{
+	owned(mem) void *args = NULL;
+	int r = cli_parse(cli, group, environment, argc, argv, &args, err);
+
+	progress_init(progress, &cli->globals);
+	cli->observer = &progress->observer;
+	if (r < 0) {
+		cli->globals.output = cli_parse_wants_json(argc, argv, cli->globals.output == CLI_JSON);
+		return r;
+	}
+	if (cli->globals.help)
+		return cli_print_help(group, cli->command);
+	if (cli->globals.version)
+		return cli_print_version(cli, err);
+	return run_command(cli, args, err);
+}
+
+/* Say how it ended: on stderr for people, on stdout when JSON has no result yet. */
+static int conclude(struct cli *cli, struct err *err)
+{
+	progress_clear(cli->observer);
+	if (err->code == ERR_OK && (fflush(stdout) != 0 || ferror(stdout)))
+		err_errno(err, "cannot write to stdout");
+	if (err->code == ERR_OK)
+		return 0;
+	if (cli->globals.output == CLI_JSON && !cli->emitted)
+		(void)cli_emit_error(cli, err);
+	if (*err->hint)
+		fprintf(stderr, "hsmctl: %s (%s)\n", err->message, err->hint);
+	else
+		fprintf(stderr, "hsmctl: %s\n", err->message);
+	return err_exit_status(err->code);
+}
+
+int cli_main(const struct cli_group *group, int argc, char **argv)
+{
+	struct cli cli = {.group = group};
+	struct progress progress;
+	struct err err = {0};
+
+	hold_standard_files();
+	signal(SIGPIPE, SIG_IGN);
+	if (perform(&cli, group, true, argc > 0 ? argc - 1 : 0, argv + 1, &progress, &err) < 0 &&
+	    err.code == ERR_OK)
+		return err_exit_status(ERR_FAILED);
+	return conclude(&cli, &err);
+}
+
+/* argv without its word at index, in new memory. */
+static char **without(int argc, char **argv, int index)
+{
+	char **rest = mem_zalloc((size_t)argc * sizeof(*rest) + 1);
+
+	for (int i = 0, n = 0; rest && i < argc; i++)
+		if (i != index)
+			rest[n++] = argv[i];
+	return rest;
+}
+
+static int run_words(struct cli *cli, const struct cli_group *const *groups, int argc, char **argv,
+		     struct progress *progress, struct err *err)
+{
+	int at = cli_find_word(argc, argv);
+	const struct cli_group *group;
+	owned(mem) char **rest = NULL;
+
+	if (at == argc)
+		return err_set(err, ERR_USAGE, "no command given");
+	group = cli_find_group(groups, argv[at]);
+	if (!group && argv[at][0] == '-')
+		return err_set(err, ERR_USAGE, "unknown option '%s'", argv[at]);
+	if (!group)
+		return cli_no_group(groups, argv[at], err);
+	rest = without(argc, argv, at);
+	if (!rest)
+		return err_no_memory(err);
+	return perform(cli, group, false, argc - 1, rest, progress, err);
+}
+
+int cli_run_line(const struct cli_group *const *groups, const struct cli_globals *defaults,
+		 int argc, char **argv)
+{
+	struct cli cli = {.globals = *defaults, .lines = true};
+	struct progress progress;
+	struct err err = {0};
+
+	if (run_words(&cli, groups, argc, argv, &progress, &err) < 0 && err.code == ERR_OK)
+		return err_exit_status(ERR_FAILED);
+	return conclude(&cli, &err);
+}
+
+/* $XDG_STATE_HOME, or what stands for it. */
+static void state_home(char *ret, size_t size)
+{
+	const char *state = secure_getenv("XDG_STATE_HOME"), *home = secure_getenv("HOME");
+	const struct passwd *user;
+
+	if (state && *state == '/') {
+		snprintf(ret, size, "%s", state);
+		return;
+	}
+	user = home && *home ? NULL : getpwuid(geteuid());
+	snprintf(ret, size, "%s/.local/state", user ? user->pw_dir : home && *home ? home : "");
+}
+
+const char *cli_store_url(const struct cli *cli)
+{
+	static char folder[PATH_MAX];
+	char state[PATH_MAX - 16];
+
+	if (cli->globals.store)
+		return cli->globals.store;
+	if (geteuid() == 0)
+		return "/var/lib/hsmctl";
+	state_home(state, sizeof(state));
+	snprintf(folder, sizeof(folder), "%s/hsmctl", state);
+	return folder;
+}

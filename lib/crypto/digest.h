@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* digest - SHA-256, HMAC and random bytes. */
+#ifndef CRYPTO_DIGEST_H
+#define CRYPTO_DIGEST_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct err;
+
+enum { SHA256_LEN = 32, SHA256_TEXT = 65 };
+
+int crypto_sha256(const void *data, size_t len, uint8_t ret[static SHA256_LEN], struct err *err);
+/* Lower-case hexadecimal with its terminator. */
+int crypto_sha256_hex(const void *data, size_t len, char ret[static SHA256_TEXT], struct err *err);
+int crypto_hmac_sha256(const void *key, size_t key_len, const void *data, size_t len,
+		       uint8_t ret[static SHA256_LEN], struct err *err);
+int crypto_random(void *ret, size_t len, struct err *err);
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * appliance - a daemon that hosts one token of a PKCS#11 library and serves it
+ * over mutual TLS, as a network HSM would be reached.
+ *
+ * To the token all clients are one application, so the daemon keeps apart what
+ * PKCS#11 would mix: login is virtual per connection (a later PIN is compared
+ * with a salted verifier made at the first good login, wrong PINs are counted
+ * once for the device), sessions and session objects belong to the connection
+ * that made them, finds do not show other connections' session objects nor
+ * private objects to who is not logged in.
+ */
+#ifndef MEMBER_APPLIANCE_H
+#define MEMBER_APPLIANCE_H
+
+struct err;
+
+struct appliance_config {
+	const char *name;	/* of the device */
+	const char *library;	/* path of the PKCS#11 library to host */
+	const char *serial;	/* of the token, NULL = the only one */
+	const char *address;	/* to listen on, "127.0.0.1:0": port 0 = any free one */
+	const char *tls_folder;	/* ca.pem, NAME.pem, NAME.key */
+	const char *pid_file;	/* locked while it runs; holds "ADDRESS:PORT" */
+	const char *tokens;	/* SoftHSM's token folder, guarded and watched; NULL = none */
+	const char *guard;	/* where whole copies of token.object are kept */
+};
+
+/*
+ * Serve until SIGTERM or SIGINT (returns 0). ERR_LOCKED when a daemon with
+ * this pid file runs already, ERR_IN_USE for a taken port, ERR_NOT_FOUND
+ * without such a token.
+ */
+int appliance_serve(const struct appliance_config *config, struct err *err);
+
+/*
+ * Make a token: C_InitToken in the first free slot, then the user PIN. For a
+ * process of its own that does nothing else. ret_serial holds 17 characters.
+ * An initialised token with this label is left as it is and its serial
+ * returned, after its user PIN was set if it had none.
+ */
+struct secret;
+int appliance_init_token(const char *library, const char *label, const struct secret *so_pin,
+			 const struct secret *pin, char ret_serial[static 17], struct err *err);
+
+#endif

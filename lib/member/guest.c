@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What one connection may do on the shared token. */
+#include "member/guest.h"
+
+#include <string.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "member/host.h"
+
+enum { SESSIONS_MAX = 1024 };
+
+struct guest {
+	struct host *host;
+	bool logged_in;
+	CK_SESSION_HANDLE *sessions;
+	size_t n_sessions, cap;
+};
+
+int guest_new(struct host *host, struct guest **ret, struct err *err)
+{
+	struct guest *guest = mem_new(struct guest);
+
+	if (!guest)
+		return err_no_memory(err);
+	guest->host = host;
+	*ret = guest;
+	return 0;
+}
+
+void guest_free(struct guest *guest)
+{
+	if (!guest)
+		return;
+	/* First out of the books: a handle may be given out again once its
+	 * session is closed. */
+	host_forget_guest(guest->host, guest);
+	for (size_t i = 0; i < guest->n_sessions; i++)
+		host_functions(guest->host)->C_CloseSession(guest->sessions[i]);
+	free(guest->sessions);
+	free(guest);
+}
+
+static bool has_session(const struct guest *guest, CK_SESSION_HANDLE session)
+{
+	for (size_t i = 0; i < guest->n_sessions; i++)
+		if (guest->sessions[i] == session)
+			return true;
+	return false;
+}
+
+static CK_RV add_session(struct guest *guest, CK_SESSION_HANDLE session)
+{
+	if (guest->n_sessions == guest->cap) {
+		size_t cap = guest->cap ? guest->cap * 2 : 4;
+		CK_SESSION_HANDLE *grown = mem_grow(guest->sessions, guest->cap, cap, sizeof(*grown));
+
+		if (!grown || cap > SESSIONS_MAX) {
+			host_functions(guest->host)->C_CloseSession(session);
+			return grown ? CKR_SESSION_COUNT : CKR_HOST_MEMORY;
+		}
+		guest->sessions = grown;
+		guest->cap = cap;
+	}
+	guest->sessions[guest->n_sessions++] = session;
+	return CKR_OK;
+}
+
+static void drop_session(struct guest *guest, CK_SESSION_HANDLE session)
+{
+	for (size_t i = 0; i < guest->n_sessions; i++)
+		if (guest->sessions[i] == session)
+			guest->sessions[i] = guest->sessions[--guest->n_sessions];
+}
+
+/* Private objects are for those who logged in on this connection. */
+static bool visible(struct guest *guest, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object)
+{
+	CK_BBOOL is_private = CK_TRUE;
+	CK_ATTRIBUTE value = {CKA_PRIVATE, &is_private, sizeof(is_private)};
+
+	if (host_object_is_foreign(guest->host, guest, object))
+		return false;
+	if (guest->logged_in)
+		return true;
+	return host_functions(guest->host)->C_GetAttributeValue(session, object, &value, 1) == CKR_OK && !is_private;
+}
+
+/* May this call go to the token? */
+static CK_RV admit(struct guest *guest, const struct p11_call *call)
+{
+	const struct p11_fn_info *info = &p11_fn_table[call->fn];
+
+	for (int i = 0; i < P11_ARGS_MAX && info->args[i] != P11_ARG_END; i++)
+		if (info->args[i] == P11_ARG_SESSION && !has_session(guest, call->args[i].number))
+			return CKR_SESSION_HANDLE_INVALID;
+	if (!guest->logged_in && !(info->flags & P11_ANYONE))
+		return CKR_USER_NOT_LOGGED_IN;
+	for (int i = 0; i < P11_ARGS_MAX && info->args[i] != P11_ARG_END; i++)
+		if (info->args[i] == P11_ARG_OBJECT && !visible(guest, call->args[0].number, call->args[i].number))
+			return CKR_OBJECT_HANDLE_INVALID;
+	return CKR_OK;
+}
+
+static CK_RV virtual_login(struct guest *guest, const struct p11_call *call)
+{
+	CK_RV rv;
+
+	/* SO work is done by a process of its own, never by the daemon. */
+	if (call->args[1].number != CKU_USER)
+		return CKR_USER_TYPE_INVALID;
+	if (guest->logged_in)
+		return CKR_USER_ALREADY_LOGGED_IN;
+	rv = host_login(guest->host, call->args[2].in, call->args[2].number);
+	guest->logged_in = rv == CKR_OK;
+	return rv;
+}
+
+/* Handles this guest may see, moved to the front; false when none is left of some. */
+static bool filter(struct guest *guest, struct p11_call *call)
+{
+	CK_OBJECT_HANDLE *list = call->args[1].out;
+	CK_ULONG kept = 0, found = *call->args[1].out_len;
+
+	for (CK_ULONG i = 0; i < found; i++)
+		if (visible(guest, call->args[0].number, list[i]))
+			list[kept++] = list[i];
+	*call->args[1].out_len = kept;
+	return kept || !found;
+}
+
+static CK_RV find(struct guest *guest, struct p11_call *call)
+{
+	do {
+		p11_execute(host_functions(guest->host), host_slot(guest->host), call);
+	} while (call->rv == CKR_OK && !filter(guest, call));
+	return call->rv;
+}
+
+/* A new object belongs to this guest unless it went to the token. */
+static void own_result(struct guest *guest, const struct p11_call *call)
+{
+	const struct p11_fn_info *info = &p11_fn_table[call->fn];
+
+	for (int i = 0; i < P11_ARGS_MAX && info->args[i] != P11_ARG_END; i++) {
+		CK_BBOOL token = CK_FALSE;
+		CK_ATTRIBUTE value = {CKA_TOKEN, &token, sizeof(token)};
+		CK_OBJECT_HANDLE object;
+
+		if (info->args[i] != P11_ARG_OUT_HANDLE)
+			continue;
+		object = *(CK_OBJECT_HANDLE *)call->args[i].out;
+		host_functions(guest->host)->C_GetAttributeValue(call->args[0].number, object, &value, 1);
+		if (!token)
+			host_own_object(guest->host, guest, object);
+	}
+}
+
+static CK_RV execute(struct guest *guest, struct p11_call *call)
+{
+	CK_RV rv = admit(guest, call);
+
+	if (rv != CKR_OK)
+		return rv;
+	if (call->fn == P11_C_Login)
+		return virtual_login(guest, call);
+	if (call->fn == P11_C_Logout) {
+		guest->logged_in = false;
+		return CKR_OK;
+	}
+	if (call->fn == P11_C_FindObjects)
+		return find(guest, call);
+	rv = p11_execute(host_functions(guest->host), host_slot(guest->host), call);
+	if (rv != CKR_OK)
+		return rv;
+	if (call->fn == P11_C_OpenSession)
+		return add_session(guest, *(CK_SESSION_HANDLE *)call->args[2].out);
+	if (call->fn == P11_C_CloseSession)
+		drop_session(guest, call->args[0].number);
+	if (call->fn == P11_C_DestroyObject)
+		host_disown_object(guest->host, call->args[1].number);
+	if (p11_fn_table[call->fn].flags & P11_WRITES) {
+		own_result(guest, call);
+		host_changed(guest->host);
+	}
+	return CKR_OK;
+}
+
+void guest_execute(struct guest *guest, struct p11_call *calls, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		calls[i].rv = execute(guest, &calls[i]);
+		if (calls[i].rv != CKR_OK)
+			return;
+	}
+}

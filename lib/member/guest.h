@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * guest - one connection to an appliance: its sessions, its login, what it may see.
+ *
+ * Used by the connection's own thread only.
+ */
+#ifndef MEMBER_GUEST_H
+#define MEMBER_GUEST_H
+
+#include "base/own.h"
+#include "p11/call.h"
+
+struct err;
+struct guest;
+struct host;
+
+int guest_new(struct host *host, struct guest **ret, struct err *err);
+/* Closes its sessions, and so destroys its session objects. */
+void guest_free(struct guest *guest);
+OWN_DEFINE(guest)
+
+/* Execute a batch as this guest; every call's rv is set as PKCS#11 would. */
+void guest_execute(struct guest *guest, struct p11_call *calls, size_t count);
+
+#endif

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The hosted token: login, changes, owners of session objects. */
+#include "member/host.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "crypto/digest.h"
+#include "member/appliance.h"
+#include "member/guard.h"
+#include "member/library.h"
+#include "p11/rv.h"
+
+enum { WRONG_PINS_MAX = 10, LOCKED_MS = 60000 };
+
+struct owner {
+	const void *guest;
+	CK_OBJECT_HANDLE object;
+};
+
+struct host {
+	const struct appliance_config *config;
+	struct library *library;
+	CK_SLOT_ID slot;
+	char serial[17];
+	uint64_t epoch;
+
+	_Atomic uint64_t changes;
+	int watch;
+
+	pthread_mutex_t login_lock;
+	CK_SESSION_HANDLE keeper;	/* holds the real login */
+	bool logged_in;
+	uint8_t salt[32], verifier[SHA256_LEN];
+	unsigned wrong_pins;
+	int64_t last_wrong_ms;
+
+	pthread_mutex_t owners_lock;
+	struct owner *owners;
+	size_t n_owners, owners_cap;
+};
+
+/* Other processes may write to the token as well: watch its folders. */
+static void watch_tokens(struct host *host)
+{
+	DIR *folder = host->config->tokens ? opendir(host->config->tokens) : NULL;
+	struct dirent *entry;
+
+	if (!folder)
+		return;
+	host->watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	while ((entry = readdir(folder))) {
+		owned(mem) char *path = mem_printf("%s/%s", host->config->tokens, entry->d_name);
+
+		if (path && entry->d_name[0] != '.')
+			inotify_add_watch(host->watch, path, IN_CLOSE_WRITE | IN_DELETE | IN_MOVED_TO | IN_ONLYDIR);
+	}
+	closedir(folder);
+}
+
+uint64_t host_changes(struct host *host)
+{
+	_Alignas(struct inotify_event) char events[4096];
+	ssize_t n;
+
+	while (host->watch >= 0 && (n = read(host->watch, events, sizeof(events))) > 0) {
+		for (char *at = events; at < events + n;) {
+			struct inotify_event *event = (struct inotify_event *)at;
+			size_t len = event->len ? strlen(event->name) : 0;
+
+			/* Lock files are opened for writing by readers, too. */
+			if (len < 5 || strcmp(event->name + len - 5, ".lock") != 0)
+				atomic_fetch_add(&host->changes, 1);
+			at += sizeof(*event) + event->len;
+		}
+	}
+	return atomic_load(&host->changes);
+}
+
+void host_changed(struct host *host)
+{
+	atomic_fetch_add(&host->changes, 1);
+}
+
+int host_open(const struct appliance_config *config, struct host **ret, struct err *err)
+{
+	owned(host) struct host *host = mem_new(struct host);
+	CK_TOKEN_INFO info;
+	CK_RV rv;
+	int rc;
+
+	if (!host)
+		return err_no_memory(err);
+	*host = (struct host){.config = config, .watch = -1, .changes = 1};
+	pthread_mutex_init(&host->login_lock, NULL);
+	pthread_mutex_init(&host->owners_lock, NULL);
+	rc = guard_restore(config->tokens, config->guard, err);
+	if (rc == 0)
+		rc = library_open(config->library, &host->library, err);
+	if (rc == 0)
+		rc = library_find_token(host->library, config->serial, &host->slot, err);
+	if (rc == 0)
+		rc = crypto_random(&host->epoch, sizeof(host->epoch), err);
+	if (rc == 0)
+		rc = crypto_random(host->salt, sizeof(host->salt), err);
+	if (rc < 0)
+		return rc;
+	rv = host_functions(host)->C_GetTokenInfo(host->slot, &info);
+	if (rv != CKR_OK)
+		return p11_rv_err(err, rv, "C_GetTokenInfo");
+	library_text(info.serialNumber, sizeof(info.serialNumber), host->serial);
+	watch_tokens(host);
+	*ret = own_take(host);
+	return 0;
+}
+
+void host_free(struct host *host)
+{
+	if (!host)
+		return;
+	library_free(host->library);
+	if (host->watch >= 0)
+		close(host->watch);
+	free(host->owners);
+	explicit_bzero(host, sizeof(*host));
+	free(host);
+}
+
+CK_FUNCTION_LIST *host_functions(const struct host *host)
+{
+	return library_functions(host->library);
+}
+
+CK_SLOT_ID host_slot(const struct host *host)
+{
+	return host->slot;
+}
+
+uint64_t host_epoch(const struct host *host)
+{
+	return host->epoch;
+}
+
+const char *host_serial(const struct host *host)
+{
+	return host->serial;
+}
+
+/* The one real login of this process. */
+static CK_RV login_token(struct host *host, const void *pin, CK_ULONG len)
+{
+	CK_FUNCTION_LIST *f = host_functions(host);
+	struct err err;
+	CK_RV rv = CKR_OK;
+
+	if (guard_save(host->config->tokens, host->config->guard, &err) < 0)
+		log_error("appliance", "no copy of the token before the login: %s", err.message);
+	if (!host->keeper)
+		rv = f->C_OpenSession(host->slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &host->keeper);
+	if (rv == CKR_OK)
+		rv = f->C_Login(host->keeper, CKU_USER, (CK_UTF8CHAR *)pin, len);
+	return rv;
+}
+
+static CK_RV check_pin(struct host *host, const void *pin, CK_ULONG len)
+{
+	uint8_t mac[SHA256_LEN];
+	unsigned difference = 0;
+	CK_RV rv = CKR_OK;
+
+	if (crypto_hmac_sha256(host->salt, sizeof(host->salt), pin, len, mac, NULL) < 0)
+		return CKR_HOST_MEMORY;
+	if (!host->logged_in) {
+		rv = login_token(host, pin, len);
+		if (rv == CKR_OK) {
+			memcpy(host->verifier, mac, sizeof(mac));
+			host->logged_in = true;
+		}
+	} else {
+		for (size_t i = 0; i < sizeof(mac); i++)
+			difference |= (unsigned)(mac[i] ^ host->verifier[i]);
+		rv = difference ? CKR_PIN_INCORRECT : CKR_OK;
+	}
+	explicit_bzero(mac, sizeof(mac));
+	return rv;
+}
+
+CK_RV host_login(struct host *host, const void *pin, CK_ULONG len)
+{
+	CK_RV rv;
+
+	pthread_mutex_lock(&host->login_lock);
+	if (host->wrong_pins >= WRONG_PINS_MAX && clock_now_ms() - host->last_wrong_ms < LOCKED_MS) {
+		rv = CKR_PIN_LOCKED;
+	} else {
+		rv = check_pin(host, pin, len);
+		if (rv == CKR_OK) {
+			host->wrong_pins = 0;
+		} else if (p11_rv_class(rv) == P11_CREDENTIAL) {
+			host->wrong_pins++;
+			host->last_wrong_ms = clock_now_ms();
+			log_info("appliance", "wrong PIN, %u in a row", host->wrong_pins);
+		}
+	}
+	pthread_mutex_unlock(&host->login_lock);
+	return rv;
+}
+
+void host_own_object(struct host *host, const void *guest, CK_OBJECT_HANDLE object)
+{
+	pthread_mutex_lock(&host->owners_lock);
+	if (host->n_owners == host->owners_cap) {
+		size_t cap = host->owners_cap ? host->owners_cap * 2 : 64;
+		struct owner *grown = mem_grow(host->owners, host->owners_cap, cap, sizeof(*grown));
+
+		if (grown) {
+			host->owners = grown;
+			host->owners_cap = cap;
+		}
+	}
+	if (host->n_owners < host->owners_cap)
+		host->owners[host->n_owners++] = (struct owner){guest, object};
+	pthread_mutex_unlock(&host->owners_lock);
+}
+
+static void drop_owners(struct host *host, const void *guest, CK_OBJECT_HANDLE object)
+{
+	pthread_mutex_lock(&host->owners_lock);
+	for (size_t i = host->n_owners; i-- > 0;)
+		if (guest ? host->owners[i].guest == guest : host->owners[i].object == object)
+			host->owners[i] = host->owners[--host->n_owners];
+	pthread_mutex_unlock(&host->owners_lock);
+}
+
+void host_disown_object(struct host *host, CK_OBJECT_HANDLE object)
+{
+	drop_owners(host, NULL, object);
+}
+
+void host_forget_guest(struct host *host, const void *guest)
+{
+	drop_owners(host, guest, 0);
+}
+
+bool host_object_is_foreign(struct host *host, const void *guest, CK_OBJECT_HANDLE object)
+{
+	bool foreign = false;
+
+	pthread_mutex_lock(&host->owners_lock);
+	for (size_t i = 0; i < host->n_owners && !foreign; i++)
+		foreign = host->owners[i].object == object && host->owners[i].guest != guest;
+	pthread_mutex_unlock(&host->owners_lock);
+	return foreign;
+}

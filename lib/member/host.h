@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * host - the library and token an appliance hosts; one per daemon.
+ *
+ * Owns the real login, the change counter, and who owns which session object.
+ * Thread-safe.
+ */
+#ifndef MEMBER_HOST_H
+#define MEMBER_HOST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/own.h"
+#include "p11/call.h"
+
+struct err;
+struct host;
+struct appliance_config;
+
+int host_open(const struct appliance_config *config, struct host **ret, struct err *err);
+void host_free(struct host *host);
+OWN_DEFINE(host)
+
+CK_FUNCTION_LIST *host_functions(const struct host *host);
+CK_SLOT_ID host_slot(const struct host *host);
+uint64_t host_epoch(const struct host *host);
+const char *host_serial(const struct host *host);
+
+/* Bring the change counter up to date and return it. */
+uint64_t host_changes(struct host *host);
+void host_changed(struct host *host);
+
+/* Is this the user PIN? Logs the token in at the first good one. CKR_OK, or
+ * what the token or the counter of wrong PINs says. */
+CK_RV host_login(struct host *host, const void *pin, CK_ULONG len);
+
+/* Session objects: who made them. A guest is any non-NULL pointer. */
+void host_own_object(struct host *host, const void *guest, CK_OBJECT_HANDLE object);
+void host_disown_object(struct host *host, CK_OBJECT_HANDLE object);
+void host_forget_guest(struct host *host, const void *guest);
+bool host_object_is_foreign(struct host *host, const void *guest, CK_OBJECT_HANDLE object);
+
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * link - how a channel reaches its token; inside the room only.
+ *
+ * Two kinds: tls and module. A link carries batches; it knows nothing of
+ * pools and logins.
+ */
+#ifndef MEMBER_LINK_H
+#define MEMBER_LINK_H
+
+#include <stdint.h>
+
+#include "base/own.h"
+#include "p11/call.h"
+
+struct err;
+struct link;
+struct member_config;
+
+struct link_ops {
+	/* Connect and learn the epoch. */
+	int (*open)(const struct member_config *config, struct link **ret, struct err *err);
+	/* Carry out a batch; err->retry on failure. */
+	int (*call)(struct link *link, struct p11_call *calls, size_t count, struct err *err);
+	void (*close)(struct link *link);
+};
+
+struct link {
+	const struct link_ops *ops;
+	const struct member_config *config;
+	uint64_t epoch;
+	uint64_t changes;	/* newest change counter, 0 = unknown */
+};
+
+extern const struct link_ops link_tls;
+extern const struct link_ops link_module;
+
+static inline void link_free(struct link *link)
+{
+	if (link)
+		link->ops->close(link);
+}
+OWN_DEFINE(link)
+
+#endif

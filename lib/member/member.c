@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A member: its pool of channels, login, measurements. */
+#include "member/member.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/secret.h"
+#include "fleet/fleet.h"
+#include "member/link.h"
+#include "p11/rv.h"
+
+enum { POOL_MAX = 32 };
+
+struct member_channel {
+	struct member *member;
+	struct member_channel *next;
+	struct link *link;
+	CK_SESSION_HANDLE session;
+	uint64_t pin_generation;	/* of the login on it; 0 = not logged in */
+	bool broken, unclean, kept;
+};
+
+struct member {
+	struct member_config config;
+	char *strings[5];
+	pthread_mutex_t lock;
+	struct member_channel *idle;	/* most recently used first */
+	unsigned idle_count;
+	struct secret *pin;
+	uint64_t pin_generation;	/* counts member_set_pin() */
+	bool pin_refused;
+	_Atomic uint64_t changes;
+	atomic_uint load;
+	_Atomic int64_t latency_us;
+};
+
+static void channel_close(struct member_channel *channel)
+{
+	if (!channel)
+		return;
+	link_free(channel->link);
+	free(channel);
+}
+
+int member_open(const struct member_config *config, struct member **ret, struct err *err)
+{
+	const char *from[] = {config->name, config->address, config->certificate, config->module, config->serial};
+	owned(member) struct member *m = mem_new(struct member);
+
+	if (!m)
+		return err_no_memory(err);
+	pthread_mutex_init(&m->lock, NULL);
+	m->config = *config;
+	for (size_t i = 0; i < sizeof(from) / sizeof(from[0]); i++) {
+		m->strings[i] = from[i] ? mem_strdup(from[i]) : NULL;
+		if (from[i] && !m->strings[i])
+			return err_no_memory(err);
+	}
+	m->config.name = m->strings[0];
+	m->config.address = m->strings[1];
+	m->config.certificate = m->strings[2];
+	m->config.module = m->strings[3];
+	m->config.serial = m->strings[4];
+	*ret = own_take(m);
+	return 0;
+}
+
+int member_open_partition(const struct fleet_device *device, const struct fleet_partition *partition,
+			  const char *name, const struct fleet_policy *policy,
+			  struct tls_context *tls, struct member **ret, struct err *err)
+{
+	const struct fleet_link *link = &partition->link;
+	struct member_config config = {
+		.name = name, .link = link->kind, .address = link->address,
+		.certificate = link->certificate, .tls = tls, .module = link->module,
+		.serial = partition->serial, .connect_ms = policy->connect_ms,
+		.answer_ms = policy->answer_ms, .call_ms = policy->call_ms,
+	};
+
+	if ((link->kind == FLEET_LINK_TLS && link->address) || (link->kind == FLEET_LINK_MODULE && link->module))
+		return member_open(&config, ret, err);
+	err_set(err, ERR_UNREACHABLE, "device '%s' is not provisioned", device->name);
+	return err_hint(err, "hsmctl provision apply FILE");
+}
+
+static void drop_idle(struct member *m)
+{
+	struct member_channel *idle = m->idle;
+
+	m->idle = NULL;
+	m->idle_count = 0;
+	while (idle) {
+		struct member_channel *next = idle->next;
+
+		channel_close(idle);
+		idle = next;
+	}
+}
+
+void member_free(struct member *member)
+{
+	if (!member)
+		return;
+	drop_idle(member);
+	secret_free(member->pin);
+	for (size_t i = 0; i < sizeof(member->strings) / sizeof(member->strings[0]); i++)
+		free(member->strings[i]);
+	pthread_mutex_destroy(&member->lock);
+	free(member);
+}
+
+const char *member_name(const struct member *member)
+{
+	return member->config.name;
+}
+
+void member_set_pin(struct member *member, struct secret *pin)
+{
+	pthread_mutex_lock(&member->lock);
+	secret_free(member->pin);
+	member->pin = pin;
+	member->pin_refused = false;
+	member->pin_generation++;
+	drop_idle(member);
+	pthread_mutex_unlock(&member->lock);
+}
+
+/* A copy of the PIN, so that no lock is held while the token thinks. */
+static int borrow_pin(struct member *m, struct secret **ret, uint64_t *ret_generation, struct err *err)
+{
+	int rc = 0;
+
+	pthread_mutex_lock(&m->lock);
+	*ret_generation = m->pin ? m->pin_generation : 0;
+	if (m->pin && m->pin_refused)
+		rc = err_set(err, ERR_PIN, "'%s' refused the PIN; it is not tried again", m->config.name);
+	else if (m->pin)
+		rc = secret_dup(m->pin, ret, err);
+	pthread_mutex_unlock(&m->lock);
+	return rc;
+}
+
+static int login(struct member_channel *channel, struct err *err)
+{
+	owned(secret) struct secret *pin = NULL;
+	struct member *m = channel->member;
+	struct p11_call call;
+	uint64_t generation;
+	int rc = borrow_pin(m, &pin, &generation, err);
+
+	if (rc < 0 || !pin)
+		return rc;
+	call = p11_login(channel->session, CKU_USER, pin->data, pin->len);
+	rc = member_call(channel, &call, 1, err);
+	if (rc < 0)
+		return rc;
+	if (call.rv == CKR_OK || call.rv == CKR_USER_ALREADY_LOGGED_IN) {
+		channel->pin_generation = generation;
+		return 0;
+	}
+	if (p11_rv_class(call.rv) == P11_CREDENTIAL) {
+		pthread_mutex_lock(&m->lock);
+		if (m->pin_generation == generation)
+			m->pin_refused = true;
+		pthread_mutex_unlock(&m->lock);
+	}
+	p11_rv_err(err, call.rv, "C_Login");
+	return err_wrap(err, "'%s'", m->config.name);
+}
+
+static int connect_channel(struct member *m, struct member_channel **ret, struct err *err)
+{
+	const struct link_ops *ops = m->config.link == FLEET_LINK_MODULE ? &link_module : &link_tls;
+	struct member_channel *channel = mem_new(struct member_channel);
+	struct p11_call call;
+	int rc;
+
+	if (!channel)
+		return err_no_memory(err);
+	channel->member = m;
+	rc = ops->open(&m->config, &channel->link, err);
+	if (rc < 0)
+		err_wrap(err, "cannot reach '%s'", m->config.name);
+	if (rc == 0) {
+		call = p11_open_session(CKF_SERIAL_SESSION | CKF_RW_SESSION, &channel->session);
+		rc = member_run(channel, &call, 1, err);
+	}
+	if (rc == 0)
+		rc = login(channel, err);
+	if (rc < 0) {
+		channel_close(channel);
+		return rc;
+	}
+	*ret = channel;
+	return 0;
+}
+
+int member_acquire(struct member *member, struct member_channel **ret, struct err *err)
+{
+	struct member_channel *channel;
+
+	pthread_mutex_lock(&member->lock);
+	channel = member->idle;
+	if (channel) {
+		member->idle = channel->next;
+		member->idle_count--;
+	}
+	pthread_mutex_unlock(&member->lock);
+	if (channel) {
+		*ret = channel;
+		return 0;
+	}
+	return connect_channel(member, ret, err);
+}
+
+void member_release(struct member_channel *channel)
+{
+	struct member *m;
+
+	if (!channel)
+		return;
+	m = channel->member;
+	pthread_mutex_lock(&m->lock);
+	if (!channel->broken && !channel->unclean && !channel->kept && m->idle_count < POOL_MAX &&
+	    channel->pin_generation == (m->pin ? m->pin_generation : 0)) {
+		channel->next = m->idle;
+		m->idle = channel;
+		m->idle_count++;
+		channel = NULL;
+	}
+	pthread_mutex_unlock(&m->lock);
+	channel_close(channel);
+}
+
+CK_SESSION_HANDLE member_session(const struct member_channel *channel)
+{
+	return channel->session;
+}
+
+struct member *member_of(const struct member_channel *channel)
+{
+	return channel->member;
+}
+
+uint64_t member_epoch(const struct member_channel *channel)
+{
+	return channel->link->epoch;
+}
+
+uint64_t member_changes(const struct member *member)
+{
+	return atomic_load(&member->changes);
+}
+
+unsigned member_load(const struct member *member)
+{
+	return atomic_load(&member->load);
+}
+
+int64_t member_latency_us(const struct member *member)
+{
+	return atomic_load(&member->latency_us);
+}
+
+void member_keep(struct member_channel *channel)
+{
+	channel->kept = true;
+}
+
+void member_clean(struct member_channel *channel)
+{
+	channel->kept = channel->unclean = false;
+}
+
+void member_spoil(struct member_channel *channel)
+{
+	channel->broken = true;
+}
+
+/* A failed batch that began an operation may have left it in the session, and
+ * a lost session or login will not come back by itself. */
+static void judge(struct member_channel *channel, const struct p11_call *calls, size_t count)
+{
+	bool started = false;
+
+	for (size_t i = 0; i < count; i++) {
+		if (p11_fn_table[calls[i].fn].flags & (P11_STARTS | P11_CONTINUES))
+			started = true;
+		if (calls[i].rv == CKR_OK)
+			continue;
+		if (started)
+			channel->unclean = true;
+		if (p11_rv_class(calls[i].rv) == P11_SESSION)
+			channel->broken = true;
+		return;
+	}
+}
+
+int member_call(struct member_channel *channel, struct p11_call *calls, size_t count, struct err *err)
+{
+	struct member *m = channel->member;
+	int64_t start = clock_now_ns(), took;
+	int rc;
+
+	if (channel->broken) {
+		err_set(err, ERR_UNREACHABLE, "the link to '%s' is cut", m->config.name);
+		if (err)
+			err->retry = ERR_RETRY_SAFE;
+		return -ERR_UNREACHABLE;
+	}
+	atomic_fetch_add(&m->load, 1);
+	rc = channel->link->ops->call(channel->link, calls, count, err);
+	atomic_fetch_sub(&m->load, 1);
+	if (rc < 0) {
+		channel->broken = true;
+		log_info("member", "%s: %s", m->config.name, err ? err->message : "call failed");
+		return err_wrap(err, "'%s'", m->config.name);
+	}
+	took = (clock_now_ns() - start) / 1000;
+	atomic_store(&m->latency_us, (atomic_load(&m->latency_us) * 7 + took) / 8);
+	if (channel->link->changes)
+		atomic_store(&m->changes, channel->link->changes);
+	judge(channel, calls, count);
+	return 0;
+}
+
+int member_run(struct member_channel *channel, struct p11_call *calls, size_t count, struct err *err)
+{
+	int rc = member_call(channel, calls, count, err);
+
+	for (size_t i = 0; rc == 0 && i < count; i++) {
+		if (calls[i].rv == CKR_OK)
+			continue;
+		p11_rv_err(err, calls[i].rv, p11_fn_table[calls[i].fn].name);
+		return err_wrap(err, "'%s'", channel->member->config.name);
+	}
+	return rc;
+}
+
+int member_probe(struct member *member, CK_TOKEN_INFO *ret_info, struct err *err)
+{
+	struct member_channel *channel;
+	uint8_t random[8];
+	CK_TOKEN_INFO info;
+	struct p11_call calls[2];
+	int rc = member_acquire(member, &channel, err);
+
+	if (rc < 0)
+		return rc;
+	calls[0] = p11_get_token_info(&info);
+	calls[1] = p11_generate_random(channel->session, random, sizeof(random));
+	rc = member_run(channel, calls, 2, err);
+	member_release(channel);
+	if (rc == 0 && ret_info)
+		*ret_info = info;
+	return rc;
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * member - one token behind a link that can always be cut.
+ *
+ * A member keeps a pool of channels. A channel is one connection with one
+ * PKCS#11 session on it, logged in when the member was given a PIN; one
+ * thread uses it at a time. Every call has a deadline: when the peer is silent
+ * for answer_ms (heartbeats count as sound) or the call lasts longer than
+ * call_ms, the link is cut and the channel is broken. Nothing is repeated
+ * here: who repeats what is the caller's decision, err.retry tells what may be.
+ *
+ * The struct is thread-safe; channels are not.
+ */
+#ifndef MEMBER_MEMBER_H
+#define MEMBER_MEMBER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/own.h"
+#include "p11/call.h"
+
+struct err;
+struct fleet;
+struct fleet_device;
+struct fleet_partition;
+struct fleet_policy;
+struct secret;
+struct tls_context;
+struct member;
+struct member_channel;
+
+struct member_config {
+	const char *name;		/* for people: "hsm-east-1" */
+	unsigned link;			/* enum fleet_link_kind */
+	const char *address;		/* tls */
+	const char *certificate;	/* tls: pinned, NULL = any appliance of our CA */
+	struct tls_context *tls;	/* tls: borrowed, outlives the member */
+	const char *module;		/* module: path of the library */
+	const char *serial;		/* of the token, NULL = the only one */
+	int64_t connect_ms, answer_ms, call_ms;
+};
+
+/* Does not connect. Strings are copied. */
+int member_open(const struct member_config *config, struct member **ret, struct err *err);
+void member_free(struct member *member);	/* no channel may be out */
+OWN_DEFINE(member)
+
+/* The config of a partition of the fleet. ERR_UNREACHABLE for a partition that
+ * is not provisioned yet. */
+int member_open_partition(const struct fleet_device *device, const struct fleet_partition *partition,
+			  const char *name, const struct fleet_policy *policy,
+			  struct tls_context *tls, struct member **ret, struct err *err);
+
+const char *member_name(const struct member *member);
+
+/*
+ * The PIN for logging in, taken over; NULL logs out (idle channels are
+ * closed). A PIN the token refused once is never sent again: acquiring then
+ * fails with ERR_PIN until another is set.
+ */
+void member_set_pin(struct member *member, struct secret *pin);
+
+/*
+ * An idle channel, or a new connection. Logs in when a PIN is set.
+ * ERR_UNREACHABLE, ERR_TIMEOUT, ERR_PIN, ERR_DENIED (certificates).
+ */
+int member_acquire(struct member *member, struct member_channel **ret, struct err *err);
+/* Give it back: into the pool, or closed when it is broken or unclean. NULL is fine. */
+void member_release(struct member_channel *channel);
+
+CK_SESSION_HANDLE member_session(const struct member_channel *channel);
+struct member *member_of(const struct member_channel *channel);
+
+/*
+ * Execute a batch. 0 when it was carried out (each call's rv says how),
+ * negative when the link failed: the channel is then broken, err.retry is
+ * SAFE when nothing was sent. A batch that ended in the middle of an operation
+ * makes the channel unclean: it is not given to anybody else.
+ */
+int member_call(struct member_channel *channel, struct p11_call *calls, size_t count, struct err *err);
+
+/* The same, and the first rv that is not CKR_OK becomes an error (p11_rv_err). */
+int member_run(struct member_channel *channel, struct p11_call *calls, size_t count, struct err *err);
+
+/* The channel holds an operation that somebody will go on with; it must not
+ * return to the pool before member_clean(). */
+void member_keep(struct member_channel *channel);
+void member_clean(struct member_channel *channel);
+/* Never reuse it. */
+void member_spoil(struct member_channel *channel);
+
+/*
+ * Differs after each restart of the token's host: handles seen before mean
+ * nothing any more. Of the channel's connection.
+ */
+uint64_t member_epoch(const struct member_channel *channel);
+/* The change counter in the newest reply of any channel; 0 = none known. */
+uint64_t member_changes(const struct member *member);
+
+/* Calls under way, and the mean time of the last ones in microseconds. */
+unsigned member_load(const struct member *member);
+int64_t member_latency_us(const struct member *member);
+
+/* Acquire (with login when a PIN is set), read the token's info and random
+ * bytes: up means all of it worked. ret_info may be NULL. */
+int member_probe(struct member *member, CK_TOKEN_INFO *ret_info, struct err *err);
+
+/* ---- what callers do with a channel all day ---- */
+
+/* Handles of all objects that match, in a list of the caller's to free. */
+int member_find(struct member_channel *channel, const CK_ATTRIBUTE *template, CK_ULONG count,
+		CK_OBJECT_HANDLE **ret, CK_ULONG *ret_count, struct err *err);
+/*
+ * Read attributes, as many as can be read: those the token refuses, does not
+ * know or fails on are left out. Appends to ret.
+ */
+int member_get(struct member_channel *channel, CK_OBJECT_HANDLE object, const CK_ATTRIBUTE_TYPE *types,
+	       CK_ULONG count, struct p11_attrs *ret, struct err *err);
+
+#endif

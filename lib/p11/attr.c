@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Attributes: the table of types, owned lists, the wire form. */
+#include "p11/attr.h"
+
+#include <string.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+
+enum { ATTRS_MAX = 256 };
+
+#define KEYS (P11_ON_PUBLIC | P11_ON_PRIVATE | P11_ON_SECRET)
+#define HIDDEN (P11_ON_PRIVATE | P11_ON_SECRET)
+#define A(type, kind, flags) {type, #type, P11_ATTR_##kind, flags}
+
+const struct p11_attr_info p11_attr_table[] = {
+	A(CKA_CLASS, ULONG, KEYS | P11_FIXED),
+	A(CKA_TOKEN, BOOL, KEYS),
+	A(CKA_PRIVATE, BOOL, KEYS),
+	A(CKA_LABEL, BYTES, KEYS),
+	A(CKA_ID, BYTES, KEYS),
+	A(CKA_KEY_TYPE, ULONG, KEYS | P11_FIXED),
+	A(CKA_SUBJECT, BYTES, P11_ON_PUBLIC | P11_ON_PRIVATE),
+	A(CKA_MODIFIABLE, BOOL, KEYS),
+	A(CKA_COPYABLE, BOOL, KEYS),
+	A(CKA_DESTROYABLE, BOOL, KEYS),
+	A(CKA_DERIVE, BOOL, KEYS),
+	A(CKA_ENCRYPT, BOOL, P11_ON_PUBLIC | P11_ON_SECRET),
+	A(CKA_DECRYPT, BOOL, HIDDEN),
+	A(CKA_SIGN, BOOL, HIDDEN),
+	A(CKA_SIGN_RECOVER, BOOL, P11_ON_PRIVATE),
+	A(CKA_VERIFY, BOOL, P11_ON_PUBLIC | P11_ON_SECRET),
+	A(CKA_VERIFY_RECOVER, BOOL, P11_ON_PUBLIC),
+	A(CKA_WRAP, BOOL, P11_ON_PUBLIC | P11_ON_SECRET),
+	A(CKA_UNWRAP, BOOL, HIDDEN),
+	A(CKA_TRUSTED, BOOL, P11_ON_PUBLIC | P11_ON_SECRET),
+	A(CKA_SENSITIVE, BOOL, HIDDEN),
+	A(CKA_EXTRACTABLE, BOOL, HIDDEN),
+	A(CKA_WRAP_WITH_TRUSTED, BOOL, HIDDEN),
+	A(CKA_ALWAYS_AUTHENTICATE, BOOL, P11_ON_PRIVATE),
+	A(CKA_ALWAYS_SENSITIVE, BOOL, HIDDEN | P11_HISTORY),
+	A(CKA_NEVER_EXTRACTABLE, BOOL, HIDDEN | P11_HISTORY),
+	A(CKA_LOCAL, BOOL, KEYS | P11_HISTORY),
+	A(CKA_KEY_GEN_MECHANISM, ULONG, KEYS | P11_HISTORY),
+	A(CKA_START_DATE, BYTES, KEYS),
+	A(CKA_END_DATE, BYTES, KEYS),
+	A(CKA_ALLOWED_MECHANISMS, ULONGS, KEYS),
+	A(CKA_VALUE_LEN, ULONG, P11_ON_SECRET | P11_FIXED),
+	A(CKA_CHECK_VALUE, BYTES, P11_ON_SECRET | P11_FIXED),
+	A(CKA_MODULUS, BYTES, P11_ON_PUBLIC | P11_ON_PRIVATE | P11_ON_RSA | P11_FIXED),
+	A(CKA_MODULUS_BITS, ULONG, P11_ON_PUBLIC | P11_ON_RSA | P11_FIXED),
+	A(CKA_PUBLIC_EXPONENT, BYTES, P11_ON_PUBLIC | P11_ON_PRIVATE | P11_ON_RSA | P11_FIXED),
+	A(CKA_EC_PARAMS, BYTES, P11_ON_PUBLIC | P11_ON_PRIVATE | P11_ON_EC | P11_FIXED),
+	A(CKA_EC_POINT, BYTES, P11_ON_PUBLIC | P11_ON_EC | P11_FIXED),
+	A(CKA_VALUE, BYTES, HIDDEN | P11_SENSITIVE | P11_FIXED),
+	A(CKA_PRIVATE_EXPONENT, BYTES, P11_ON_PRIVATE | P11_ON_RSA | P11_SENSITIVE | P11_FIXED),
+	A(CKA_PRIME_1, BYTES, P11_ON_PRIVATE | P11_ON_RSA | P11_SENSITIVE | P11_FIXED),
+	A(CKA_PRIME_2, BYTES, P11_ON_PRIVATE | P11_ON_RSA | P11_SENSITIVE | P11_FIXED),
+	A(CKA_EXPONENT_1, BYTES, P11_ON_PRIVATE | P11_ON_RSA | P11_SENSITIVE | P11_FIXED),
+	A(CKA_EXPONENT_2, BYTES, P11_ON_PRIVATE | P11_ON_RSA | P11_SENSITIVE | P11_FIXED),
+	A(CKA_COEFFICIENT, BYTES, P11_ON_PRIVATE | P11_ON_RSA | P11_SENSITIVE | P11_FIXED),
+	A(CKA_APPLICATION, BYTES, 0),
+	A(CKA_OBJECT_ID, BYTES, 0),
+	A(CKA_CERTIFICATE_TYPE, ULONG, 0),
+	A(CKA_CERTIFICATE_CATEGORY, ULONG, 0),
+	A(CKA_JAVA_MIDP_SECURITY_DOMAIN, ULONG, 0),
+	A(CKA_MECHANISM_TYPE, ULONG, 0),
+	{.name = NULL},
+};
+
+const struct p11_attr_info *p11_attr_info(CK_ATTRIBUTE_TYPE type)
+{
+	for (const struct p11_attr_info *info = p11_attr_table; info->name; info++)
+		if (info->type == type)
+			return info;
+	return NULL;
+}
+
+static enum p11_attr_kind kind_of(CK_ATTRIBUTE_TYPE type)
+{
+	const struct p11_attr_info *info = p11_attr_info(type);
+
+	return info ? info->kind : P11_ATTR_BYTES;
+}
+
+bool p11_attr_is_nested(CK_ATTRIBUTE_TYPE type)
+{
+	return (type & CKF_ARRAY_ATTRIBUTE) && kind_of(type) != P11_ATTR_ULONGS;
+}
+
+static void wipe(CK_ATTRIBUTE *attribute)
+{
+	if (attribute->pValue)
+		explicit_bzero(attribute->pValue, attribute->ulValueLen);
+	free(attribute->pValue);
+}
+
+void p11_attrs_release(struct p11_attrs *attrs)
+{
+	for (CK_ULONG i = 0; i < attrs->count; i++)
+		wipe(&attrs->items[i]);
+	free(attrs->items);
+	*attrs = (struct p11_attrs){0};
+}
+
+/* Takes value over, also on failure. */
+static int put(struct p11_attrs *attrs, CK_ATTRIBUTE_TYPE type, void *value, CK_ULONG len, struct err *err)
+{
+	CK_ATTRIBUTE *at = (CK_ATTRIBUTE *)p11_attrs_find(attrs, type);
+	CK_ATTRIBUTE fresh = {type, value, len};
+
+	if (!value)
+		return err_no_memory(err);
+	if (at) {
+		wipe(at);
+		*at = fresh;
+		return 0;
+	}
+	if (attrs->count == attrs->cap) {
+		CK_ULONG cap = attrs->cap ? attrs->cap * 2 : 16;
+		CK_ATTRIBUTE *grown = mem_grow(attrs->items, attrs->cap, cap, sizeof(*grown));
+
+		if (!grown) {
+			wipe(&fresh);
+			return err_no_memory(err);
+		}
+		attrs->items = grown;
+		attrs->cap = cap;
+	}
+	attrs->items[attrs->count++] = fresh;
+	return 0;
+}
+
+int p11_attrs_set(struct p11_attrs *attrs, CK_ATTRIBUTE_TYPE type, const void *value,
+		  size_t len, struct err *err)
+{
+	return put(attrs, type, mem_dup(value, len), len, err);
+}
+
+int p11_attrs_set_bool(struct p11_attrs *attrs, CK_ATTRIBUTE_TYPE type, bool value, struct err *err)
+{
+	CK_BBOOL b = value ? CK_TRUE : CK_FALSE;
+
+	return p11_attrs_set(attrs, type, &b, sizeof(b), err);
+}
+
+int p11_attrs_set_ulong(struct p11_attrs *attrs, CK_ATTRIBUTE_TYPE type, CK_ULONG value, struct err *err)
+{
+	return p11_attrs_set(attrs, type, &value, sizeof(value), err);
+}
+
+int p11_attrs_merge(struct p11_attrs *attrs, const CK_ATTRIBUTE *items, CK_ULONG count, struct err *err)
+{
+	for (CK_ULONG i = 0; i < count; i++) {
+		int rc = p11_attrs_set(attrs, items[i].type, items[i].pValue, items[i].ulValueLen, err);
+
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+void p11_attrs_remove(struct p11_attrs *attrs, CK_ATTRIBUTE_TYPE type)
+{
+	CK_ATTRIBUTE *at = (CK_ATTRIBUTE *)p11_attrs_find(attrs, type);
+
+	if (!at)
+		return;
+	wipe(at);
+	memmove(at, at + 1, (size_t)(attrs->items + attrs->count - at - 1) * sizeof(*at));
+	attrs->count--;
+}
+
+const CK_ATTRIBUTE *p11_template_find(const CK_ATTRIBUTE *items, CK_ULONG count, CK_ATTRIBUTE_TYPE type)
+{
+	for (CK_ULONG i = 0; i < count; i++)
+		if (items[i].type == type)
+			return &items[i];
+	return NULL;
+}
+
+const CK_ATTRIBUTE *p11_attrs_find(const struct p11_attrs *attrs, CK_ATTRIBUTE_TYPE type)
+{
+	return p11_template_find(attrs->items, attrs->count, type);
+}
+
+bool p11_attrs_bool(const struct p11_attrs *attrs, CK_ATTRIBUTE_TYPE type, bool absent)
+{
+	const CK_ATTRIBUTE *at = p11_attrs_find(attrs, type);
+
+	return at && at->ulValueLen == sizeof(CK_BBOOL) ? *(CK_BBOOL *)at->pValue != CK_FALSE : absent;
+}
+
+CK_ULONG p11_attrs_ulong(const struct p11_attrs *attrs, CK_ATTRIBUTE_TYPE type, CK_ULONG absent)
+{
+	const CK_ATTRIBUTE *at = p11_attrs_find(attrs, type);
+	CK_ULONG value;
+
+	if (!at || at->ulValueLen != sizeof(value))
+		return absent;
+	memcpy(&value, at->pValue, sizeof(value));
+	return value;
+}
+
+const char *p11_attrs_text(const struct p11_attrs *attrs, CK_ATTRIBUTE_TYPE type, char *text, size_t size)
+{
+	const CK_ATTRIBUTE *at = p11_attrs_find(attrs, type);
+	size_t len = at ? at->ulValueLen : 0;
+
+	if (len > size - 1)
+		len = size - 1;
+	if (len)
+		memcpy(text, at->pValue, len);
+	text[len] = 0;
+	err_mask(text);
+	return text;
+}
+
+bool p11_attrs_match(const struct p11_attrs *attrs, const CK_ATTRIBUTE *items, CK_ULONG count)
+{
+	for (CK_ULONG i = 0; i < count; i++) {
+		const CK_ATTRIBUTE *at = p11_attrs_find(attrs, items[i].type);
+
+		if (!at || at->ulValueLen != items[i].ulValueLen ||
+		    (at->ulValueLen && memcmp(at->pValue, items[i].pValue, at->ulValueLen) != 0))
+			return false;
+	}
+	return true;
+}
+
+bool p11_attrs_equal(const struct p11_attrs *a, const struct p11_attrs *b)
+{
+	return a->count == b->count && p11_attrs_match(a, b->items, b->count);
+}
+
+void p11_attr_encode_value(struct buf *buf, CK_ATTRIBUTE_TYPE type, const void *value, CK_ULONG len)
+{
+	enum p11_attr_kind kind = kind_of(type);
+
+	if (kind != P11_ATTR_ULONG && kind != P11_ATTR_ULONGS) {
+		buf_put_bytes(buf, value, len);
+		return;
+	}
+	buf_put_u32(buf, (uint32_t)(len / sizeof(CK_ULONG) * 8));
+	for (CK_ULONG i = 0; i + sizeof(CK_ULONG) <= len; i += sizeof(CK_ULONG)) {
+		CK_ULONG v;
+
+		memcpy(&v, (const char *)value + i, sizeof(v));
+		buf_put_u64(buf, v);
+	}
+}
+
+int p11_attr_decode_value(struct buf_reader *r, CK_ATTRIBUTE_TYPE type, void **ret, CK_ULONG *ret_len,
+			  struct err *err)
+{
+	enum p11_attr_kind kind = kind_of(type);
+	size_t len;
+	const uint8_t *bytes = buf_get_bytes(r, &len);
+	struct buf_reader inner = buf_reader(bytes, len);
+	CK_ULONG *values;
+
+	if (!bytes)
+		return err_set(err, ERR_PROTOCOL, "an attribute is cut short");
+	if (kind != P11_ATTR_ULONG && kind != P11_ATTR_ULONGS) {
+		*ret = mem_dup(bytes, len);
+		*ret_len = len;
+		return *ret ? 0 : err_no_memory(err);
+	}
+	if (len % 8 || (kind == P11_ATTR_ULONG && len != 8 && len != 0))
+		return err_set(err, ERR_PROTOCOL, "a number attribute has %zu bytes", len);
+	values = mem_zalloc(len / 8 * sizeof(CK_ULONG));
+	if (!values)
+		return err_no_memory(err);
+	for (size_t i = 0; i < len / 8; i++)
+		values[i] = (CK_ULONG)buf_get_u64(&inner);
+	*ret = values;
+	*ret_len = len / 8 * sizeof(CK_ULONG);
+	return 0;
+}
+
+void p11_attrs_encode(struct buf *buf, const CK_ATTRIBUTE *items, CK_ULONG count)
+{
+	buf_put_u32(buf, (uint32_t)count);
+	for (CK_ULONG i = 0; i < count; i++) {
+		buf_put_u64(buf, items[i].type);
+		p11_attr_encode_value(buf, items[i].type, items[i].pValue, items[i].ulValueLen);
+	}
+}
+
+int p11_attrs_decode(struct buf_reader *r, struct p11_attrs *ret, struct err *err)
+{
+	uint32_t count = buf_get_u32(r);
+
+	if (count > ATTRS_MAX)
+		return err_set(err, ERR_PROTOCOL, "a template of %u attributes", count);
+	for (uint32_t i = 0; i < count; i++) {
+		CK_ATTRIBUTE_TYPE type = (CK_ATTRIBUTE_TYPE)buf_get_u64(r);
+		CK_ULONG len = 0;
+		void *value = NULL;
+		int rc = p11_attr_is_nested(type) ? err_set(err, ERR_PROTOCOL, "a template within a template")
+						  : p11_attr_decode_value(r, type, &value, &len, err);
+
+		if (rc == 0 && p11_attrs_find(ret, type)) {
+			free(value);
+			rc = err_set(err, ERR_PROTOCOL, "an attribute is given twice");
+		} else if (rc == 0) {
+			rc = put(ret, type, value, len, err);
+		}
+		if (rc < 0) {
+			p11_attrs_release(ret);
+			return rc;
+		}
+	}
+	return 0;
+}
+
+const char *p11_class_name(CK_OBJECT_CLASS object_class)
+{
+	switch (object_class) {
+	case CKO_PRIVATE_KEY:
+		return "private";
+	case CKO_PUBLIC_KEY:
+		return "public";
+	case CKO_SECRET_KEY:
+		return "secret";
+	case CKO_DATA:
+		return "data";
+	case CKO_CERTIFICATE:
+		return "certificate";
+	default:
+		return "other";
+	}
+}
+
+const char *p11_key_type_name(CK_KEY_TYPE type)
+{
+	switch (type) {
+	case CKK_EC:
+		return "ec";
+	case CKK_RSA:
+		return "rsa";
+	case CKK_AES:
+		return "aes";
+	case CKK_GENERIC_SECRET:
+		return "generic";
+	case CKK_SHA256_HMAC:
+		return "hmac";
+	case CKK_EC_EDWARDS:
+		return "ed25519";
+	case CKK_DES3:
+		return "des3";
+	default:
+		return "other";
+	}
+}

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Calls as data: the table of functions and the executor. */
+#include "p11/call.h"
+
+#define S P11_ARG_SESSION
+#define U P11_ARG_ULONG
+#define O P11_ARG_OBJECT
+#define MECH P11_ARG_MECHANISM
+#define IN P11_ARG_IN
+#define T P11_ARG_TEMPLATE
+#define OUT P11_ARG_OUT
+#define H P11_ARG_OUT_HANDLE
+#define INFO P11_ARG_OUT_INFO
+#define FN(name, flags, ...) [P11_##name] = {#name, flags, {__VA_ARGS__}}
+
+const struct p11_fn_info p11_fn_table[P11_FN_MAX] = {
+	FN(C_GetInfo, P11_ANYONE, INFO),
+	FN(C_GetSlotInfo, P11_ANYONE | P11_SLOT, U, INFO),
+	FN(C_GetTokenInfo, P11_ANYONE | P11_SLOT, U, INFO),
+	FN(C_GetMechanismList, P11_ANYONE | P11_SLOT, U, P11_ARG_OUT_ULONGS),
+	FN(C_GetMechanismInfo, P11_ANYONE | P11_SLOT, U, U, INFO),
+	FN(C_OpenSession, P11_ANYONE | P11_SLOT, U, U, H),
+	FN(C_CloseSession, P11_ANYONE, S),
+	FN(C_Login, P11_ANYONE, S, U, P11_ARG_PIN),
+	FN(C_Logout, 0, S),
+	FN(C_CreateObject, P11_WRITES, S, T, H),
+	FN(C_CopyObject, P11_WRITES, S, O, T, H),
+	FN(C_DestroyObject, P11_WRITES, S, O),
+	FN(C_GetAttributeValue, P11_ANYONE, S, O, P11_ARG_ATTRS),
+	FN(C_SetAttributeValue, P11_WRITES, S, O, T),
+	FN(C_FindObjectsInit, P11_ANYONE | P11_STARTS, S, T),
+	FN(C_FindObjects, P11_ANYONE | P11_CONTINUES, S, P11_ARG_OUT_HANDLES),
+	FN(C_FindObjectsFinal, P11_ANYONE | P11_CONTINUES, S),
+	FN(C_EncryptInit, P11_STARTS, S, MECH, O),
+	FN(C_Encrypt, P11_CONTINUES, S, IN, OUT),
+	FN(C_EncryptUpdate, P11_CONTINUES, S, IN, OUT),
+	FN(C_EncryptFinal, P11_CONTINUES, S, OUT),
+	FN(C_DecryptInit, P11_STARTS, S, MECH, O),
+	FN(C_Decrypt, P11_CONTINUES, S, IN, OUT),
+	FN(C_DecryptUpdate, P11_CONTINUES, S, IN, OUT),
+	FN(C_DecryptFinal, P11_CONTINUES, S, OUT),
+	FN(C_DigestInit, P11_ANYONE | P11_STARTS, S, MECH),
+	FN(C_Digest, P11_ANYONE | P11_CONTINUES, S, IN, OUT),
+	FN(C_DigestUpdate, P11_ANYONE | P11_CONTINUES, S, IN),
+	FN(C_DigestFinal, P11_ANYONE | P11_CONTINUES, S, OUT),
+	FN(C_SignInit, P11_STARTS, S, MECH, O),
+	FN(C_Sign, P11_CONTINUES, S, IN, OUT),
+	FN(C_SignUpdate, P11_CONTINUES, S, IN),
+	FN(C_SignFinal, P11_CONTINUES, S, OUT),
+	FN(C_VerifyInit, P11_STARTS, S, MECH, O),
+	FN(C_Verify, P11_CONTINUES, S, IN, IN),
+	FN(C_VerifyUpdate, P11_CONTINUES, S, IN),
+	FN(C_VerifyFinal, P11_CONTINUES, S, IN),
+	FN(C_GenerateKey, P11_WRITES, S, MECH, T, H),
+	FN(C_GenerateKeyPair, P11_WRITES, S, MECH, T, T, H, H),
+	FN(C_WrapKey, 0, S, MECH, O, O, OUT),
+	FN(C_UnwrapKey, P11_WRITES, S, MECH, O, IN, T, H),
+	FN(C_DeriveKey, P11_WRITES, S, MECH, O, T, H),
+	FN(C_SeedRandom, P11_ANYONE, S, IN),
+	FN(C_GenerateRandom, P11_ANYONE, S, P11_ARG_RANDOM),
+};
+
+#undef S
+#undef U
+#undef O
+#undef MECH
+#undef IN
+#undef T
+#undef OUT
+#undef H
+#undef INFO
+
+/* Arguments in the words of the C interface; a[i] is the i-th argument. */
+#define NUM(i) a[i].number
+#define MECHANISM(i) ((CK_MECHANISM *)a[i].in)
+#define BYTES(i) (CK_BYTE *)a[i].in, a[i].number
+#define TEMPLATE(i) (CK_ATTRIBUTE *)a[i].in, a[i].number
+#define OUT(i) a[i].out, a[i].out_len
+#define HANDLE(i) ((CK_ULONG *)a[i].out)
+
+static CK_RV run(CK_FUNCTION_LIST *f, CK_SLOT_ID slot, enum p11_fn fn, const struct p11_arg *a)
+{
+	switch (fn) {
+	case P11_C_GetInfo:
+		return f->C_GetInfo(a[0].out);
+	case P11_C_GetSlotInfo:
+		return f->C_GetSlotInfo(slot, a[1].out);
+	case P11_C_GetTokenInfo:
+		return f->C_GetTokenInfo(slot, a[1].out);
+	case P11_C_GetMechanismList:
+		return f->C_GetMechanismList(slot, OUT(1));
+	case P11_C_GetMechanismInfo:
+		return f->C_GetMechanismInfo(slot, NUM(1), a[2].out);
+	case P11_C_OpenSession:
+		return f->C_OpenSession(slot, NUM(1), NULL, NULL, HANDLE(2));
+	case P11_C_CloseSession:
+		return f->C_CloseSession(NUM(0));
+	case P11_C_Login:
+		return f->C_Login(NUM(0), NUM(1), BYTES(2));
+	case P11_C_Logout:
+		return f->C_Logout(NUM(0));
+	case P11_C_CreateObject:
+		return f->C_CreateObject(NUM(0), TEMPLATE(1), HANDLE(2));
+	case P11_C_CopyObject:
+		return f->C_CopyObject(NUM(0), NUM(1), TEMPLATE(2), HANDLE(3));
+	case P11_C_DestroyObject:
+		return f->C_DestroyObject(NUM(0), NUM(1));
+	case P11_C_GetAttributeValue:
+		return f->C_GetAttributeValue(NUM(0), NUM(1), a[2].out, NUM(2));
+	case P11_C_SetAttributeValue:
+		return f->C_SetAttributeValue(NUM(0), NUM(1), TEMPLATE(2));
+	case P11_C_FindObjectsInit:
+		return f->C_FindObjectsInit(NUM(0), TEMPLATE(1));
+	case P11_C_FindObjects:
+		return f->C_FindObjects(NUM(0), a[1].out, NUM(1), a[1].out_len);
+	case P11_C_FindObjectsFinal:
+		return f->C_FindObjectsFinal(NUM(0));
+	case P11_C_EncryptInit:
+		return f->C_EncryptInit(NUM(0), MECHANISM(1), NUM(2));
+	case P11_C_Encrypt:
+		return f->C_Encrypt(NUM(0), BYTES(1), OUT(2));
+	case P11_C_EncryptUpdate:
+		return f->C_EncryptUpdate(NUM(0), BYTES(1), OUT(2));
+	case P11_C_EncryptFinal:
+		return f->C_EncryptFinal(NUM(0), OUT(1));
+	case P11_C_DecryptInit:
+		return f->C_DecryptInit(NUM(0), MECHANISM(1), NUM(2));
+	case P11_C_Decrypt:
+		return f->C_Decrypt(NUM(0), BYTES(1), OUT(2));
+	case P11_C_DecryptUpdate:
+		return f->C_DecryptUpdate(NUM(0), BYTES(1), OUT(2));
+	case P11_C_DecryptFinal:
+		return f->C_DecryptFinal(NUM(0), OUT(1));
+	case P11_C_DigestInit:
+		return f->C_DigestInit(NUM(0), MECHANISM(1));
+	case P11_C_Digest:
+		return f->C_Digest(NUM(0), BYTES(1), OUT(2));
+	case P11_C_DigestUpdate:
+		return f->C_DigestUpdate(NUM(0), BYTES(1));
+	case P11_C_DigestFinal:
+		return f->C_DigestFinal(NUM(0), OUT(1));
+	case P11_C_SignInit:
+		return f->C_SignInit(NUM(0), MECHANISM(1), NUM(2));
+	case P11_C_Sign:
+		return f->C_Sign(NUM(0), BYTES(1), OUT(2));
+	case P11_C_SignUpdate:
+		return f->C_SignUpdate(NUM(0), BYTES(1));
+	case P11_C_SignFinal:
+		return f->C_SignFinal(NUM(0), OUT(1));
+	case P11_C_VerifyInit:
+		return f->C_VerifyInit(NUM(0), MECHANISM(1), NUM(2));
+	case P11_C_Verify:
+		return f->C_Verify(NUM(0), BYTES(1), BYTES(2));
+	case P11_C_VerifyUpdate:
+		return f->C_VerifyUpdate(NUM(0), BYTES(1));
+	case P11_C_VerifyFinal:
+		return f->C_VerifyFinal(NUM(0), BYTES(1));
+	case P11_C_GenerateKey:
+		return f->C_GenerateKey(NUM(0), MECHANISM(1), TEMPLATE(2), HANDLE(3));
+	case P11_C_GenerateKeyPair:
+		return f->C_GenerateKeyPair(NUM(0), MECHANISM(1), TEMPLATE(2), TEMPLATE(3), HANDLE(4), HANDLE(5));
+	case P11_C_WrapKey:
+		return f->C_WrapKey(NUM(0), MECHANISM(1), NUM(2), NUM(3), OUT(4));
+	case P11_C_UnwrapKey:
+		return f->C_UnwrapKey(NUM(0), MECHANISM(1), NUM(2), BYTES(3), TEMPLATE(4), HANDLE(5));
+	case P11_C_DeriveKey:
+		return f->C_DeriveKey(NUM(0), MECHANISM(1), NUM(2), TEMPLATE(3), HANDLE(4));
+	case P11_C_SeedRandom:
+		return f->C_SeedRandom(NUM(0), BYTES(1));
+	case P11_C_GenerateRandom:
+		return f->C_GenerateRandom(NUM(0), a[1].out, NUM(1));
+	case P11_FN_MAX:
+		break;
+	}
+	return CKR_FUNCTION_NOT_SUPPORTED;
+}
+
+CK_RV p11_execute(CK_FUNCTION_LIST *functions, CK_SLOT_ID slot, struct p11_call *call)
+{
+	return call->rv = run(functions, slot, call->fn, call->args);
+}
+
+CK_RV p11_execute_all(CK_FUNCTION_LIST *functions, CK_SLOT_ID slot, struct p11_call *calls, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (p11_execute(functions, slot, &calls[i]) != CKR_OK)
+			return calls[i].rv;
+	return CKR_OK;
+}

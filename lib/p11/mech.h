@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * mech - what is known of mechanisms: one row each.
+ *
+ * A row says how the parameter travels, which key the mechanism wants and
+ * what it can be used for. Only mechanisms with a row pass; a new one is a
+ * new row (and, for a new parameter struct, one case in mech.c).
+ */
+#ifndef P11_MECH_H
+#define P11_MECH_H
+
+#include <stdbool.h>
+
+#include "base/buf.h"
+#include "base/own.h"
+#include "p11/pkcs11.h"
+
+struct err;
+
+enum p11_param {
+	P11_PARAM_NONE,
+	P11_PARAM_BYTES,	/* IV and the like, as they are; may be empty */
+	P11_PARAM_ULONG,	/* CK_MAC_GENERAL_PARAMS, CK_EXTRACT_PARAMS */
+	P11_PARAM_PSS,		/* CK_RSA_PKCS_PSS_PARAMS */
+	P11_PARAM_OAEP,		/* CK_RSA_PKCS_OAEP_PARAMS */
+	P11_PARAM_GCM,		/* CK_GCM_PARAMS */
+	P11_PARAM_CTR,		/* CK_AES_CTR_PARAMS */
+	P11_PARAM_ECDH,		/* CK_ECDH1_DERIVE_PARAMS */
+};
+
+struct p11_mech {
+	CK_MECHANISM_TYPE type;
+	const char *name;	/* "CKM_ECDSA" */
+	enum p11_param param;
+	CK_KEY_TYPE key_type;	/* of the key it works with or makes; CK_UNAVAILABLE_INFORMATION = none or any */
+	CK_FLAGS use;		/* CKF_SIGN | CKF_VERIFY … */
+};
+
+extern const struct p11_mech p11_mech_table[];	/* ends with a row without name */
+const struct p11_mech *p11_mech(CK_MECHANISM_TYPE type);
+
+/* A mechanism that owns its parameter and what that points to. */
+struct p11_mechanism {
+	CK_MECHANISM ck;	/* hand &m.ck to a token */
+	void *blocks[3];	/* what parameter pointers lead to */
+};
+void p11_mechanism_release(struct p11_mechanism *m);
+OWN_DEFINE_RELEASE(p11_mechanism)
+
+/* Deep copy. ERR_TOKEN with rv CKR_MECHANISM_INVALID (no row) or
+ * CKR_MECHANISM_PARAM_INVALID (size or pointers do not fit the row). */
+int p11_mechanism_copy(const CK_MECHANISM *from, struct p11_mechanism *ret, struct err *err);
+
+/* Wire form; the mechanism must have passed p11_mechanism_check(). */
+void p11_mechanism_encode(struct buf *buf, const CK_MECHANISM *m);
+int p11_mechanism_decode(struct buf_reader *r, struct p11_mechanism *ret, struct err *err);
+/* CKR_OK, CKR_MECHANISM_INVALID or CKR_MECHANISM_PARAM_INVALID. */
+CK_RV p11_mechanism_check(const CK_MECHANISM *m);
+
+#endif

@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The domain key: making, joining, carrying keys under it. */
+#include "replica/domain.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "crypto/pubkey.h"
+#include "member/member.h"
+#include "p11/rv.h"
+#include "replica/set.h"
+
+static const char DOMAIN_LABEL[] = "hsmctl domain";
+static const char TRANSPORT_LABEL[] = "hsmctl transport";
+enum { BLOB_MAX = 16384, TRANSPORT_BITS = 2048 };
+
+static CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
+static CK_OBJECT_CLASS secret_class = CKO_SECRET_KEY, public_class = CKO_PUBLIC_KEY, private_class = CKO_PRIVATE_KEY;
+static CK_KEY_TYPE aes_type = CKK_AES, rsa_type = CKK_RSA;
+
+#define COUNT(template) (sizeof(template) / sizeof((template)[0]))
+#define LABEL(text) {CKA_LABEL, (void *)(text), sizeof(text) - 1}
+
+bool domain_owns(const struct p11_attrs *attrs)
+{
+	const CK_ATTRIBUTE domain = LABEL(DOMAIN_LABEL), transport = LABEL(TRANSPORT_LABEL);
+
+	return p11_attrs_match(attrs, &domain, 1) || p11_attrs_match(attrs, &transport, 1);
+}
+
+/* ERR_NOT_FOUND or the only object of a template. */
+static int find_one(struct member_channel *channel, const CK_ATTRIBUTE *template, CK_ULONG count,
+		    const char *what, CK_OBJECT_HANDLE *ret, struct err *err)
+{
+	CK_OBJECT_HANDLE *list = NULL;
+	CK_ULONG n = 0;
+	int rc = member_find(channel, template, count, &list, &n, err);
+
+	if (rc == 0 && n == 0)
+		rc = err_set(err, ERR_NOT_FOUND, "no %s on '%s'", what, member_name(member_of(channel)));
+	else if (rc == 0 && n > 1)
+		rc = err_set(err, ERR_AMBIGUOUS, "%lu times %s on '%s'", n, what, member_name(member_of(channel)));
+	else if (rc == 0)
+		*ret = list[0];
+	free(list);
+	return rc;
+}
+
+int domain_find(struct member_channel *channel, const uint8_t id[static DOMAIN_ID_LEN],
+		CK_OBJECT_HANDLE *ret, struct err *err)
+{
+	const CK_ATTRIBUTE template[] = {
+		{CKA_CLASS, &secret_class, sizeof(secret_class)},
+		LABEL(DOMAIN_LABEL),
+		{CKA_ID, (void *)id, DOMAIN_ID_LEN},
+	};
+
+	return find_one(channel, template, COUNT(template), "domain key", ret, err);
+}
+
+/* What a domain key is, however it comes about. It must stay extractable: a
+ * later member gets it from an earlier one. */
+#define DOMAIN_TEMPLATE(id)                                                    \
+	{                                                                      \
+		{CKA_CLASS, &secret_class, sizeof(secret_class)},              \
+		{CKA_KEY_TYPE, &aes_type, sizeof(aes_type)},                   \
+		{CKA_TOKEN, &yes, sizeof(yes)},                                \
+		{CKA_PRIVATE, &yes, sizeof(yes)},                              \
+		{CKA_SENSITIVE, &yes, sizeof(yes)},                            \
+		{CKA_EXTRACTABLE, &yes, sizeof(yes)},                          \
+		{CKA_WRAP, &yes, sizeof(yes)},                                 \
+		{CKA_UNWRAP, &yes, sizeof(yes)},                               \
+		{CKA_ENCRYPT, &no, sizeof(no)},                                \
+		{CKA_DECRYPT, &no, sizeof(no)},                                \
+		LABEL(DOMAIN_LABEL),                                           \
+		{CKA_ID, (void *)(id), DOMAIN_ID_LEN},                         \
+	}
+
+int domain_create(struct member_channel *channel, const uint8_t id[static DOMAIN_ID_LEN],
+		  CK_OBJECT_HANDLE *ret, struct err *err)
+{
+	CK_ATTRIBUTE base[] = DOMAIN_TEMPLATE(id);
+	CK_ATTRIBUTE template[COUNT(base) + 1];
+	CK_MECHANISM mechanism = {CKM_AES_KEY_GEN, NULL, 0};
+	CK_ULONG len = 32;
+	struct p11_call call;
+	int rc = domain_find(channel, id, ret, err);
+
+	if (rc != -ERR_NOT_FOUND)
+		return rc;
+	memcpy(template, base, sizeof(base));
+	template[COUNT(base)] = (CK_ATTRIBUTE){CKA_VALUE_LEN, &len, sizeof(len)};
+	call = p11_generate_key(member_session(channel), &mechanism, template, COUNT(template), ret);
+	rc = member_run(channel, &call, 1, err);
+	return rc < 0 ? err_wrap(err, "cannot make the domain key") : 0;
+}
+
+/* ---- transport ---- */
+
+static int transport_make(struct member_channel *channel, CK_OBJECT_HANDLE *ret_public,
+			  CK_OBJECT_HANDLE *ret_private, struct err *err)
+{
+	CK_ULONG bits = TRANSPORT_BITS;
+	CK_BYTE exponent[] = {1, 0, 1};
+	CK_ATTRIBUTE public_template[] = {
+		LABEL(TRANSPORT_LABEL), {CKA_TOKEN, &yes, sizeof(yes)}, {CKA_PRIVATE, &no, sizeof(no)},
+		{CKA_WRAP, &yes, sizeof(yes)}, {CKA_ENCRYPT, &no, sizeof(no)}, {CKA_VERIFY, &no, sizeof(no)},
+		{CKA_MODULUS_BITS, &bits, sizeof(bits)}, {CKA_PUBLIC_EXPONENT, exponent, sizeof(exponent)},
+	};
+	CK_ATTRIBUTE private_template[] = {
+		LABEL(TRANSPORT_LABEL), {CKA_TOKEN, &yes, sizeof(yes)}, {CKA_PRIVATE, &yes, sizeof(yes)},
+		{CKA_SENSITIVE, &yes, sizeof(yes)}, {CKA_EXTRACTABLE, &no, sizeof(no)},
+		{CKA_UNWRAP, &yes, sizeof(yes)}, {CKA_DECRYPT, &no, sizeof(no)}, {CKA_SIGN, &no, sizeof(no)},
+	};
+	CK_MECHANISM mechanism = {CKM_RSA_PKCS_KEY_PAIR_GEN, NULL, 0};
+	struct p11_call call = p11_generate_key_pair(member_session(channel), &mechanism, public_template,
+						     COUNT(public_template), private_template,
+						     COUNT(private_template), ret_public, ret_private);
+	int rc = member_run(channel, &call, 1, err);
+
+	return rc < 0 ? err_wrap(err, "cannot make the transport key") : 0;
+}
+
+/* The member's transport pair, made when it has none. */
+static int transport_get(struct member_channel *channel, CK_OBJECT_HANDLE *ret_public,
+			 CK_OBJECT_HANDLE *ret_private, struct err *err)
+{
+	const CK_ATTRIBUTE public_template[] = {
+		{CKA_CLASS, &public_class, sizeof(public_class)}, LABEL(TRANSPORT_LABEL)};
+	const CK_ATTRIBUTE private_template[] = {
+		{CKA_CLASS, &private_class, sizeof(private_class)}, LABEL(TRANSPORT_LABEL)};
+	int rc = find_one(channel, private_template, COUNT(private_template), "transport key", ret_private, err);
+
+	if (rc == -ERR_NOT_FOUND)
+		return transport_make(channel, ret_public, ret_private, err);
+	return rc < 0 ? rc : find_one(channel, public_template, COUNT(public_template), "transport key", ret_public, err);
+}
+
+static int fingerprint_of(const struct p11_attrs *attrs, char ret[static DOMAIN_FINGERPRINT], struct err *err)
+{
+	const CK_ATTRIBUTE *n = p11_attrs_find(attrs, CKA_MODULUS), *e = p11_attrs_find(attrs, CKA_PUBLIC_EXPONENT);
+	owned(pubkey) struct pubkey *key = NULL;
+	int rc;
+
+	if (!n || !e)
+		return err_set(err, ERR_UNSUPPORTED, "the transport key shows no modulus");
+	rc = pubkey_rsa(n->pValue, n->ulValueLen, e->pValue, e->ulValueLen, &key, err);
+	return rc < 0 ? rc : pubkey_fingerprint(key, ret, err);
+}
+
+/* A session copy of the joiner's public key on the member that wraps. */
+static int import_public(struct member_channel *channel, const struct p11_attrs *attrs,
+			 CK_OBJECT_HANDLE *ret, struct err *err)
+{
+	const CK_ATTRIBUTE *n = p11_attrs_find(attrs, CKA_MODULUS), *e = p11_attrs_find(attrs, CKA_PUBLIC_EXPONENT);
+	CK_ATTRIBUTE template[] = {
+		{CKA_CLASS, &public_class, sizeof(public_class)}, {CKA_KEY_TYPE, &rsa_type, sizeof(rsa_type)},
+		{CKA_TOKEN, &no, sizeof(no)}, {CKA_WRAP, &yes, sizeof(yes)}, *n, *e,
+	};
+	struct p11_call call = p11_create_object(member_session(channel), template, COUNT(template), ret);
+
+	return member_run(channel, &call, 1, err);
+}
+
+/* OAEP with the best hash both can; SoftHSM 2.6.1 has SHA-1 only. */
+static int transfer(struct replica_site *from, CK_OBJECT_HANDLE wrapping, struct replica_site *to,
+		    CK_OBJECT_HANDLE unwrapping, const uint8_t *id, CK_OBJECT_HANDLE *ret, struct err *err)
+{
+	CK_RSA_PKCS_OAEP_PARAMS hashes[] = {
+		{CKM_SHA256, CKG_MGF1_SHA256, CKZ_DATA_SPECIFIED, NULL, 0},
+		{CKM_SHA_1, CKG_MGF1_SHA1, CKZ_DATA_SPECIFIED, NULL, 0},
+	};
+	CK_ATTRIBUTE template[] = DOMAIN_TEMPLATE(id);
+	int rc = -ERR_UNSUPPORTED;
+
+	for (size_t i = 0; i < COUNT(hashes); i++) {
+		CK_MECHANISM mechanism = {CKM_RSA_PKCS_OAEP, &hashes[i], sizeof(hashes[i])};
+		CK_BYTE blob[TRANSPORT_BITS / 8];
+		CK_ULONG len = sizeof(blob);
+		struct p11_call wrap = p11_wrap_key(member_session(from->channel), &mechanism, wrapping,
+						    from->domain, blob, &len);
+		struct p11_call unwrap;
+
+		rc = member_run(from->channel, &wrap, 1, err);
+		if (rc < 0)
+			continue;
+		unwrap = p11_unwrap_key(member_session(to->channel), &mechanism, unwrapping, blob, len,
+					template, COUNT(template), ret);
+		rc = member_run(to->channel, &unwrap, 1, err);
+		if (rc == 0)
+			return 0;
+	}
+	return err_wrap(err, "cannot bring the domain key to '%s'", to->of->name);
+}
+
+/* ---- proof ---- */
+
+static int encrypt_zero(struct member_channel *channel, CK_OBJECT_HANDLE key, CK_BYTE ret[static 16], struct err *err)
+{
+	CK_MECHANISM ecb = {CKM_AES_ECB, NULL, 0};
+	CK_BYTE zero[16] = {0};
+	CK_ULONG len = 16;
+	struct p11_call calls[] = {
+		p11_init(P11_C_EncryptInit, member_session(channel), &ecb, key),
+		p11_transform(P11_C_Encrypt, member_session(channel), zero, sizeof(zero), ret, &len),
+	};
+
+	return member_run(channel, calls, 2, err);
+}
+
+static void destroy(struct member_channel *channel, CK_OBJECT_HANDLE object)
+{
+	struct p11_call call = p11_destroy_object(member_session(channel), object);
+
+	if (channel)
+		member_call(channel, &call, 1, NULL);
+}
+
+/* A session key carried under the domain key must do the same on both sides. */
+static int prove(struct replica_site *from, struct replica_site *to, struct err *err)
+{
+	CK_MECHANISM generate = {CKM_AES_KEY_GEN, NULL, 0};
+	CK_ULONG len = 16;
+	CK_ATTRIBUTE template[] = {
+		{CKA_CLASS, &secret_class, sizeof(secret_class)}, {CKA_KEY_TYPE, &aes_type, sizeof(aes_type)},
+		{CKA_TOKEN, &no, sizeof(no)}, {CKA_PRIVATE, &yes, sizeof(yes)}, {CKA_SENSITIVE, &yes, sizeof(yes)},
+		{CKA_EXTRACTABLE, &yes, sizeof(yes)}, {CKA_ENCRYPT, &yes, sizeof(yes)},
+		{CKA_VALUE_LEN, &len, sizeof(len)},
+	};
+	CK_OBJECT_HANDLE made, carried;
+	CK_BYTE here[16], there[16];
+	struct p11_call call = p11_generate_key(member_session(from->channel), &generate, template,
+						COUNT(template), &made);
+	int rc = member_run(from->channel, &call, 1, err);
+
+	if (rc < 0)
+		return rc;
+	rc = domain_carry(from, made, to, template, COUNT(template) - 1, &carried, err);
+	if (rc == 0) {
+		rc = encrypt_zero(from->channel, made, here, err);
+		if (rc == 0)
+			rc = encrypt_zero(to->channel, carried, there, err);
+		if (rc == 0 && memcmp(here, there, sizeof(here)) != 0)
+			rc = err_set(err, ERR_DIFFERENT, "the domain keys of '%s' and '%s' differ",
+				     from->of->name, to->of->name);
+		destroy(to->channel, carried);
+	}
+	destroy(from->channel, made);
+	return rc;
+}
+
+int domain_join(struct replica_site *from, struct replica_site *to, const uint8_t id[static DOMAIN_ID_LEN],
+		const char *pinned, char ret_fingerprint[static DOMAIN_FINGERPRINT], struct err *err)
+{
+	static const CK_ATTRIBUTE_TYPE types[] = {CKA_MODULUS, CKA_PUBLIC_EXPONENT};
+	owned(p11_attrs) struct p11_attrs attrs = {0};
+	CK_OBJECT_HANDLE public_key, private_key, imported;
+	int rc = transport_get(to->channel, &public_key, &private_key, err);
+
+	if (rc == 0)
+		rc = member_get(to->channel, public_key, types, COUNT(types), &attrs, err);
+	if (rc == 0)
+		rc = fingerprint_of(&attrs, ret_fingerprint, err);
+	if (rc < 0)
+		return rc;
+	if (pinned && strcmp(pinned, ret_fingerprint) != 0) {
+		err_set(err, ERR_DENIED, "'%s' shows a transport key that is not the pinned one", to->of->name);
+		return err_hint(err, "was it initialised anew, or is it another device? Remove and add the member to accept it");
+	}
+	rc = domain_find(to->channel, id, &to->domain, err);
+	if (rc == 0 && prove(from, to, err) == 0)
+		return 0;
+	if (rc == 0)
+		destroy(to->channel, to->domain);
+	else if (rc != -ERR_NOT_FOUND)
+		return rc;
+	rc = import_public(from->channel, &attrs, &imported, err);
+	if (rc < 0)
+		return rc;
+	rc = transfer(from, imported, to, private_key, id, &to->domain, err);
+	destroy(from->channel, imported);
+	return rc < 0 ? rc : prove(from, to, err);
+}
+
+int domain_destroy(struct member_channel *channel, const uint8_t *id, struct err *err)
+{
+	const CK_ATTRIBUTE template[] = {
+		{CKA_CLASS, &secret_class, sizeof(secret_class)},
+		LABEL(DOMAIN_LABEL),
+		{CKA_ID, (void *)id, DOMAIN_ID_LEN},
+	};
+	CK_OBJECT_HANDLE *list = NULL;
+	CK_ULONG count = 0;
+	int rc = member_find(channel, template, id ? COUNT(template) : COUNT(template) - 1, &list, &count, err);
+
+	for (CK_ULONG i = 0; i < count && rc == 0; i++) {
+		struct p11_call call = p11_destroy_object(member_session(channel), list[i]);
+
+		rc = member_run(channel, &call, 1, err);
+	}
+	free(list);
+	return rc;
+}
+
+/* ---- carrying ---- */
+
+/* RFC 5649 goes by two numbers: 0x210b is the standard's, 0x210a what SoftHSM
+ * calls it; on NSS 0x210a is something else. */
+static const struct {
+	CK_MECHANISM_TYPE wrap, unwrap;
+} pairs[] = {
+	{CKM_AES_KEY_WRAP_KWP, CKM_AES_KEY_WRAP_KWP},
+	{CKM_AES_KEY_WRAP_PAD, CKM_AES_KEY_WRAP_PAD},
+	{CKM_AES_KEY_WRAP_PAD, CKM_AES_KEY_WRAP_KWP},
+	{CKM_AES_KEY_WRAP_KWP, CKM_AES_KEY_WRAP_PAD},
+};
+
+static int carry_by(size_t pair, struct replica_site *from, CK_OBJECT_HANDLE key, struct replica_site *to,
+		    const CK_ATTRIBUTE *template, CK_ULONG count, CK_OBJECT_HANDLE *ret, struct err *err)
+{
+	CK_MECHANISM wrapping = {pairs[pair].wrap, NULL, 0}, unwrapping = {pairs[pair].unwrap, NULL, 0};
+	CK_BYTE blob[BLOB_MAX];
+	CK_ULONG len = sizeof(blob);
+	struct p11_call call = p11_wrap_key(member_session(from->channel), &wrapping, from->domain, key, blob, &len);
+	int rc = member_run(from->channel, &call, 1, err);
+
+	if (rc < 0)
+		return rc;
+	call = p11_unwrap_key(member_session(to->channel), &unwrapping, to->domain, blob, len, template, count, ret);
+	return member_run(to->channel, &call, 1, err);
+}
+
+int domain_carry(struct replica_site *from, CK_OBJECT_HANDLE key, struct replica_site *to,
+		 const CK_ATTRIBUTE *template, CK_ULONG count, CK_OBJECT_HANDLE *ret, struct err *err)
+{
+	_Atomic uint8_t *choice = &from->of->carries[to->of->index];
+	int rc = -ERR_UNSUPPORTED;
+
+	if (!from->domain || !to->domain)
+		return err_set(err, ERR_UNSUPPORTED, "'%s' has no domain key",
+			       from->domain ? to->of->name : from->of->name);
+	if (*choice)
+		return carry_by(*choice - 1u, from, key, to, template, count, ret, err);
+	for (size_t i = 0; i < COUNT(pairs); i++) {
+		rc = carry_by(i, from, key, to, template, count, ret, err);
+		if (rc == 0) {
+			*choice = (uint8_t)(i + 1);
+			log_debug("replica", "%s to %s by 0x%lx", from->of->name, to->of->name, pairs[i].wrap);
+			return 0;
+		}
+		if (err->rv != CKR_MECHANISM_INVALID)
+			return rc;
+	}
+	return rc;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * domain - the key under which a group's replicas travel.
+ *
+ * An AES-256 key on every member, with CKA_ID from the group. A member joins
+ * by a handshake: it makes an RSA transport pair; a member that has the domain
+ * key wraps it to the public half (RSA-OAEP, the best hash both can); the
+ * joiner unwraps it into its token. The fingerprint of the transport key
+ * (SHA-256 of its SubjectPublicKeyInfo) is shown and pinned in the fleet.
+ * hsmctl never sees the domain key.
+ */
+#ifndef REPLICA_DOMAIN_H
+#define REPLICA_DOMAIN_H
+
+#include <stdint.h>
+
+#include "p11/pkcs11.h"
+
+struct err;
+struct member_channel;
+struct replica_site;
+
+enum { DOMAIN_ID_LEN = 16, DOMAIN_FINGERPRINT = 65 };
+
+/* ERR_NOT_FOUND when the member has none, ERR_AMBIGUOUS with two. */
+int domain_find(struct member_channel *channel, const uint8_t id[static DOMAIN_ID_LEN],
+		CK_OBJECT_HANDLE *ret, struct err *err);
+
+/* Generate it, unless it is there. */
+int domain_create(struct member_channel *channel, const uint8_t id[static DOMAIN_ID_LEN],
+		  CK_OBJECT_HANDLE *ret, struct err *err);
+
+/*
+ * Bring it from one member to another, and prove that both have the same one.
+ * pinned: fingerprint the transport key must have, NULL = first time.
+ * Repeatable; a domain key that is there and proves equal stays.
+ */
+int domain_join(struct replica_site *from, struct replica_site *to, const uint8_t id[static DOMAIN_ID_LEN],
+		const char *pinned, char ret_fingerprint[static DOMAIN_FINGERPRINT], struct err *err);
+
+/* Destroy domain keys: that of id, or with NULL every one a group left behind. */
+int domain_destroy(struct member_channel *channel, const uint8_t *id, struct err *err);
+
+/* Is this object ours, not a key of the application's: a domain or transport key? */
+#include "p11/attr.h"
+bool domain_owns(const struct p11_attrs *attrs);
+
+/*
+ * Wrap a key on one member and unwrap it on another, by the first mechanism that
+ * works for both (found by round trip and remembered per pair of members).
+ */
+int domain_carry(struct replica_site *from, CK_OBJECT_HANDLE key, struct replica_site *to,
+		 const CK_ATTRIBUTE *template, CK_ULONG count, CK_OBJECT_HANDLE *ret, struct err *err);
+
+#endif

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Kinds of keys and their templates. */
+#include "replica/key.h"
+
+#include <string.h>
+
+#include "base/err.h"
+#include "p11/rv.h"
+
+const char *const key_kind_names[] = {"ec-p256", "ec-p384", "ed25519", "rsa-2048", "rsa-3072", "rsa-4096",
+				      "aes-128", "aes-256", "hmac-sha256", NULL};
+
+static const CK_BYTE P256[] = {0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07};
+static const CK_BYTE P384[] = {0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22};
+static const CK_BYTE ED25519[] = {0x13, 0x0c, 'e', 'd', 'w', 'a', 'r', 'd', 's', '2', '5', '5', '1', '9'};
+static const CK_BYTE EXPONENT[] = {1, 0, 1};
+
+static const struct kind {
+	CK_MECHANISM_TYPE mechanism;
+	CK_KEY_TYPE type;
+	CK_ULONG size;			/* bits of an RSA key, bytes of a secret one */
+	const CK_BYTE *params;
+	size_t params_len;
+} kinds[KEY_KIND_MAX] = {
+	[KEY_EC_P256] = {CKM_EC_KEY_PAIR_GEN, CKK_EC, 0, P256, sizeof(P256)},
+	[KEY_EC_P384] = {CKM_EC_KEY_PAIR_GEN, CKK_EC, 0, P384, sizeof(P384)},
+	[KEY_ED25519] = {CKM_EC_EDWARDS_KEY_PAIR_GEN, CKK_EC_EDWARDS, 0, ED25519, sizeof(ED25519)},
+	[KEY_RSA_2048] = {CKM_RSA_PKCS_KEY_PAIR_GEN, CKK_RSA, 2048, NULL, 0},
+	[KEY_RSA_3072] = {CKM_RSA_PKCS_KEY_PAIR_GEN, CKK_RSA, 3072, NULL, 0},
+	[KEY_RSA_4096] = {CKM_RSA_PKCS_KEY_PAIR_GEN, CKK_RSA, 4096, NULL, 0},
+	[KEY_AES_128] = {CKM_AES_KEY_GEN, CKK_AES, 16, NULL, 0},
+	[KEY_AES_256] = {CKM_AES_KEY_GEN, CKK_AES, 32, NULL, 0},
+	[KEY_HMAC_SHA256] = {CKM_GENERIC_SECRET_KEY_GEN, CKK_GENERIC_SECRET, 32, NULL, 0},
+};
+
+void key_request_release(struct key_request *request)
+{
+	for (size_t i = 0; i < RECORD_OBJECTS_MAX; i++)
+		p11_attrs_release(&request->templates[i]);
+	*request = (struct key_request){0};
+}
+
+/* Set several booleans; the list ends with a type of 0 and CKA_CLASS is never one. */
+static int allow(struct p11_attrs *attrs, const CK_ATTRIBUTE_TYPE *types, struct err *err)
+{
+	int rc = 0;
+
+	for (; *types && rc == 0; types++)
+		rc = p11_attrs_set_bool(attrs, *types, true, err);
+	return rc;
+}
+
+static int common(struct p11_attrs *attrs, const char *label, bool hidden, struct err *err)
+{
+	int rc = p11_attrs_set_bool(attrs, CKA_TOKEN, true, err);
+
+	if (rc == 0)
+		rc = p11_attrs_set_bool(attrs, CKA_PRIVATE, hidden, err);
+	if (rc == 0 && hidden)
+		rc = p11_attrs_set_bool(attrs, CKA_SENSITIVE, true, err);
+	if (rc == 0 && hidden)
+		rc = p11_attrs_set_bool(attrs, CKA_EXTRACTABLE, false, err);
+	return rc < 0 ? rc : p11_attrs_set(attrs, CKA_LABEL, label, strlen(label), err);
+}
+
+static int pair_request(const struct kind *kind, const char *label, struct key_request *ret, struct err *err)
+{
+	static const CK_ATTRIBUTE_TYPE sign[] = {CKA_SIGN, 0}, verify[] = {CKA_VERIFY, 0};
+	static const CK_ATTRIBUTE_TYPE rsa_private[] = {CKA_DECRYPT, 0}, rsa_public[] = {CKA_ENCRYPT, 0};
+	struct p11_attrs *private = &ret->templates[0], *public = &ret->templates[1];
+	int rc = common(private, label, true, err);
+
+	ret->n_templates = 2;
+	if (rc == 0)
+		rc = common(public, label, false, err);
+	if (rc == 0)
+		rc = allow(private, sign, err);
+	if (rc == 0)
+		rc = allow(public, verify, err);
+	if (rc == 0 && kind->params)
+		rc = p11_attrs_set(public, CKA_EC_PARAMS, kind->params, kind->params_len, err);
+	if (rc < 0 || kind->type != CKK_RSA)
+		return rc;
+	rc = allow(private, rsa_private, err);
+	if (rc == 0)
+		rc = allow(public, rsa_public, err);
+	if (rc == 0)
+		rc = p11_attrs_set_ulong(public, CKA_MODULUS_BITS, kind->size, err);
+	return rc < 0 ? rc : p11_attrs_set(public, CKA_PUBLIC_EXPONENT, EXPONENT, sizeof(EXPONENT), err);
+}
+
+int key_request_kind(enum key_kind kind, const char *label, struct key_request *ret, struct err *err)
+{
+	static const CK_ATTRIBUTE_TYPE aes[] = {CKA_ENCRYPT, CKA_DECRYPT, CKA_WRAP, CKA_UNWRAP, 0};
+	static const CK_ATTRIBUTE_TYPE hmac[] = {CKA_SIGN, CKA_VERIFY, 0};
+	const struct kind *k = &kinds[kind];
+	int rc;
+
+	*ret = (struct key_request){.mechanism.mechanism = k->mechanism, .n_templates = 1};
+	if (k->type == CKK_EC || k->type == CKK_RSA || k->type == CKK_EC_EDWARDS) {
+		rc = pair_request(k, label, ret, err);
+	} else {
+		rc = common(&ret->templates[0], label, true, err);
+		if (rc == 0)
+			rc = allow(&ret->templates[0], k->type == CKK_AES ? aes : hmac, err);
+		if (rc == 0)
+			rc = p11_attrs_set_ulong(&ret->templates[0], CKA_VALUE_LEN, k->size, err);
+	}
+	if (rc < 0)
+		key_request_release(ret);
+	return rc;
+}
+
+int key_request_check(const struct key_request *request, bool allow_unreplicated, struct err *err)
+{
+	for (size_t i = 0; i < request->n_templates; i++)
+		if (!p11_attrs_bool(&request->templates[i], CKA_TOKEN, false))
+			return p11_rv_err(err, CKR_TEMPLATE_INCONSISTENT, "session keys are not kept by a group");
+	if (request->mechanism.mechanism == CKM_EC_EDWARDS_KEY_PAIR_GEN && !allow_unreplicated)
+		return err_set(err, ERR_NOT_REPLICABLE,
+			       "ed25519 keys cannot be wrapped by the members' tokens, so they cannot be replicated");
+	return 0;
+}
+
+int key_member_template(const struct key_request *request, size_t index, const uint8_t uid[static UID_LEN],
+			struct p11_attrs *ret, struct err *err)
+{
+	const struct p11_attrs *wish = &request->templates[index];
+	int rc = p11_attrs_merge(ret, wish->items, wish->count, err);
+
+	if (rc == 0)
+		rc = p11_attrs_set(ret, CKA_ID, uid, UID_LEN, err);
+	if (rc == 0 && index == 0)
+		rc = p11_attrs_set_bool(ret, CKA_EXTRACTABLE, true, err);
+	/* The record keeps to what the application asked; the member must stay able to replace the key. */
+	p11_attrs_remove(ret, CKA_MODIFIABLE);
+	p11_attrs_remove(ret, CKA_DESTROYABLE);
+	p11_attrs_remove(ret, CKA_COPYABLE);
+	return rc;
+}
+
+int key_record_object(const struct key_request *request, size_t index, const struct p11_attrs *read,
+		      const uint8_t uid[static UID_LEN], struct p11_attrs *ret, struct err *err)
+{
+	const struct p11_attrs *wish = &request->templates[index];
+	bool hidden = index == 0, sensitive, extractable;
+	int rc = p11_attrs_merge(ret, read->items, read->count, err);
+
+	if (rc == 0)
+		rc = p11_attrs_merge(ret, wish->items, wish->count, err);
+	if (rc == 0 && !p11_attrs_find(wish, CKA_ID))
+		rc = p11_attrs_set(ret, CKA_ID, uid, UID_LEN, err);
+	/* Key material an application gave never goes into a record. */
+	for (const struct p11_attr_info *info = p11_attr_table; info->name; info++)
+		if (info->flags & P11_SENSITIVE)
+			p11_attrs_remove(ret, info->type);
+	if (rc < 0 || !hidden)
+		return rc;
+	sensitive = p11_attrs_bool(ret, CKA_SENSITIVE, true);
+	extractable = p11_attrs_bool(wish, CKA_EXTRACTABLE, false);
+	rc = p11_attrs_set_bool(ret, CKA_EXTRACTABLE, extractable, err);
+	if (rc == 0)
+		rc = p11_attrs_set_bool(ret, CKA_ALWAYS_SENSITIVE, sensitive, err);
+	return rc < 0 ? rc : p11_attrs_set_bool(ret, CKA_NEVER_EXTRACTABLE, !extractable, err);
+}
+
+/* Attributes a token sets itself, or that no unwrap or create template may hold. */
+static bool replica_leaves_out(const struct p11_attr_info *info, bool is_public)
+{
+	if (info->flags & (P11_HISTORY | P11_SENSITIVE))
+		return true;
+	if (info->type == CKA_CLASS || info->type == CKA_KEY_TYPE)
+		return false;
+	if (info->type == CKA_MODULUS_BITS || info->type == CKA_MODIFIABLE || info->type == CKA_COPYABLE ||
+	    info->type == CKA_DESTROYABLE || info->type == CKA_ALLOWED_MECHANISMS || info->type == CKA_TRUSTED ||
+	    info->type == CKA_START_DATE || info->type == CKA_END_DATE || info->type == CKA_ALWAYS_AUTHENTICATE)
+		return true;
+	return !is_public && (info->flags & P11_FIXED);
+}
+
+int key_replica_template(const struct record *record, size_t index, struct p11_attrs *ret, struct err *err)
+{
+	const struct p11_attrs *from = &record->objects[index];
+	int rc = 0;
+
+	for (CK_ULONG i = 0; i < from->count && rc == 0; i++) {
+		const struct p11_attr_info *info = p11_attr_info(from->items[i].type);
+
+		if (info && !replica_leaves_out(info, index == 1))
+			rc = p11_attrs_set(ret, info->type, from->items[i].pValue, from->items[i].ulValueLen, err);
+	}
+	if (rc == 0)
+		rc = p11_attrs_set(ret, CKA_ID, record->uid, UID_LEN, err);
+	if (rc == 0 && index == 0)
+		rc = p11_attrs_set_bool(ret, CKA_EXTRACTABLE, true, err);
+	return rc < 0 ? rc : p11_attrs_set_bool(ret, CKA_TOKEN, true, err);
+}
+
+CK_ULONG key_attribute_types(CK_OBJECT_CLASS object_class, CK_KEY_TYPE type, CK_ATTRIBUTE_TYPE ret[static 64])
+{
+	unsigned on = object_class == CKO_PUBLIC_KEY ? P11_ON_PUBLIC : object_class == CKO_PRIVATE_KEY ? P11_ON_PRIVATE
+											       : P11_ON_SECRET;
+	CK_ULONG count = 0;
+
+	for (const struct p11_attr_info *info = p11_attr_table; info->name; info++) {
+		/* Reading dates of private objects fails on SoftHSM. */
+		if (!(info->flags & on) || (info->flags & P11_SENSITIVE) || info->type == CKA_START_DATE ||
+		    info->type == CKA_END_DATE || info->type == CKA_ALLOWED_MECHANISMS)
+			continue;
+		if ((info->flags & P11_ON_RSA) && type != CKK_RSA)
+			continue;
+		if ((info->flags & P11_ON_EC) && type != CKK_EC && type != CKK_EC_EDWARDS)
+			continue;
+		ret[count++] = info->type;
+	}
+	return count;
+}
+
+const char *key_class_of(const struct record *record)
+{
+	return p11_class_name(p11_attrs_ulong(&record->objects[0], CKA_CLASS, CK_UNAVAILABLE_INFORMATION));
+}
+
+const char *key_kind_of(const struct record *record)
+{
+	const struct p11_attrs *attrs = &record->objects[0];
+	CK_KEY_TYPE type = p11_attrs_ulong(attrs, CKA_KEY_TYPE, CK_UNAVAILABLE_INFORMATION);
+	const CK_ATTRIBUTE *modulus = p11_attrs_find(attrs, CKA_MODULUS), *params = p11_attrs_find(attrs, CKA_EC_PARAMS);
+	CK_ULONG size = modulus ? modulus->ulValueLen * 8 : p11_attrs_ulong(attrs, CKA_VALUE_LEN, 0);
+
+	for (int i = 0; i < KEY_KIND_MAX; i++) {
+		if (kinds[i].type != type)
+			continue;
+		if (kinds[i].params ? params && params->ulValueLen == kinds[i].params_len &&
+					      memcmp(params->pValue, kinds[i].params, params->ulValueLen) == 0
+				    : type == CKK_GENERIC_SECRET || kinds[i].size == size)
+			return key_kind_names[i];
+	}
+	return p11_key_type_name(type);
+}

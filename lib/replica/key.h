@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * key - what kinds of keys a group makes, and how a key looks to applications
+ * and on a member.
+ *
+ * Applications see the attributes they asked for. On members a replicable key
+ * is extractable (under the domain key) and carries its uid as CKA_ID.
+ */
+#ifndef REPLICA_KEY_H
+#define REPLICA_KEY_H
+
+#include "p11/attr.h"
+#include "p11/mech.h"
+#include "replica/record.h"
+
+struct err;
+
+enum key_kind {
+	KEY_EC_P256, KEY_EC_P384, KEY_ED25519, KEY_RSA_2048, KEY_RSA_3072, KEY_RSA_4096,
+	KEY_AES_128, KEY_AES_256, KEY_HMAC_SHA256, KEY_KIND_MAX
+};
+extern const char *const key_kind_names[];	/* "ec-p256", … */
+
+/* What a generate call is: mechanism and templates; templates[1] is the public
+ * half, empty for secret keys. */
+struct key_request {
+	CK_MECHANISM mechanism;
+	struct p11_attrs templates[RECORD_OBJECTS_MAX];
+	size_t n_templates;
+};
+void key_request_release(struct key_request *request);
+OWN_DEFINE_RELEASE(key_request)
+
+/* The request `key generate` makes: all usages the kind is good for. */
+int key_request_kind(enum key_kind kind, const char *label, struct key_request *ret, struct err *err);
+
+/* ERR_NOT_REPLICABLE for what no pair of members can carry (Ed25519 on
+ * SoftHSM 2.6.1); ERR_TOKEN CKR_TEMPLATE_INCONSISTENT for session objects. */
+int key_request_check(const struct key_request *request, bool allow_unreplicated, struct err *err);
+
+/* The template for a member: application's wishes, made replicable. index: 0 or 1. */
+int key_member_template(const struct key_request *request, size_t index, const uint8_t uid[static UID_LEN],
+			struct p11_attrs *ret, struct err *err);
+
+/* After generation: what was read from the member becomes what applications see. */
+int key_record_object(const struct key_request *request, size_t index, const struct p11_attrs *read,
+		      const uint8_t uid[static UID_LEN], struct p11_attrs *ret, struct err *err);
+
+/* Template to unwrap (private, secret) or create (public) object i of a record on a member. */
+int key_replica_template(const struct record *record, size_t index, struct p11_attrs *ret, struct err *err);
+
+/* Attribute types worth reading of an object of this class and key type; at most 64. */
+CK_ULONG key_attribute_types(CK_OBJECT_CLASS object_class, CK_KEY_TYPE type, CK_ATTRIBUTE_TYPE ret[static 64]);
+
+/* "ec-p256" for a record, "ec" and the like when it is none of ours. */
+const char *key_kind_of(const struct record *record);
+/* "private", "secret": the class people mean by the key. */
+const char *key_class_of(const struct record *record);
+
+#endif

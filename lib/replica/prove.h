@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * prove - is the key on this member the key its record speaks of, and does it work?
+ *
+ * Private keys sign a fresh challenge (or decrypt one encrypted outside), and
+ * the result is checked outside with the public key of the record. Secret keys
+ * encrypt or MAC two blocks: the anchor, whose result the record holds from
+ * the key's birth, and a fresh challenge, whose results must be equal on all members
+ * (a member that only repeats what its record says fails that one). Keys that
+ * may do none of this are wrapped under the domain key: equal keys give equal blobs.
+ */
+#ifndef REPLICA_PROVE_H
+#define REPLICA_PROVE_H
+
+#include "replica/record.h"
+#include "replica/set.h"
+
+struct err;
+
+enum { PROOF_MAX = 64 };
+
+/* What a member made of the fresh challenge; len 0 when the public key decided. */
+struct proof {
+	uint8_t value[PROOF_MAX];
+	size_t len;
+};
+
+/*
+ * 0 and *ret when the key passed here. ERR_DIFFERENT: it works but is another
+ * key, or does not work (err says which). Other codes: could not be told.
+ * challenge: the same 16 random bytes for all members. Safe to repeat.
+ */
+int prove_key(struct replica_site *site, CK_OBJECT_HANDLE key, const struct record *record,
+	      const uint8_t challenge[static 16], struct proof *ret, struct err *err);
+
+/* Fill record->check from the member where the key was made. Nothing for key pairs. */
+int prove_anchor(struct replica_site *site, CK_OBJECT_HANDLE key, struct record *record, struct err *err);
+
+#endif

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * record - what the members know of one key.
+ *
+ * Beside the objects of a key each member holds a small private data object,
+ * its record: uid, state, version, and the attributes of the key's objects as
+ * applications see them. The objects themselves carry the uid as their
+ * CKA_ID and are never changed after they were made (SoftHSM empties an object
+ * when it is killed during C_SetAttributeValue): a changed label, CKA_ID or
+ * usage flag is a new version of the record, written beside the old one,
+ * which is then destroyed. The highest valid version counts.
+ *
+ * CKA_APPLICATION is "hsmctl", CKA_LABEL "hsmctl record UID"; the value ends with
+ * a digest, so a torn record is told from a whole one.
+ */
+#ifndef REPLICA_RECORD_H
+#define REPLICA_RECORD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/own.h"
+#include "p11/attr.h"
+
+struct err;
+struct member_channel;
+
+enum record_state { RECORD_CREATING, RECORD_LIVE, RECORD_DELETED };
+
+enum { UID_LEN = 16, WRITER_LEN = 8, CHECK_MAX = 32, RECORD_OBJECTS_MAX = 2 };
+enum { LEASE_MS = 60000 };
+
+struct record {
+	uint8_t uid[UID_LEN];
+	enum record_state state;
+	uint64_t counter;		/* version: counter, then writer */
+	uint8_t writer[WRITER_LEN];
+	int64_t time_ms;		/* UTC, when this version was written */
+	int64_t lease_ms;		/* creating: UTC end of the maker's lease */
+	/* Secret keys: what the key makes of record_challenge(), the anchor of proofs. */
+	uint8_t check[CHECK_MAX];
+	size_t check_len;
+	/* [0]: the private or secret key; [1]: the public half. None when deleted,
+	 * but the label stays for people. */
+	struct p11_attrs objects[RECORD_OBJECTS_MAX];
+	size_t n_objects;
+};
+
+void record_release(struct record *record);
+OWN_DEFINE_RELEASE(record)
+
+int record_copy(const struct record *from, struct record *ret, struct err *err);
+
+/* Does a stand above b? Deleted beats everything, then counter, then writer. */
+bool record_newer(const struct record *a, const struct record *b);
+bool record_same_version(const struct record *a, const struct record *b);
+
+/* Make it the next version of itself: counter + 1, this process as writer. */
+int record_advance(struct record *record, enum record_state state, struct err *err);
+
+int record_encode(const struct record *record, struct buf *ret, struct err *err);
+/* ERR_INVALID for anything that is not a whole record. */
+int record_decode(const void *data, size_t len, struct record *ret, struct err *err);
+
+/* CKA_LABEL as applications see it. */
+const char *record_label(const struct record *record, char *text, size_t size);
+
+/* Write this version to a member; the handle of the new data object. */
+int record_write(struct member_channel *channel, const struct record *record,
+		 CK_OBJECT_HANDLE *ret, struct err *err);
+
+/* Template that finds all records: count in *ret_count. */
+const CK_ATTRIBUTE *record_template(CK_ULONG *ret_count);
+
+#endif

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * replica_set - the members of one group, as replication sees them.
+ *
+ * A set is made from the fleet document. replica_site is one member during one
+ * piece of work: a channel, the handle of the domain key there, or why it
+ * cannot be reached. Every function of the room works on the sites of a set.
+ */
+#ifndef REPLICA_SET_H
+#define REPLICA_SET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/own.h"
+#include "fleet/fleet.h"
+#include "p11/pkcs11.h"
+
+struct member;
+struct member_channel;
+struct secret;
+struct tls_context;
+
+enum { SET_MAX = 32 };	/* members of a group */
+
+struct replica_member {
+	struct member *member;
+	char name[128];
+	enum fleet_role role;
+	char datacenter[64], region[64];
+	size_t index;			/* in the set */
+	/* By index of the target: 1 + the pair of mechanisms that carries keys
+	 * there (domain.c), 0 = not tried yet. */
+	_Atomic uint8_t carries[SET_MAX];
+};
+
+struct replica_set {
+	char name[64];
+	uint8_t domain_id[16];
+	struct fleet_policy policy;
+	struct replica_member members[SET_MAX];
+	size_t n_members;
+};
+
+/* Open all members (nothing is connected). tls is borrowed and outlives it. */
+int replica_set_open(const struct fleet *fleet, const struct fleet_group *group,
+		     struct tls_context *tls, struct replica_set **ret, struct err *err);
+void replica_set_free(struct replica_set *set);
+OWN_DEFINE(replica_set)
+
+/* Give every member a copy of the PIN; NULL logs out. */
+int replica_set_login(struct replica_set *set, const struct secret *pin, struct err *err);
+
+struct replica_site {
+	struct replica_member *of;
+	struct member_channel *channel;	/* NULL: not reached, err says why */
+	CK_OBJECT_HANDLE domain;	/* of the domain key, CK_INVALID_HANDLE = it has none */
+	struct err err;
+};
+
+struct replica_sites {
+	struct replica_set *set;
+	struct replica_site sites[SET_MAX];
+	size_t count;
+};
+
+/*
+ * Acquire a channel on each member of mask (bit i = member i), all at once, and
+ * find the domain key there. A member that cannot be reached is left out with
+ * its error. A refused PIN is tried on one member only: ERR_PIN.
+ */
+int replica_sites_open(struct replica_set *set, uint32_t mask, struct replica_sites *ret, struct err *err);
+void replica_sites_release(struct replica_sites *sites);
+OWN_DEFINE_RELEASE(replica_sites)
+
+/* Drop a site whose link failed, keeping why. */
+void replica_site_lost(struct replica_site *site, const struct err *why);
+
+/* Do the sites of mask satisfy the durability policy? ERR_POLICY tells. */
+int replica_policy_check(const struct replica_sites *sites, uint32_t mask, struct err *err);
+uint32_t replica_sites_up(const struct replica_sites *sites);
+
+#endif
