@@ -28,7 +28,7 @@ ROOMS := base json crypto cli p11 fleet store member provider replica ha drill
 ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE -fPIC -pthread $(WARN) $(HARDEN) $(CFLAGS) -Ilib -Icmd \
 	-isystem /usr/include/nss -isystem /usr/include/nspr -DHSMCTL_VERSION='"$(VERSION)"' \
 	-DHSMCTL_LIBEXECDIR='"$(LIBEXECDIR)/hsmctl"' -DHSMCTL_MODULE='"$(LIBDIR)/pkcs11/hsmctl-pkcs11.so"'
-CORE_LIBS := -ljson-c -lssl -lcrypto -ldl -pthread
+CORE_LIBS := -ljson-c -lssl -lcrypto -ldl -lm -pthread
 
 srcs = $(sort $(wildcard $(1)/*.c) $(wildcard $(1)/*/*.c))
 objs = $(patsubst %.c,$(BUILD)/%.o,$(call srcs,$(1)))
@@ -38,7 +38,7 @@ PROGRAMS := $(BUILD)/bin/hsmctl $(patsubst %,$(BUILD)/libexec/hsmctl/hsmctl-%,$(
 CORE := $(BUILD)/lib/hsmctl/libhsmctl.so
 MODULE := $(BUILD)/lib/pkcs11/hsmctl-pkcs11.so
 
-all: $(PROGRAMS) $(MODULE)
+all: $(PROGRAMS) $(MODULE) $(BUILD)/share/hsmctl/schemas
 
 # A room as an archive: unit tests link just the rooms they may use.
 define room_rule
@@ -74,17 +74,52 @@ EXTRA_completion := $(ALL_GROUPS) $(filter-out %/main.o,$(call objs,cmd/shell) $
 LIBS_shell := -lreadline
 LIBS_help := -lreadline
 LIBS_completion := -lreadline
+# Shims and schemas: the first stand inside the program, the second come from it.
+$(BUILD)/cmd/completion/group.o: completions/hsmctl.bash
+$(BUILD)/share/hsmctl/schemas: $(BUILD)/libexec/hsmctl/hsmctl-help
+	@mkdir -p $@
+	$(Q)$< --schemas $@ && touch $@
 define program_rule
-$(BUILD)/libexec/hsmctl/hsmctl-$(1): $(call objs,cmd/$(1)) $(EXTRA_$(1)) $(CORE)
+$(BUILD)/libexec/hsmctl/hsmctl-$(1): $(call objs,cmd/$(1)) $(EXTRA_$(1)) $(BUILD)/cmd/admin.o $(CORE)
 	@mkdir -p $$(@D)
 	$$(Q)$$(CC) $(HARDEN_LINK) $$(LDFLAGS) -o $$@ $$(filter %.o,$$^) $(CORE) $(LIBS_$(1)) -pthread -ldl \
 		-Wl,-rpath,'$$$$ORIGIN/../../lib/hsmctl'
 endef
 $(foreach g,$(GROUPS_),$(eval $(call program_rule,$(g))))
 
+# Unit tests: tests/unit/<room>/test_<unit>.c is a program, linked to everything below.
+UNIT_SRCS := $(sort $(wildcard tests/unit/*/test_*.c))
+UNIT := $(patsubst %.c,$(BUILD)/%,$(UNIT_SRCS))
+unit: $(UNIT)
+$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(ROOM_LIBS)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(ROOM_LIBS) -Wl,--end-group $(CORE_LIBS) -lcmocka -lutil
+.PRECIOUS: $(BUILD)/tests/unit/%.o
+
+check: all
+	./scripts/test
+
+# Everything again under ASan and UBSan, in a build folder of its own.
+sanitize:
+	$(MAKE) SANITIZE=address,undefined all unit
+	for t in build-address,undefined/tests/unit/*/test_*; do [ -x $$t ] || continue; $$t || exit 1; done
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(LIBEXECDIR)/hsmctl $(DESTDIR)$(LIBDIR)/hsmctl $(DESTDIR)$(LIBDIR)/pkcs11 \
+		$(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(PREFIX)/share/hsmctl/examples $(DESTDIR)$(PREFIX)/share/hsmctl/schemas \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	install -m 755 $(BUILD)/bin/hsmctl $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(filter %,$(wildcard $(BUILD)/libexec/hsmctl/hsmctl-*)) $(DESTDIR)$(LIBEXECDIR)/hsmctl
+	install -m 644 $(CORE) $(DESTDIR)$(LIBDIR)/hsmctl
+	install -m 644 $(MODULE) $(DESTDIR)$(LIBDIR)/pkcs11
+	install -m 644 man/*.1 $(DESTDIR)$(MANDIR)/man1
+	install -m 644 examples/*.json $(DESTDIR)$(PREFIX)/share/hsmctl/examples
+	install -m 644 $(BUILD)/share/hsmctl/schemas/*.json $(DESTDIR)$(PREFIX)/share/hsmctl/schemas
+	install -m 644 completions/hsmctl.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/hsmctl
+
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
 clean:
 	rm -rf build build-*
 
-.PHONY: all clean
+.PHONY: all unit check sanitize install clean

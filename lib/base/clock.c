@@ -31,13 +31,15 @@ int64_t clock_utc_ms(void)
 
 void clock_format(int64_t utc_ms, char text[static CLOCK_TEXT])
 {
-	time_t seconds = (time_t)(utc_ms / 1000);
+	int ms = (int)((utc_ms % 1000 + 1000) % 1000);
+	time_t seconds = (time_t)(utc_ms / 1000 - (utc_ms % 1000 < 0));
 	char date[24];
 	struct tm tm;
 
-	gmtime_r(&seconds, &tm);
-	strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(text, CLOCK_TEXT, "%s.%03dZ", date, (int)(utc_ms % 1000));
+	/* Years of more than four digits only come from foreign documents. */
+	if (!gmtime_r(&seconds, &tm) || !strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &tm))
+		snprintf(date, sizeof(date), "9999-12-31T23:59:59");
+	snprintf(text, CLOCK_TEXT, "%s.%03dZ", date, ms);
 }
 
 void clock_sleep_ms(int64_t ms)

@@ -15,7 +15,9 @@ struct secret;
  * Run argv[0] (looked for in PATH), wait for it, collect stdout and stderr.
  * Environment: ours plus env ("NAME=value", NULL-terminated, may be NULL).
  * Returns the exit status, or a negative code when it could not be run
- * (ERR_MISSING when there is no such program) or died of a signal.
+ * (ERR_MISSING when there is no such program), died of a signal, or was ended
+ * because the command is cancelled. Output past a buffer's maximum makes that
+ * buffer bad, no more.
  */
 int proc_run(const char *const *argv, const char *const *env, struct buf *ret_stdout,
 	     struct buf *ret_stderr, struct err *err);
@@ -23,7 +25,7 @@ int proc_run(const char *const *argv, const char *const *env, struct buf *ret_st
 /*
  * Start a daemon: own session, stdin from /dev/null, stdout and stderr to the
  * end of log_path, a double fork so that no caller has to reap it. Returns the
- * daemon's pid.
+ * daemon's pid once the program runs, ERR_MISSING when there is no such program.
  */
 pid_t proc_spawn_daemon(const char *const *argv, const char *const *env,
 			const char *log_path, struct err *err);
@@ -39,7 +41,8 @@ struct proc_id {
 };
 
 /* Lock path and write this process's identity and the text behind it; the
- * lock lasts as long as the process. ERR_LOCKED when another daemon has it. */
+ * lock lasts as long as the process. Again with another text: replaces it. One
+ * line, one file per process. ERR_LOCKED when another daemon has it. */
 int proc_pid_file_take(const char *path, const char *text, struct err *err);
 
 /* Read a pid file. 1 and *ret when a live daemon holds its lock, 0 when none

@@ -129,6 +129,7 @@ struct cli {
 	struct observer *observer;	/* progress on stderr, or a silent one */
 	bool emitted;			/* a result document was printed */
 	bool lines;			/* documents on one line each: shell, --watch */
+	int status;			/* exit status when run returned 0: of shell's lines */
 };
 
 /* main() of a subcommand binary: parse, run, print errors; the exit status. */
@@ -140,8 +141,15 @@ int cli_main(const struct cli_group *group, int argc, char **argv);
 int cli_run_line(const struct cli_group *const *groups, const struct cli_globals *defaults,
 		 int argc, char **argv);
 
+/* Tell how a run ended: the message on stderr, with -o json and no result yet also
+ * the error document on stdout. The exit status. cli_main and cli_run_line do it. */
+int cli_conclude(struct cli *cli, struct err *err);
+
 /* URL of the store: --store, HSMCTL_STORE, or the default folder. */
 const char *cli_store_url(const struct cli *cli);
+
+/* Path of a file of this user in $XDG_STATE_HOME or ~/.local/state. */
+void cli_state_path(const char *name, char *ret, size_t size);
 
 /* Print a result document: JSON with -o json, tables for people otherwise. */
 int cli_emit(struct cli *cli, const struct json_type *type, const void *data, struct err *err);
@@ -162,8 +170,9 @@ void cli_say(const struct cli *cli, const char *fmt, ...) __attribute__((format(
 int cli_confirm(struct cli *cli, const char *question, const char *word, struct err *err);
 
 /* Introspection: text for people, man pages, shells. groups NULL-terminated. */
-int cli_print_help(const struct cli_group *group, const struct cli_command *command);
-int cli_print_overview(const struct cli_group *const *groups);
+int cli_print_help(const struct cli_group *group, const struct cli_command *command,
+		   struct err *err);
+int cli_print_overview(const struct cli_group *const *groups, struct err *err);
 int cli_write_man(const struct cli_group *group, struct buf *ret, struct err *err);
 /* hsmctl(1): the groups, global options, exit statuses, error codes. */
 int cli_write_man_overview(const struct cli_group *const *groups, struct buf *ret, struct err *err);

@@ -230,9 +230,8 @@ static void give_up(int signal_number)
 int cli_complete(const struct cli_group *const *groups, int count, char **words)
 {
 	const struct itimerval patience = {.it_value = {.tv_usec = PATIENCE_MS * 1000}};
-	owned(buf) struct buf found;
+	owned(buf) struct buf found = {.max = CANDIDATES_MAX};
 
-	buf_init(&found, CANDIDATES_MAX);
 	cancel_install(clock_now_ms() + PATIENCE_MS);
 	signal(SIGALRM, give_up);
 	setitimer(ITIMER_REAL, &patience, NULL);

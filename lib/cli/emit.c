@@ -77,10 +77,9 @@ static int emit_json(const struct cli *cli, const struct json_type *type, const 
 
 int cli_emit(struct cli *cli, const struct json_type *type, const void *data, struct err *err)
 {
-	owned(buf) struct buf text;
+	owned(buf) struct buf text = {.max = DOCUMENT_MAX};
 	int r = 0;
 
-	buf_init(&text, DOCUMENT_MAX);
 	if (cli->globals.output == CLI_JSON)
 		r = emit_json(cli, type, data, &text, err);
 	else
@@ -90,10 +89,9 @@ int cli_emit(struct cli *cli, const struct json_type *type, const void *data, st
 
 int cli_write(struct cli *cli, const char *text, size_t len, struct err *err)
 {
-	owned(buf) struct buf copy;
+	owned(buf) struct buf copy = {.max = DOCUMENT_MAX};
 	int r;
 
-	buf_init(&copy, DOCUMENT_MAX);
 	buf_put(&copy, text, len);
 	progress_clear(cli->observer);
 	r = text_print(&copy, err);

@@ -2,10 +2,9 @@
 /* Help for people, from the tables. */
 #include "cli/help.h"
 
-#include <stdio.h>
 #include <string.h>
 
-#include "base/err.h"
+#include "cli/globals.h"
 #include "cli/param.h"
 #include "cli/text.h"
 
@@ -41,16 +40,15 @@ static void synopsis_rows(const struct cli_param *rows, bool options, size_t ind
 			  size_t *column, struct buf *ret)
 {
 	for (; rows && rows->name; rows++) {
-		owned(buf) struct buf word;
+		owned(buf) struct buf word = {.max = WORD_MAX};
 
 		if (!shown(rows))
 			continue;
-		buf_init(&word, WORD_MAX);
 		synopsis_word(rows, options, &word);
 		if (*column + 1 + word.len > TEXT_WIDTH) {
 			buf_put_u8(ret, '\n');
-			text_pad(ret, indent - 1);
-			*column = indent - 1;
+			text_pad(ret, indent);
+			*column = indent;
 		}
 		buf_printf(ret, " %s", buf_text(&word));
 		*column += 1 + word.len;
@@ -65,7 +63,6 @@ static void synopsis(const struct cli_group *group, const struct cli_command *co
 	buf_printf(ret, "usage: hsmctl %s%s%s", group->name, command->name ? " " : "",
 		   command->name ? command->name : "");
 	indent = column = ret->len - start;
-	indent++;
 	synopsis_rows(command->options, true, indent, &column, ret);
 	synopsis_rows(command->args, false, indent, &column, ret);
 	buf_put_u8(ret, '\n');
@@ -73,10 +70,8 @@ static void synopsis(const struct cli_group *group, const struct cli_command *co
 
 static void option_entry(const struct cli_param *row, struct buf *ret)
 {
-	owned(buf) struct buf left, about;
+	owned(buf) struct buf left = {.max = WORD_MAX}, about = {.max = WORD_MAX};
 
-	buf_init(&left, WORD_MAX);
-	buf_init(&about, WORD_MAX);
 	if (row->letter)
 		buf_printf(&left, "-%c, --%s", row->letter, row->name);
 	else
@@ -93,20 +88,20 @@ static void option_entry(const struct cli_param *row, struct buf *ret)
 
 static void argument_entry(const struct cli_param *row, struct buf *ret)
 {
-	owned(buf) struct buf about;
+	owned(buf) struct buf about = {.max = WORD_MAX};
 
-	buf_init(&about, WORD_MAX);
 	cli_param_about(row, &about);
 	text_entry(ret, row->name, buf_text(&about));
 }
 
-static void section(const char *title, const struct cli_param *rows,
+/* own: rows that stand for those of the same name, NULL = none. */
+static void section(const char *title, const struct cli_param *rows, const struct cli_param *own,
 		    void (*entry)(const struct cli_param *, struct buf *), struct buf *ret)
 {
 	bool any = false;
 
 	for (; rows && rows->name; rows++) {
-		if (!shown(rows))
+		if (!shown(rows) || cli_long(own, rows->name, strlen(rows->name)))
 			continue;
 		if (!any)
 			buf_printf(ret, "\n%s:\n", title);
@@ -124,8 +119,10 @@ static void command_help(const struct cli_group *group, const struct cli_command
 	buf_put_u8(ret, '\n');
 	text_wrap(ret, command->summary, 0, &column);
 	buf_put_str(ret, ".\n");
-	section("Arguments", command->args, argument_entry, ret);
-	section("Options", command->options, option_entry, ret);
+	if (command->flags & CLI_DESTROYS)
+		buf_put_str(ret, "Asks before anything is destroyed, unless --yes is given.\n");
+	section("Arguments", command->args, NULL, argument_entry, ret);
+	section("Options", command->options, NULL, option_entry, ret);
 	if (command->output && command->output->schema)
 		buf_printf(ret, "\nOutput with -o json: hsmctl/%s/v1\n", command->output->schema);
 }
@@ -165,7 +162,7 @@ void cli_help(const struct cli_group *group, const struct cli_command *command, 
 		if (!command->name && has_verbs(group))
 			verbs(group, ret);
 	}
-	section("Global options", cli_globals, option_entry, ret);
+	section("Global options", cli_globals, command ? command->options : NULL, option_entry, ret);
 }
 
 void cli_help_overview(const struct cli_group *const *groups, struct buf *ret)
@@ -175,34 +172,23 @@ void cli_help_overview(const struct cli_group *const *groups, struct buf *ret)
 			 "Commands:\n");
 	for (; *groups; groups++)
 		text_entry(ret, (*groups)->name, (*groups)->summary);
-	section("Global options", cli_globals, option_entry, ret);
+	section("Global options", cli_globals, NULL, option_entry, ret);
 	buf_put_str(ret, "\nSee 'hsmctl help COMMAND' or 'hsmctl COMMAND --help' for one command.\n");
 }
 
-static int print(struct buf *buf)
+int cli_print_help(const struct cli_group *group, const struct cli_command *command,
+		   struct err *err)
 {
-	struct err err = {0};
-	int r = text_print(buf, &err);
+	owned(buf) struct buf text = {.max = HELP_MAX};
 
-	if (r < 0)
-		fprintf(stderr, "hsmctl: %s\n", err.message);
-	return r;
-}
-
-int cli_print_help(const struct cli_group *group, const struct cli_command *command)
-{
-	owned(buf) struct buf text;
-
-	buf_init(&text, HELP_MAX);
 	cli_help(group, command, &text);
-	return print(&text);
+	return text_print(&text, err);
 }
 
-int cli_print_overview(const struct cli_group *const *groups)
+int cli_print_overview(const struct cli_group *const *groups, struct err *err)
 {
-	owned(buf) struct buf text;
+	owned(buf) struct buf text = {.max = HELP_MAX};
 
-	buf_init(&text, HELP_MAX);
 	cli_help_overview(groups, &text);
-	return print(&text);
+	return text_print(&text, err);
 }

@@ -30,9 +30,8 @@ static void put_line(struct buf *ret, const char *text)
 
 static void put_about(const struct cli_param *row, bool option, struct buf *ret)
 {
-	owned(buf) struct buf about;
+	owned(buf) struct buf about = {.max = WORD_MAX};
 
-	buf_init(&about, WORD_MAX);
 	cli_param_about(row, &about);
 	if (option && row->kind == CLI_STRINGS)
 		buf_put_str(&about, "; may be repeated");
@@ -112,6 +111,8 @@ static void command_text(const struct cli_command *command, struct buf *ret)
 
 	snprintf(summary, sizeof(summary), "%s.", command->summary);
 	put_line(ret, summary);
+	if (command->flags & CLI_DESTROYS)
+		buf_put_str(ret, "It asks before anything is destroyed, unless\n.Fl -yes\nis given.\n");
 	if (command->output && command->output->schema)
 		buf_printf(ret, "With\n.Fl o Cm json\nit prints\n.Dq hsmctl/%s/v1 .\n",
 			   command->output->schema);
@@ -183,7 +184,7 @@ static void commands_list(const struct cli_group *const *groups, struct buf *ret
 {
 	char summary[WORD_MAX];
 
-	buf_put_str(ret, "The commands, each with a page of its own:\n.Bl -tag -width completion\n");
+	buf_put_str(ret, ".Pp\nThe commands, each with a page of its own:\n.Bl -tag -width completion\n");
 	for (; *groups; groups++) {
 		buf_printf(ret, ".It Cm %s\n", (*groups)->name);
 		snprintf(summary, sizeof(summary), "%s.", (*groups)->summary);
@@ -203,12 +204,10 @@ static void environment(struct buf *ret)
 
 	buf_put_str(ret, ".Sh ENVIRONMENT\n.Bl -tag -width XDG_STATE_HOME\n");
 	for (const struct cli_param *row = cli_globals; row->name; row++) {
-		owned(buf) struct buf name;
+		char name[CLI_VARIABLE];
 
-		buf_init(&name, WORD_MAX);
-		if (cli_param_variable(row, &name))
-			buf_printf(ret, ".It Ev %s\nStands for\n.Fl -%s .\n", buf_text(&name),
-				   row->name);
+		if (cli_param_variable(row, name))
+			buf_printf(ret, ".It Ev %s\nStands for\n.Fl -%s .\n", name, row->name);
 	}
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
 		buf_printf(ret, ".It Ev %s\n%s\n", others[i][0], others[i][1]);
@@ -245,6 +244,24 @@ static void error_codes(struct buf *ret)
 	buf_put_str(ret, ".El\n");
 }
 
+/* Pages in the order of the alphabet, as the section is kept everywhere. */
+static void see_also(const struct cli_group *const *groups, struct buf *ret)
+{
+	const char *last = "", *next;
+
+	do {
+		next = NULL;
+		for (size_t i = 0; groups[i]; i++)
+			if (strcmp(groups[i]->name, last) > 0 &&
+			    (!next || strcmp(groups[i]->name, next) < 0))
+				next = groups[i]->name;
+		if (next)
+			buf_printf(ret, "%s.Xr hsmctl-%s 1", *last ? " ,\n" : "", next);
+		last = next;
+	} while (next);
+	buf_put_u8(ret, '\n');
+}
+
 int cli_write_man_overview(const struct cli_group *const *groups, struct buf *ret, struct err *err)
 {
 	head("hsmctl", "hardware security modules: provision, replicate, prove, fail over", ret);
@@ -261,7 +278,6 @@ int cli_write_man_overview(const struct cli_group *const *groups, struct buf *re
 	buf_put_str(ret, ".\\\" @sections\n");
 	error_codes(ret);
 	buf_put_str(ret, ".Sh SEE ALSO\n");
-	for (; *groups; groups++)
-		buf_printf(ret, ".Xr hsmctl-%s 1%s\n", (*groups)->name, groups[1] ? " ," : "");
+	see_also(groups, ret);
 	return buf_check(ret, err);
 }

@@ -4,10 +4,13 @@
 
 #include <ctype.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/err.h"
 #include "base/str.h"
+
+enum { WORDS_MAX = 1024, SHORT_MAX = 24 };
 
 static int set_strings(struct cli_strings *strings, const char *value, struct err *err)
 {
@@ -44,17 +47,25 @@ static int set_duration(const struct cli_param *row, int64_t *field, const char 
 	return 0;
 }
 
+static void put_names(const struct cli_param *row, const char *between, struct buf *ret)
+{
+	for (size_t i = 0; row->names[i]; i++)
+		buf_printf(ret, "%s%s", i ? between : "", row->names[i]);
+}
+
 static int set_choice(const struct cli_param *row, unsigned *field, const char *value,
 		      struct err *err)
 {
 	int index = str_index(row->names, value);
+	owned(buf) struct buf words = {.max = WORDS_MAX};
 	const char *near;
 
 	if (index >= 0) {
 		*field = (unsigned)index;
 		return 0;
 	}
-	err_set(err, ERR_USAGE, "'%s' is not one of its words", value);
+	put_names(row, ", ", &words);
+	err_set(err, ERR_USAGE, "'%.100s' is not one of %s", value, buf_text(&words));
 	near = str_nearest(value, row->names);
 	return near ? err_hint(err, "did you mean '%s'?", near) : -(int)ERR_USAGE;
 }
@@ -94,22 +105,37 @@ int cli_param_defaults(const struct cli_param *rows, void *base, struct err *err
 	return 0;
 }
 
+/* Few short words stand for themselves: "table|json". */
+static bool names_as_value(const struct cli_param *row)
+{
+	size_t len = 0;
+
+	if (row->kind != CLI_CHOICE || row->value)
+		return false;
+	for (size_t i = 0; row->names[i]; i++)
+		len += strlen(row->names[i]) + 1;
+	return len <= SHORT_MAX;
+}
+
 void cli_param_value(const struct cli_param *row, struct buf *ret)
 {
 	if (row->value)
 		buf_put_str(ret, row->value);
-	for (const char *c = row->name; !row->value && *c; c++)
-		buf_put_u8(ret, (uint8_t)toupper((unsigned char)*c));
+	else if (names_as_value(row))
+		put_names(row, "|", ret);
+	else
+		for (const char *c = row->name; *c; c++)
+			buf_put_u8(ret, (uint8_t)toupper((unsigned char)*c));
 }
 
 void cli_param_about(const struct cli_param *row, struct buf *ret)
 {
-	bool open = false;
+	bool open = row->kind == CLI_CHOICE && !names_as_value(row);
 
 	buf_put_str(ret, row->summary ? row->summary : "");
-	for (size_t i = 0; row->kind == CLI_CHOICE && row->names[i]; i++) {
-		buf_printf(ret, "%s%s", open ? ", " : " (", row->names[i]);
-		open = true;
+	if (open) {
+		buf_put_str(ret, " (");
+		put_names(row, ", ", ret);
 	}
 	if (row->fallback)
 		buf_printf(ret, "%sdefault %s", open ? "; " : " (", row->fallback);
@@ -117,12 +143,10 @@ void cli_param_about(const struct cli_param *row, struct buf *ret)
 		buf_put_u8(ret, ')');
 }
 
-bool cli_param_variable(const struct cli_param *row, struct buf *ret)
+bool cli_param_variable(const struct cli_param *row, char ret[static CLI_VARIABLE])
 {
-	if (row->kind == CLI_FLAG)
-		return false;
-	buf_put_str(ret, "HSMCTL_");
-	for (const char *c = row->name; *c; c++)
-		buf_put_u8(ret, *c == '-' ? '_' : (uint8_t)toupper((unsigned char)*c));
-	return true;
+	snprintf(ret, CLI_VARIABLE, "HSMCTL_%s", row->name);
+	for (char *c = ret; *c; c++)
+		*c = *c == '-' ? '_' : (char)toupper((unsigned char)*c);
+	return row->kind != CLI_FLAG;
 }

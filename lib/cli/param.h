@@ -13,13 +13,17 @@ int cli_param_set(const struct cli_param *row, void *base, const char *value, st
 /* Put the fallbacks of all rows into base; NULL rows are none. */
 int cli_param_defaults(const struct cli_param *rows, void *base, struct err *err);
 
-/* Append the metavariable of an option ("GROUP"). */
+/* Append the metavariable of an option ("GROUP"); of a choice among few words
+ * these words ("table|json"). */
 void cli_param_value(const struct cli_param *row, struct buf *ret);
 
-/* Append the summary, the words of a choice and the default. */
+/* Append the summary, the words of a choice unless its value shows them, and the
+ * default. */
 void cli_param_about(const struct cli_param *row, struct buf *ret);
 
-/* Append the environment variable of a global option; false when it has none. */
-bool cli_param_variable(const struct cli_param *row, struct buf *ret);
+enum { CLI_VARIABLE = 64 };
+
+/* The environment variable of a global option; false when it has none. */
+bool cli_param_variable(const struct cli_param *row, char ret[static CLI_VARIABLE]);
 
 #endif

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/buf.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -198,8 +197,11 @@ static int parse_words(struct parse *p)
 			r = parse_letters(p, word);
 		else
 			r = parse_word(p, word);
-		if (p->cli->globals.help || p->cli->globals.version)
-			return r;
+		/* Behind --help all is forgiven, but -o json still counts. */
+		if (r < 0 && (p->cli->globals.help || p->cli->globals.version)) {
+			err_clear(p->err);
+			r = 0;
+		}
 	}
 	return r;
 }
@@ -246,16 +248,12 @@ static int from_environment(struct parse *p)
 	int r = 0;
 
 	for (const struct cli_param *global = cli_globals; global->name && r == 0; global++) {
-		owned(buf) struct buf name;
-		const char *value;
+		char name[CLI_VARIABLE];
+		const char *value = cli_param_variable(global, name) ? secure_getenv(name) : NULL;
 
-		buf_init(&name, NAME_TEXT);
-		if (!cli_param_variable(global, &name))
-			continue;
-		value = secure_getenv(buf_text(&name));
 		if (value && *value)
 			r = assign(p, cli_long(p->command->options, global->name, strlen(global->name)),
-				   global, value, buf_text(&name));
+				   global, value, name);
 	}
 	return r;
 }

@@ -66,20 +66,19 @@ static int perform(struct cli *cli, const struct cli_group *group, bool environm
 		return r;
 	}
 	if (cli->globals.help)
-		return cli_print_help(group, cli->command);
+		return cli_print_help(group, cli->command, err);
 	if (cli->globals.version)
 		return cli_print_version(cli, err);
 	return run_command(cli, args, err);
 }
 
-/* Say how it ended: on stderr for people, on stdout when JSON has no result yet. */
-static int conclude(struct cli *cli, struct err *err)
+int cli_conclude(struct cli *cli, struct err *err)
 {
 	progress_clear(cli->observer);
 	if (err->code == ERR_OK && (fflush(stdout) != 0 || ferror(stdout)))
 		err_errno(err, "cannot write to stdout");
 	if (err->code == ERR_OK)
-		return 0;
+		return cli->status;
 	if (cli->globals.output == CLI_JSON && !cli->emitted)
 		(void)cli_emit_error(cli, err);
 	if (*err->hint)
@@ -97,10 +96,8 @@ int cli_main(const struct cli_group *group, int argc, char **argv)
 
 	hold_standard_files();
 	signal(SIGPIPE, SIG_IGN);
-	if (perform(&cli, group, true, argc > 0 ? argc - 1 : 0, argv + 1, &progress, &err) < 0 &&
-	    err.code == ERR_OK)
-		return err_exit_status(ERR_FAILED);
-	return conclude(&cli, &err);
+	(void)perform(&cli, group, true, argc > 0 ? argc - 1 : 0, argv + 1, &progress, &err);
+	return cli_conclude(&cli, &err);
 }
 
 /* argv without its word at index, in new memory. */
@@ -141,35 +138,32 @@ int cli_run_line(const struct cli_group *const *groups, const struct cli_globals
 	struct progress progress;
 	struct err err = {0};
 
-	if (run_words(&cli, groups, argc, argv, &progress, &err) < 0 && err.code == ERR_OK)
-		return err_exit_status(ERR_FAILED);
-	return conclude(&cli, &err);
+	(void)run_words(&cli, groups, argc, argv, &progress, &err);
+	return cli_conclude(&cli, &err);
 }
 
-/* $XDG_STATE_HOME, or what stands for it. */
-static void state_home(char *ret, size_t size)
+void cli_state_path(const char *name, char *ret, size_t size)
 {
 	const char *state = secure_getenv("XDG_STATE_HOME"), *home = secure_getenv("HOME");
 	const struct passwd *user;
 
 	if (state && *state == '/') {
-		snprintf(ret, size, "%s", state);
+		snprintf(ret, size, "%s/%s", state, name);
 		return;
 	}
 	user = home && *home ? NULL : getpwuid(geteuid());
-	snprintf(ret, size, "%s/.local/state", user ? user->pw_dir : home && *home ? home : "");
+	snprintf(ret, size, "%s/.local/state/%s", user ? user->pw_dir : home && *home ? home : "",
+		 name);
 }
 
 const char *cli_store_url(const struct cli *cli)
 {
 	static char folder[PATH_MAX];
-	char state[PATH_MAX - 16];
 
 	if (cli->globals.store)
 		return cli->globals.store;
 	if (geteuid() == 0)
 		return "/var/lib/hsmctl";
-	state_home(state, sizeof(state));
-	snprintf(folder, sizeof(folder), "%s/hsmctl", state);
+	cli_state_path("hsmctl", folder, sizeof(folder));
 	return folder;
 }

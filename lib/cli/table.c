@@ -251,12 +251,11 @@ static bool put_scalars(const struct columns *columns, const void *data, struct 
 
 void cli_table(const struct json_type *type, const void *data, bool bold, struct buf *ret)
 {
-	owned(buf) struct buf scratch;
+	owned(buf) struct buf scratch = {.max = CELL_MAX};
 	struct columns columns = {.count = 0};
 	size_t lists = 0;
 	bool gap;
 
-	buf_init(&scratch, CELL_MAX);
 	collect(type, 0, "", &columns);
 	for (size_t i = 0; i < columns.count; i++)
 		lists += columns.items[i].field->kind == JSON_LIST;

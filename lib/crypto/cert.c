@@ -16,6 +16,7 @@ enum {
 	CERTIFICATE_DAYS = 730,
 	EARLY_S = 86400,	/* for peers whose clock is behind */
 	SERIAL_LEN = 16,
+	KEY_ID_LEN = 20,
 };
 
 const char *const cert_role_names[] = {"none", "appliance", "admin", "application", NULL};
@@ -104,6 +105,20 @@ static bool set_name(X509 *cert, const char *name)
 					  (const unsigned char *)name, -1, -1, 0);
 }
 
+/* RFC 7093, method 1. OpenSSL's own way computes a SHA-1 in the host's library
+ * context, where that may be forbidden. */
+static bool set_key_identifier(X509 *cert)
+{
+	const ASN1_BIT_STRING *key = X509_get0_pubkey_bitstr(cert);
+	owned(ASN1_OCTET_STRING) ASN1_OCTET_STRING *id = ASN1_OCTET_STRING_new();
+	uint8_t digest[SHA256_LEN];
+
+	return key && id &&
+	       crypto_sha256(ASN1_STRING_get0_data(key), (size_t)ASN1_STRING_length(key), digest, NULL) == 0 &&
+	       ASN1_OCTET_STRING_set(id, digest, KEY_ID_LEN) &&
+	       X509_add1_ext_i2d(cert, NID_subject_key_identifier, id, 0, X509V3_ADD_DEFAULT) == 1;
+}
+
 static bool add_extensions(X509 *cert, X509 *issuer, const struct extension *extensions)
 {
 	X509V3_CTX context;
@@ -133,7 +148,7 @@ static int pair_make(const char *name, long days, const struct extension *extens
 	    !X509_time_adj_ex(X509_getm_notAfter(ret->cert), (int)days, 0, NULL) ||
 	    !X509_set_pubkey(ret->cert, ret->key) ||
 	    !X509_set_issuer_name(ret->cert, X509_get_subject_name(by->cert)) ||
-	    !add_extensions(ret->cert, by->cert, extensions) ||
+	    !set_key_identifier(ret->cert) || !add_extensions(ret->cert, by->cert, extensions) ||
 	    !X509_sign(ret->cert, by->key, EVP_sha256()))
 		return openssl_error(err, ERR_FAILED, "cannot make a certificate");
 	return 0;
@@ -144,7 +159,6 @@ int cert_authority_make(const char *folder, const char *fleet_name, struct err *
 	static const struct extension extensions[] = {
 		{NID_basic_constraints, "critical,CA:TRUE,pathlen:0"},
 		{NID_key_usage, "critical,keyCertSign,cRLSign"},
-		{NID_subject_key_identifier, "hash"},
 		{0, NULL},
 	};
 	OPENSSL_ENTER();
@@ -179,7 +193,6 @@ static int issue(const char *folder, const char *name, enum cert_role role,
 		{NID_basic_constraints, "critical,CA:FALSE"},
 		{NID_key_usage, "critical,digitalSignature"},
 		{NID_ext_key_usage, "clientAuth,serverAuth"},
-		{NID_subject_key_identifier, "hash"},
 		{NID_authority_key_identifier, "keyid:always"},
 		{NID_subject_alt_name, names},
 		{0, NULL},

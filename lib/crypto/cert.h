@@ -18,11 +18,13 @@ enum cert_role { CERT_ROLE_NONE, CERT_ROLE_APPLIANCE, CERT_ROLE_ADMIN, CERT_ROLE
 extern const char *const cert_role_names[];	/* "none", "appliance", "admin", "application" */
 
 /* Make FOLDER/ca.pem (10 years) and ca.key (0600); leaves a whole pair alone.
- * A certificate without its key, or the reverse, is made anew. */
+ * A certificate without its key, or the reverse, is made anew; a damaged file is
+ * ERR_INVALID, because a new CA would lock everybody out. Callers hold a lock. */
 int cert_authority_make(const char *folder, const char *fleet_name, struct err *err);
 
-/* Make FOLDER/NAME.pem and NAME.key signed by the CA there (2 years). Leaves a
- * whole pair of this CA and role alone. */
+/* Make FOLDER/NAME.pem and NAME.key (0600) signed by the CA there (2 years).
+ * Leaves a whole pair of this CA, name and role alone until it expires. name: a
+ * str_is_name() other than "ca". ERR_NOT_FOUND without a CA. */
 int cert_issue(const char *folder, const char *name, enum cert_role role, struct err *err);
 
 /* SHA-256 of the DER form of the certificate in a PEM file, hex. */

@@ -3,6 +3,7 @@
 #include "crypto/openssl.h"
 
 #include <stdatomic.h>
+#include <stdio.h>
 
 #include "base/err.h"
 
@@ -22,11 +23,16 @@ OSSL_LIB_CTX *openssl_context(void)
 	return context;
 }
 
+/* Without a handler at exit: a thread of ours may still be in a call when the
+ * host's main() returns. */
+static void init(void)
+{
+	OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT | OPENSSL_INIT_LOAD_CRYPTO_STRINGS, NULL);
+}
+
 int openssl_enter(void)
 {
-	/* Without a handler at exit: a thread of ours may still be in a call
-	 * when the host's main() returns. */
-	OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT | OPENSSL_INIT_LOAD_CRYPTO_STRINGS, NULL);
+	init();
 	return ERR_set_mark();
 }
 
@@ -35,6 +41,32 @@ void openssl_leave(int *entered)
 	/* A queue that was empty takes no mark; popping then empties it again. */
 	(void)entered;
 	ERR_pop_to_mark();
+}
+
+void openssl_put_aside(struct openssl_aside *aside)
+{
+	const size_t room = sizeof(aside->errors) / sizeof(aside->errors[0]);
+	unsigned long code;
+	const char *text;
+
+	init();
+	aside->n = 0;
+	while ((code = ERR_get_error_all(NULL, NULL, NULL, &text, NULL)))
+		if (aside->n < room) {
+			aside->errors[aside->n].code = code;
+			snprintf(aside->errors[aside->n++].text, sizeof(aside->errors[0].text), "%s", text);
+		}
+}
+
+void openssl_put_back(struct openssl_aside *aside)
+{
+	ERR_clear_error();
+	for (size_t i = 0; i < aside->n; i++) {
+		unsigned long code = aside->errors[i].code;
+
+		ERR_new();
+		ERR_set_error(ERR_GET_LIB(code), ERR_GET_REASON(code), "%s", aside->errors[i].text);
+	}
 }
 
 int openssl_error(struct err *err, int code, const char *what)

@@ -4,10 +4,10 @@
  *
  * Everything runs in a library context of our own, with the built-in default
  * provider: the host's openssl.cnf, providers and engines do not reach us and
- * ours do not reach the host. One thing cannot be kept apart: SSL_CTX_new()
- * reads openssl.cnf into the host's context, as any OpenSSL program does, and
- * applies its "system_default" section; tls_context.c therefore states every
- * setting itself.
+ * ours do not reach the host. Two things cannot be kept apart: OpenSSL reads
+ * openssl.cnf into the host's context at first use, as in any OpenSSL program
+ * (forbidding it would forbid it to the host), and SSL_CTX_new() applies its
+ * "system_default" section; tls_context.c therefore states every setting itself.
  *
  * Private to lib/crypto.
  */
@@ -40,6 +40,24 @@ OSSL_LIB_CTX *openssl_context(void);
 int openssl_enter(void);
 void openssl_leave(int *entered);
 
+/* The same for a handshake, in which OpenSSL empties the queue: what the host has
+ * there is put aside and put back. */
+#define OPENSSL_ENTER_HANDSHAKE()                                              \
+	__attribute__((cleanup(openssl_put_back)))                             \
+	struct openssl_aside openssl_aside_;                                   \
+	openssl_put_aside(&openssl_aside_)
+
+struct openssl_aside {
+	size_t n;
+	struct {
+		unsigned long code;
+		char text[100];
+	} errors[16];	/* as many as OpenSSL keeps */
+};
+
+void openssl_put_aside(struct openssl_aside *aside);
+void openssl_put_back(struct openssl_aside *aside);
+
 /* code (ERR_NO_MEMORY when that was the reason): "what: OpenSSL's reason". */
 int openssl_error(struct err *err, int code, const char *what);
 
@@ -49,6 +67,7 @@ int openssl_error(struct err *err, int code, const char *what);
 		release(*p);                                                   \
 	}
 
+OPENSSL_OWN(ASN1_OCTET_STRING, ASN1_OCTET_STRING_free)
 OPENSSL_OWN(BIGNUM, BN_free)
 OPENSSL_OWN(BIO, BIO_free)
 OPENSSL_OWN(ECDSA_SIG, ECDSA_SIG_free)

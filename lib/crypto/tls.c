@@ -225,7 +225,7 @@ static int with_retry(int rc, enum err_retry retry, struct err *err)
 int tls_handshake(struct tls_context *context, int fd, unsigned roles, const char *pinned,
 		  int64_t deadline_ms, struct tls **ret, struct err *err)
 {
-	OPENSSL_ENTER();
+	OPENSSL_ENTER_HANDSHAKE();
 	owned(tls) struct tls *tls = NULL;
 	int rc = connection_new(context, fd, &tls, err);
 

@@ -32,17 +32,22 @@ struct tls;
 /*
  * Shake hands on fd, which the connection then owns (also on failure). Peers
  * without a certificate of our CA, or not in a role of roles (a mask of
- * 1 << enum cert_role), are refused with ERR_DENIED. pinned: SHA-256 the peer's
+ * 1 << enum cert_role), are refused with ERR_DENIED, and so are we when the peer
+ * refuses us: both ends end with the same answer. pinned: SHA-256 the peer's
  * certificate must have, hex, NULL = any. deadline_ms is monotonic. A peer that
- * is gone, slow or speaks no TLS: ERR_UNREACHABLE.
+ * is gone, slow or speaks no TLS: ERR_UNREACHABLE. All of these are safe to retry.
  */
 int tls_handshake(struct tls_context *context, int fd, unsigned roles, const char *pinned,
 		  int64_t deadline_ms, struct tls **ret, struct err *err);
 void tls_free(struct tls *tls);
 OWN_DEFINE(tls)
 
-/* Exactly len bytes, or ERR_UNREACHABLE (end, reset), ERR_TIMEOUT (deadline
- * passed), or a cancel code when cancelled. */
+/*
+ * Exactly len bytes, or ERR_UNREACHABLE (end, reset), ERR_TIMEOUT (deadline
+ * passed), or a cancel code when cancelled. A failure half-way leaves a
+ * connection on which everything else is ERR_UNREACHABLE. What was not written
+ * whole the peer never sees whole: safe to retry.
+ */
 int tls_read(struct tls *tls, void *data, size_t len, int64_t deadline_ms, struct err *err);
 int tls_write(struct tls *tls, const void *data, size_t len, int64_t deadline_ms, struct err *err);
 

@@ -7,7 +7,6 @@
 
 #include "base/cred.h"
 #include "base/err.h"
-#include "base/mem.h"
 #include "base/str.h"
 #include "fleet/fleet.h"
 #include "fleet/group.h"

@@ -138,6 +138,9 @@ int fleet_find_group(const struct fleet *fleet, const char *name,
 int fleet_locate(const struct fleet *fleet, const char *where, struct fleet_device **ret_device,
 		 struct fleet_partition **ret_partition, struct err *err);
 
+/* Take a group out of the document. */
+void fleet_remove_group(struct fleet *fleet, struct fleet_group *group);
+
 /* The group a partition serves in, NULL when none. partition NULL: any of the device's. */
 struct fleet_group *fleet_group_of(const struct fleet *fleet, const char *device,
 				   const char *partition);

@@ -4,6 +4,7 @@
 
 #include "base/str.h"
 #include "fleet/fleet.h"
+#include "fleet/types.h"
 #include "fleet/group.h"
 
 static bool has_member(const struct fleet_group *group, const char *device, const char *partition)
@@ -73,4 +74,10 @@ struct fleet_policy fleet_group_policy(const struct fleet *fleet, const struct f
 	if (!policy.call_ms)
 		policy.call_ms = 60000;
 	return policy;
+}
+
+void fleet_remove_group(struct fleet *fleet, struct fleet_group *group)
+{
+	json_release(&fleet_group_type, group);
+	json_remove(&fleet->groups, &fleet->n_groups, sizeof(*group), (size_t)(group - fleet->groups));
 }

@@ -122,7 +122,7 @@ static const struct json_field group_fields[] = {
 		    "the partitions that serve in it"),
 	JSON_F_END,
 };
-static const struct json_type group_type = {
+const struct json_type fleet_group_type = {
 	.summary = "Partitions that hold the same keys and are used as one token",
 	.size = sizeof(struct fleet_group), .fields = group_fields,
 };
@@ -134,7 +134,7 @@ static const struct json_type group_type = {
 	JSON_F_INT(struct fleet, revision, 0, 0, INT64_MAX, "counted by the store"),               \
 	JSON_F_LIST(struct fleet, datacenters, JSON_REQUIRED, datacenter_type, "where devices stand"), \
 	JSON_F_LIST(struct fleet, devices, JSON_REQUIRED, device_type, "the devices"),             \
-	JSON_F_LIST(struct fleet, groups, (groups_flags), group_type, "the HA groups"),            \
+	JSON_F_LIST(struct fleet, groups, (groups_flags), fleet_group_type, "the HA groups"),            \
 	JSON_F_END
 
 #define FLEET_SUMMARY "What should exist: datacenters, devices and HA groups"

@@ -335,7 +335,7 @@ int json_scan(const char *text, size_t len, const char *source, unsigned flags,
 
 	if (rc < 0)
 		return rc;
-	ret->text = mem_strndup(text, len);
+	ret->text = mem_strndup(len ? text : "", len);
 	if (!ret->text)
 		return err_no_memory(err);
 	ret->len = len;

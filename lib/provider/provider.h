@@ -11,6 +11,7 @@
 #define PROVIDER_PROVIDER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/own.h"

@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/mem.h"
 #include "base/str.h"
 #include "crypto/digest.h"
 #include "member/member.h"
@@ -154,23 +155,63 @@ const char *record_label(const struct record *record, char *text, size_t size)
 	return p11_attrs_text(&record->objects[0], CKA_LABEL, text, size);
 }
 
-const CK_ATTRIBUTE *record_template(CK_ULONG *ret_count)
+/* CKA_LABEL of the records of one key. */
+static void name_of(const uint8_t uid[static UID_LEN], char ret[static RECORD_LABEL])
 {
-	static CK_OBJECT_CLASS class = CKO_DATA;
-	static const CK_ATTRIBUTE template[] = {
+	char hex[2 * UID_LEN + 1];
+
+	str_hex(uid, UID_LEN, hex);
+	snprintf(ret, RECORD_LABEL, "hsmctl record %s", hex);
+}
+
+static int read_one(struct member_channel *channel, CK_OBJECT_HANDLE handle,
+		    int (*each)(void *, CK_OBJECT_HANDLE, struct record *, struct err *), void *data, struct err *err)
+{
+	static const CK_ATTRIBUTE_TYPE types[] = {CKA_VALUE};
+	owned(p11_attrs) struct p11_attrs attrs = {0};
+	owned(record) struct record record = {0};
+	const CK_ATTRIBUTE *value;
+	int rc = member_get(channel, handle, types, 1, &attrs, err);
+
+	if (rc < 0)	/* gone meanwhile is fine */
+		return rc == -ERR_TOKEN ? 0 : rc;
+	value = p11_attrs_find(&attrs, CKA_VALUE);
+	/* A torn record cannot say whose it is; a whole one is written beside it. */
+	if (!value || record_decode(value->pValue, value->ulValueLen, &record, NULL) < 0)
+		return 0;
+	return each(data, handle, &record, err);
+}
+
+int record_read_all(struct member_channel *channel, const uint8_t *only,
+		    int (*each)(void *data, CK_OBJECT_HANDLE handle, struct record *record, struct err *err),
+		    void *data, struct err *err)
+{
+	CK_OBJECT_CLASS class = CKO_DATA;
+	char label[RECORD_LABEL];
+	CK_ATTRIBUTE template[] = {
 		{CKA_CLASS, &class, sizeof(class)},
 		{CKA_APPLICATION, (void *)APPLICATION, sizeof(APPLICATION) - 1},
+		{CKA_LABEL, label, 0},
 	};
+	owned(mem) CK_OBJECT_HANDLE *list = NULL;
+	CK_ULONG count = 0;
+	int rc;
 
-	*ret_count = sizeof(template) / sizeof(template[0]);
-	return template;
+	if (only) {
+		name_of(only, label);
+		template[2].ulValueLen = strlen(label);
+	}
+	rc = member_find(channel, template, only ? 3 : 2, &list, &count, err);
+	for (CK_ULONG i = 0; i < count && rc >= 0; i++)
+		rc = read_one(channel, list[i], each, data, err);
+	return rc;
 }
 
 int record_write(struct member_channel *channel, const struct record *record,
 		 CK_OBJECT_HANDLE *ret, struct err *err)
 {
 	owned(buf) struct buf value = {.max = RECORD_MAX};
-	char hex[2 * UID_LEN + 1], label[64];
+	char label[RECORD_LABEL];
 	CK_OBJECT_CLASS class = CKO_DATA;
 	CK_BBOOL yes = CK_TRUE;
 	CK_OBJECT_HANDLE handle;
@@ -179,8 +220,7 @@ int record_write(struct member_channel *channel, const struct record *record,
 
 	if (rc < 0)
 		return rc;
-	str_hex(record->uid, UID_LEN, hex);
-	snprintf(label, sizeof(label), "hsmctl record %s", hex);
+	name_of(record->uid, label);
 	CK_ATTRIBUTE template[] = {
 		{CKA_CLASS, &class, sizeof(class)},
 		{CKA_TOKEN, &yes, sizeof(yes)},

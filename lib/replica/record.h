@@ -28,7 +28,7 @@ struct member_channel;
 enum record_state { RECORD_CREATING, RECORD_LIVE, RECORD_DELETED };
 
 enum { UID_LEN = 16, WRITER_LEN = 8, CHECK_MAX = 32, RECORD_OBJECTS_MAX = 2 };
-enum { LEASE_MS = 60000 };
+enum { LEASE_MS = 60000, RECORD_LABEL = 64 };
 
 struct record {
 	uint8_t uid[UID_LEN];
@@ -69,7 +69,13 @@ const char *record_label(const struct record *record, char *text, size_t size);
 int record_write(struct member_channel *channel, const struct record *record,
 		 CK_OBJECT_HANDLE *ret, struct err *err);
 
-/* Template that finds all records: count in *ret_count. */
-const CK_ATTRIBUTE *record_template(CK_ULONG *ret_count);
+/*
+ * Read the records a member holds, of one key or (only NULL) all, torn ones
+ * left out. each may take the record's content over by zeroing it; a negative
+ * return ends the walk.
+ */
+int record_read_all(struct member_channel *channel, const uint8_t *only,
+		    int (*each)(void *data, CK_OBJECT_HANDLE handle, struct record *record, struct err *err),
+		    void *data, struct err *err);
 
 #endif

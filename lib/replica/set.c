@@ -6,9 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cred.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/secret.h"
 #include "base/str.h"
+#include "crypto/tls.h"
 #include "member/member.h"
 #include "replica/domain.h"
 
@@ -23,18 +26,20 @@ static int open_member(const struct fleet *fleet, const struct fleet_member *fro
 		return err_set(err, ERR_INVALID, "the member '%s' is not in the fleet", from->device);
 	fleet_member_name(fleet, from, ret->name, sizeof(ret->name));
 	ret->role = from->role;
+	snprintf(ret->transport, sizeof(ret->transport), "%s", from->transport ? from->transport : "");
 	snprintf(ret->datacenter, sizeof(ret->datacenter), "%s", datacenter->name);
 	snprintf(ret->region, sizeof(ret->region), "%s", datacenter->region);
 	return member_open_partition(device, partition, ret->name, policy, tls, &ret->member, err);
 }
 
-int replica_set_open(const struct fleet *fleet, const struct fleet_group *group,
-		     struct tls_context *tls, struct replica_set **ret, struct err *err)
+int replica_set_open(const struct fleet *fleet, const struct fleet_group *group, const char *folder,
+		     const char *role, struct replica_set **ret, struct err *err)
 {
 	owned(replica_set) struct replica_set *set = mem_new(struct replica_set);
-	int rc = 0;
+	owned(mem) char *pki = file_join(folder, "pki");
+	int rc;
 
-	if (!set)
+	if (!set || !pki)
 		return err_no_memory(err);
 	snprintf(set->name, sizeof(set->name), "%s", group->name);
 	set->policy = fleet_group_policy(fleet, group);
@@ -42,11 +47,31 @@ int replica_set_open(const struct fleet *fleet, const struct fleet_group *group,
 		return err_set(err, ERR_INVALID, "group '%s' names no domain key", group->name);
 	if (group->n_members > SET_MAX)
 		return err_set(err, ERR_INVALID, "group '%s' has more than %d members", group->name, SET_MAX);
+	rc = tls_context_new(pki, role, false, &set->tls, err);
 	for (size_t i = 0; i < group->n_members && rc == 0; i++) {
-		rc = open_member(fleet, &group->members[i], &set->policy, tls, &set->members[i], err);
+		rc = open_member(fleet, &group->members[i], &set->policy, set->tls, &set->members[i], err);
 		set->members[i].index = i;
 		set->n_members++;
 	}
+	if (rc < 0)
+		return rc;
+	*ret = own_take(set);
+	return 0;
+}
+
+int replica_set_open_admin(const struct fleet *fleet, const struct fleet_group *group, const char *folder,
+			   struct replica_set **ret, struct err *err)
+{
+	owned(replica_set) struct replica_set *set = NULL;
+	owned(secret) struct secret *pin = NULL;
+	char what[128];
+	int rc = replica_set_open(fleet, group, folder, "admin", &set, err);
+
+	snprintf(what, sizeof(what), "user PIN of '%s'", group->name);
+	if (rc == 0)
+		rc = cred_read(group->pin_source, what, &pin, err);
+	if (rc == 0)
+		rc = replica_set_login(set, pin, err);
 	if (rc < 0)
 		return rc;
 	*ret = own_take(set);
@@ -59,6 +84,7 @@ void replica_set_free(struct replica_set *set)
 		return;
 	for (size_t i = 0; i < set->n_members; i++)
 		member_free(set->members[i].member);
+	tls_context_free(set->tls);
 	free(set);
 }
 

@@ -29,6 +29,7 @@ struct replica_member {
 	char name[128];
 	enum fleet_role role;
 	char datacenter[64], region[64];
+	char transport[65];		/* pinned fingerprint of its transport key, "" = none yet */
 	size_t index;			/* in the set */
 	/* By index of the target: 1 + the pair of mechanisms that carries keys
 	 * there (domain.c), 0 = not tried yet. */
@@ -39,18 +40,26 @@ struct replica_set {
 	char name[64];
 	uint8_t domain_id[16];
 	struct fleet_policy policy;
+	struct tls_context *tls;
 	struct replica_member members[SET_MAX];
 	size_t n_members;
 };
 
-/* Open all members (nothing is connected). tls is borrowed and outlives it. */
-int replica_set_open(const struct fleet *fleet, const struct fleet_group *group,
-		     struct tls_context *tls, struct replica_set **ret, struct err *err);
+/*
+ * Open all members (nothing is connected). Certificates come from FOLDER/pki,
+ * ours is that of role ("admin", "application").
+ */
+int replica_set_open(const struct fleet *fleet, const struct fleet_group *group, const char *folder,
+		     const char *role, struct replica_set **ret, struct err *err);
 void replica_set_free(struct replica_set *set);
 OWN_DEFINE(replica_set)
 
 /* Give every member a copy of the PIN; NULL logs out. */
 int replica_set_login(struct replica_set *set, const struct secret *pin, struct err *err);
+
+/* Open, read the PIN from the group's pin_source, log in: what commands do. */
+int replica_set_open_admin(const struct fleet *fleet, const struct fleet_group *group, const char *folder,
+			   struct replica_set **ret, struct err *err);
 
 struct replica_site {
 	struct replica_member *of;

@@ -11,9 +11,16 @@
  *	pki/  secrets/  appliances/  drills/	what providers and drills keep
  *
  * Every change is an edit: lock, read, change the copy, commit. A commit
- * compares the revision on disk with the one read (ERR_CHANGED), appends to
+ * compares the document on disk with the one read (ERR_CHANGED), appends to
  * the audit trail and replaces the document. An edit that is not committed
  * leaves no trace.
+ *
+ * A commit killed at any point leaves the old document or the new one. The new
+ * document lies ready on disk before the audit entry is written, so a full disk
+ * is met before anything is said; then the entry, then one rename. Between
+ * these two a crash leaves an entry for a revision that never came: whoever
+ * next appends to the trail sees it and appends "store recover", which says
+ * that the entry was not carried out. The trail is never rewritten.
  */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
@@ -29,9 +36,12 @@ struct store;
 
 enum { STORE_CREATE = 1 };	/* make the folder (0700) when it does not exist */
 
-/* ERR_NOT_OURS: others own it or can write it. ERR_NOT_FOUND (hint: provision
- * apply) without STORE_CREATE. A non-empty folder without our marks (fleet.json,
- * or lock + audit.log) is refused with ERR_NOT_OURS: "not an hsmctl store". */
+/*
+ * ERR_NOT_OURS: others own it or can write it. ERR_NOT_FOUND (hint: provision
+ * apply) without STORE_CREATE, also for an empty folder. A folder with anything
+ * else in it and without our marks (fleet.json, or lock + audit.log) is refused
+ * with ERR_NOT_OURS: "not an hsmctl store". ERR_UNSUPPORTED for other URLs.
+ */
 int store_open(const char *url, unsigned flags, struct store **ret, struct err *err);
 void store_free(struct store *store);
 OWN_DEFINE(store)
@@ -47,7 +57,8 @@ int store_read(struct store *store, struct fleet **ret, struct err *err);
 
 struct store_edit;
 
-/* Lock (waiting up to 5 s) and read. doing is shown to others: "ha create payments". */
+/* Lock (waiting up to 5 s) and read. ERR_LOCKED names the holder; ERR_DENIED
+ * when this user may only read. doing is shown to others: "ha create payments". */
 int store_edit_begin(struct store *store, const char *doing, struct store_edit **ret,
 		     struct err *err);
 /* The document to change, owned by the edit. */
@@ -56,14 +67,18 @@ struct fleet *store_edit_fleet(struct store_edit *edit);
  * Write the document with revision + 1 and an audit entry. action is a word
  * pair ("ha create"), subject what it was done to, detail free text without
  * secrets (may be NULL). May be called several times in one edit: a command
- * commits each whole step.
+ * commits each whole step. After an error (but a failed last flush of the
+ * folder) the document on disk is the one before, and the edit may be changed
+ * and committed again. ERR_CHANGED; ERR_INVALID when the changed document could
+ * not be read again.
  */
 int store_edit_commit(struct store_edit *edit, const char *action, const char *subject,
 		      const char *detail, struct err *err);
 void store_edit_free(struct store_edit *edit);	/* unlocks */
 OWN_DEFINE(store_edit)
 
-/* An audit entry without a change of the document (key generated, sync, drill). */
+/* An audit entry without a change of the document (key generated, sync, drill).
+ * Needs no edit; may be called during one. */
 int store_audit(struct store *store, const char *action, const char *subject,
 		const char *detail, struct err *err);
 
@@ -76,7 +91,7 @@ struct store_audit_entry {
 	char *action, *subject, *detail;
 	int64_t revision;	/* of the document after it */
 	char *previous;		/* hash of the entry before; zeros for the first */
-	char *hash;		/* SHA-256 over the line without this field */
+	char *hash;		/* SHA-256 over the line without ,"hash":"…" */
 };
 struct store_audit_trail {
 	struct store_audit_entry *entries;
@@ -89,9 +104,13 @@ extern const struct json_type store_audit_trail_type;	/* schema "audit" */
  * json_release(&store_audit_trail_type, ret). */
 int store_audit_read(struct store *store, struct store_audit_trail *ret, struct err *err);
 
-/* Walk the chain: the number of entries when whole, ERR_DIFFERENT naming the
- * first line that does not match. A torn last line (a crash while it was
- * written) counts as never written and is cut by the next append. */
+/*
+ * Walk the chain: the number of entries when whole, ERR_DIFFERENT naming the
+ * first line that does not match, or saying that the trail ends before the
+ * document's revision (lines were cut off) or the document is older than the
+ * trail. A torn last line (a crash while it was written) counts as never
+ * written and is cut by the next append.
+ */
 int store_audit_verify(struct store *store, struct err *err);
 
 #endif

@@ -7,6 +7,7 @@
 #ifndef TESTS_TEMP_H
 #define TESTS_TEMP_H
 
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -37,6 +38,17 @@ static inline int temp_teardown(void **state)
 
 	free(*state);
 	return rc;
+}
+
+/* "folder/name"; good until the fourth call after. */
+static inline const char *in(const char *folder, const char *name)
+{
+	static char paths[4][2 * PATH_MAX];
+	static unsigned next;
+	char *path = paths[next++ % 4];
+
+	snprintf(path, sizeof(paths[0]), "%s/%s", folder, name);
+	return path;
 }
 
 #define temp_test(function) cmocka_unit_test_setup_teardown(function, temp_setup, temp_teardown)

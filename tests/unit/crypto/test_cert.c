@@ -10,16 +10,6 @@
 #include "base/str.h"
 #include "crypto/cert.h"
 
-static const char *in(const char *folder, const char *name)
-{
-	static char paths[4][300];
-	static unsigned next;
-	char *path = paths[next++ % 4];
-
-	snprintf(path, sizeof(paths[0]), "%s/%s", folder, name);
-	return path;
-}
-
 static X509 *load(const char *folder, const char *name)
 {
 	FILE *f = fopen(in(folder, name), "re");

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * admin - what several commands begin with: the store, a group, its members.
+ *
+ * Linked into every subcommand; holds no policy of its own.
+ */
+#ifndef CMD_ADMIN_H
+#define CMD_ADMIN_H
+
+#include "fleet/fleet.h"
+#include "replica/set.h"
+#include "store/store.h"
+
+struct cli;
+struct cli_completion;
+struct err;
+
+/* Everything a command on one group works with; all owned. */
+struct admin {
+	struct store *store;
+	struct fleet *fleet;
+	struct fleet_group *group;	/* of fleet */
+	struct replica_set *set;	/* logged in, not connected */
+};
+void admin_release(struct admin *admin);
+OWN_DEFINE_RELEASE(admin)
+
+/* Open the store, find the group, read its PIN. */
+int admin_open(const struct cli *cli, const char *group, struct admin *ret, struct err *err);
+
+/* Live completers. */
+void admin_complete_groups(struct cli *cli, struct cli_completion *c);
+void admin_complete_devices(struct cli *cli, struct cli_completion *c);
+
+#endif

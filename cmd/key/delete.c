@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* hsmctl key delete: a key and its public half, on all members, for good. */
+#include <stdio.h>
+
+#include "base/err.h"
+#include "cli/cli.h"
+#include "key/key.h"
+#include "replica/write.h"
+
+struct delete {
+	const char *group, *label, *id;
+};
+
+static const struct cli_param options[] = {
+	CLI_OPT_STRING(struct delete, id, 0, "id", "HEX", NULL, "CKA_ID, when several keys have the label"),
+	CLI_END
+};
+static const struct cli_param args[] = {
+	CLI_ARG(struct delete, group, "GROUP", admin_complete_groups, CLI_REQUIRED, "group of the key"),
+	CLI_ARG(struct delete, label, "LABEL", NULL, CLI_REQUIRED, "label of the key"),
+	CLI_END
+};
+
+static int run(struct cli *cli, const void *data, struct err *err)
+{
+	const struct delete *a = data;
+	owned(key_look) struct key_look look = {0};
+	const struct census_key *key;
+	struct key_view view = {0};
+	char question[300];
+	int rc = key_look_open(cli, a->group, &look, err);
+
+	if (rc == 0)
+		rc = key_look_find(&look, a->label, a->id, &key, err);
+	snprintf(question, sizeof(question), "delete key '%.100s' from every member of '%.64s', for good?", a->label, a->group);
+	if (rc == 0)
+		rc = cli_confirm(cli, question, NULL, err);
+	if (rc == 0)
+		rc = key_view_fill(&view, key->truth, key_look_replicas(&look, key), (int64_t)look.sites.count, err);
+	if (rc == 0)
+		rc = replica_destroy(&look.sites, key->truth, err);
+	if (rc == 0)
+		rc = store_audit(look.admin.store, "key delete", a->group, a->label, err);
+	if (rc == 0)
+		rc = cli_emit(cli, &key_document_type, &view, err);
+	json_release(&key_view_type, &view);
+	for (size_t s = 0; rc == 0 && s < look.sites.count; s++)
+		if (!look.sites.sites[s].channel)
+			cli_say(cli, "'%s' is away; it loses the key at its next sync", look.sites.sites[s].of->name);
+	return rc;
+}
+
+const struct cli_command key_delete_command = {
+	.name = "delete", .summary = "Delete a key from every member, for good", .flags = CLI_DESTROYS,
+	.options = options, .args = args, .args_size = sizeof(struct delete), .output = &key_document_type, .run = run,
+};

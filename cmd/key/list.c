@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* hsmctl key list, key show: keys of a group and how many members list them. */
+#include "base/err.h"
+#include "cli/cli.h"
+#include "key/key.h"
+
+struct list {
+	const char *group, *label, *id;
+};
+
+static const struct cli_param none[] = {CLI_END};
+static const struct cli_param list_args[] = {
+	CLI_ARG(struct list, group, "GROUP", admin_complete_groups, CLI_REQUIRED, "group whose keys to list"),
+	CLI_END
+};
+static const struct cli_param show_options[] = {
+	CLI_OPT_STRING(struct list, id, 0, "id", "HEX", NULL, "CKA_ID, when several keys have the label"),
+	CLI_END
+};
+static const struct cli_param show_args[] = {
+	CLI_ARG(struct list, group, "GROUP", admin_complete_groups, CLI_REQUIRED, "group of the key"),
+	CLI_ARG(struct list, label, "LABEL", NULL, CLI_REQUIRED, "label of the key"),
+	CLI_END
+};
+
+struct rows {
+	struct key_view *keys;
+	size_t n_keys;
+};
+static const struct json_field fields[] = {
+	JSON_F_LIST(struct rows, keys, JSON_COLUMN, key_view_type, "live keys; a pair is one key"),
+	JSON_F_END
+};
+static const struct json_type rows_type = {
+	.schema = "keys", .summary = "The keys of a group", .size = sizeof(struct rows), .fields = fields,
+};
+
+static int list(struct cli *cli, const void *data, struct err *err)
+{
+	const struct list *a = data;
+	owned(key_look) struct key_look look = {0};
+	struct rows rows = {0};
+	int rc = key_look_open(cli, a->group, &look, err);
+
+	for (size_t k = 0; rc == 0 && k < look.census.n_keys; k++) {
+		const struct census_key *key = &look.census.keys[k];
+		struct key_view *row;
+
+		if (!key->truth || key->truth->state != RECORD_LIVE)
+			continue;
+		row = json_append(&rows.keys, &rows.n_keys, sizeof(*row));
+		rc = row ? key_view_fill(row, key->truth, key_look_replicas(&look, key), (int64_t)look.sites.count, err)
+			 : err_no_memory(err);
+	}
+	if (rc == 0)
+		rc = cli_emit(cli, &rows_type, &rows, err);
+	json_release(&rows_type, &rows);
+	return rc;
+}
+
+static int show(struct cli *cli, const void *data, struct err *err)
+{
+	const struct list *a = data;
+	owned(key_look) struct key_look look = {0};
+	const struct census_key *key;
+	struct key_view view = {0};
+	int rc = key_look_open(cli, a->group, &look, err);
+
+	if (rc == 0)
+		rc = key_look_find(&look, a->label, a->id, &key, err);
+	if (rc == 0)
+		rc = key_view_fill(&view, key->truth, key_look_replicas(&look, key), (int64_t)look.sites.count, err);
+	if (rc == 0)
+		rc = cli_emit(cli, &key_document_type, &view, err);
+	json_release(&key_view_type, &view);
+	return rc;
+}
+
+const struct cli_command key_list_command = {
+	.name = "list", .summary = "List the keys of a group",
+	.options = none, .args = list_args, .args_size = sizeof(struct list), .output = &rows_type, .run = list,
+};
+const struct cli_command key_show_command = {
+	.name = "show", .summary = "Show one key",
+	.options = show_options, .args = show_args, .args_size = sizeof(struct list), .output = &key_document_type, .run = show,
+};

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* hsmctl sync: bring every member of a group up to date. */
+#include "admin.h"
+#include "base/err.h"
+#include "cli/cli.h"
+#include "replica/verify.h"
+#include "sync/group.h"
+
+struct sync {
+	const char *group;
+	bool dry_run;
+};
+
+static const struct cli_param options[] = {
+	CLI_OPT_FLAG(struct sync, dry_run, 'n', "dry-run", "say what would be done, change nothing; status 3 when there is work"),
+	CLI_END
+};
+static const struct cli_param args[] = {
+	CLI_ARG(struct sync, group, "GROUP", admin_complete_groups, CLI_REQUIRED, "group to bring up to date"),
+	CLI_END
+};
+
+static int judge(const struct sync *a, const struct replica_sync_report *report, struct err *err)
+{
+	if (a->dry_run && report->copied + report->deleted + report->repaired + report->adopted > 0)
+		return err_set(err, ERR_DIFFERENT, "'%s' is not up to date", a->group);
+	if (report->n_conflicts) {
+		err_set(err, ERR_DIFFERENT, "%zu conflicts are left on '%s'", report->n_conflicts, a->group);
+		return err_hint(err, "hsmctl verify %s", a->group);
+	}
+	return replica_verdict_err(report->verdict, a->group, err);
+}
+
+static int run(struct cli *cli, const void *data, struct err *err)
+{
+	const struct sync *a = data;
+	owned(admin) struct admin admin = {0};
+	struct replica_sync_report report = {0};
+	int rc = admin_open(cli, a->group, &admin, err);
+
+	if (rc == 0)
+		rc = replica_sync(admin.set, UINT32_MAX, a->dry_run ? SYNC_DRY_RUN : SYNC_ALL, cli->observer, &report, err);
+	if (rc == 0 && report.copied + report.deleted + report.repaired + report.adopted > 0 && !a->dry_run)
+		rc = store_audit(admin.store, "sync", a->group, NULL, err);
+	if (rc == 0)
+		rc = cli_emit(cli, &replica_sync_report_type, &report, err);
+	if (rc == 0)
+		rc = judge(a, &report, err);
+	json_release(&replica_sync_report_type, &report);
+	return rc;
+}
+
+static const struct cli_command command = {
+	.summary = "Bring every member of a group up to date",
+	.options = options, .args = args, .args_size = sizeof(struct sync),
+	.output = &replica_sync_report_type, .run = run,
+};
+static const struct cli_command *const commands[] = {&command, NULL};
+
+const struct cli_group sync_group = {
+	.name = "sync", .summary = "Bring every member of a group up to date", .commands = commands,
+};

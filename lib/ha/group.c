@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A group at run time: opening, login, what it can do. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/secret.h"
+#include "ha/internal.h"
+#include "member/member.h"
+#include "p11/rv.h"
+
+int ha_group_open(const struct fleet *fleet, const struct fleet_group *from, const char *folder,
+		  const char *role, bool background, struct ha_group **ret, struct err *err)
+{
+	owned(ha_group) struct ha_group *group = mem_new(struct ha_group);
+	pthread_condattr_t monotonic;
+	int rc;
+
+	if (!group)
+		return err_no_memory(err);
+	group->background = background;
+	pthread_mutex_init(&group->health_lock, NULL);
+	pthread_rwlock_init(&group->index_lock, NULL);
+	pthread_mutex_init(&group->refresh_lock, NULL);
+	pthread_mutex_init(&group->write_lock, NULL);
+	pthread_mutex_init(&group->login_lock, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&group->wake, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+	rc = replica_set_open(fleet, from, folder, role, &group->set, err);
+	if (rc < 0)
+		return rc;
+	/* Nobody is asked before the application wants something. */
+	for (size_t i = 0; i < group->set->n_members; i++)
+		group->health[i].up = true;
+	rc = ha_recovery_start(group, err);
+	if (rc < 0)
+		return rc;
+	*ret = own_take(group);
+	return 0;
+}
+
+void ha_group_free(struct ha_group *group)
+{
+	if (!group)
+		return;
+	ha_recovery_stop(group);
+	ha_index_clear(group);
+	free(group->objects);
+	free(group->mechanisms);
+	replica_set_free(group->set);
+	pthread_cond_destroy(&group->wake);
+	free(group);
+}
+
+bool ha_logged_in(const struct ha_group *group)
+{
+	return group->logged_in;
+}
+
+/* The PIN goes to one member; only a member that cannot be reached passes it on. */
+static int check_pin(struct ha_group *group, struct err *err)
+{
+	uint32_t tried = 0;
+	int rc = err_set(err, ERR_UNREACHABLE, "no member of '%s' can be reached", group->set->name);
+
+	for (;;) {
+		struct member_channel *channel = NULL;
+		size_t member = ha_choose(group, tried);
+
+		if (member == group->set->n_members)
+			return rc;
+		tried |= 1u << member;
+		rc = member_acquire(group->set->members[member].member, &channel, err);
+		member_release(channel);
+		if (rc == 0 || err->code == ERR_PIN)
+			return rc;
+		ha_member_down(group, member, err);
+	}
+}
+
+CK_RV ha_login(struct ha_group *group, const void *pin, CK_ULONG len)
+{
+	owned(secret) struct secret *secret = NULL;
+	struct err err = {0};
+	int rc;
+
+	pthread_mutex_lock(&group->login_lock);
+	if (group->logged_in) {
+		pthread_mutex_unlock(&group->login_lock);
+		return CKR_USER_ALREADY_LOGGED_IN;
+	}
+	rc = secret_new(pin, len, &secret, &err);
+	if (rc == 0)
+		rc = replica_set_login(group->set, secret, &err);
+	if (rc == 0)
+		rc = check_pin(group, &err);
+	if (rc < 0)
+		replica_set_login(group->set, NULL, NULL);
+	group->logged_in = rc == 0;
+	pthread_mutex_unlock(&group->login_lock);
+	return rc < 0 ? p11_rv_from_err(&err) : CKR_OK;
+}
+
+CK_RV ha_logout(struct ha_group *group)
+{
+	pthread_mutex_lock(&group->login_lock);
+	if (!group->logged_in) {
+		pthread_mutex_unlock(&group->login_lock);
+		return CKR_USER_NOT_LOGGED_IN;
+	}
+	group->logged_in = false;
+	replica_set_login(group->set, NULL, NULL);
+	pthread_mutex_unlock(&group->login_lock);
+	ha_index_clear(group);
+	return CKR_OK;
+}
+
+/* ---- mechanisms ---- */
+
+struct listing {
+	CK_MECHANISM_TYPE list[512];
+	CK_ULONG count;
+};
+
+static size_t build_list(void *data, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key, struct p11_call *calls)
+{
+	struct listing *l = data;
+
+	(void)session;
+	(void)key;
+	l->count = sizeof(l->list) / sizeof(l->list[0]);
+	calls[0] = p11_get_mechanism_list(l->list, &l->count);
+	return 1;
+}
+
+CK_RV ha_mechanisms(struct ha_group *group, const CK_MECHANISM_TYPE **ret, CK_ULONG *ret_count)
+{
+	struct listing l;
+	CK_MECHANISM_TYPE *known;
+	CK_ULONG count = 0;
+	CK_RV rv = CKR_OK;
+
+	pthread_mutex_lock(&group->login_lock);
+	if (!group->mechanisms) {
+		rv = ha_run(group, CK_INVALID_HANDLE, build_list, &l, NULL);
+		known = rv == CKR_OK ? mem_zalloc(l.count * sizeof(*known)) : NULL;
+		for (CK_ULONG i = 0; known && i < l.count; i++)
+			if (p11_mech(l.list[i]))
+				known[count++] = l.list[i];
+		if (rv == CKR_OK && !known)
+			rv = CKR_HOST_MEMORY;
+		group->mechanisms = known;
+		group->n_mechanisms = count;
+	}
+	pthread_mutex_unlock(&group->login_lock);
+	*ret = group->mechanisms;
+	*ret_count = group->n_mechanisms;
+	return rv;
+}
+
+struct asking {
+	CK_MECHANISM_TYPE type;
+	CK_MECHANISM_INFO *info;
+};
+
+static size_t build_info(void *data, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key, struct p11_call *calls)
+{
+	const struct asking *a = data;
+
+	(void)session;
+	(void)key;
+	calls[0] = p11_get_mechanism_info(a->type, a->info);
+	return 1;
+}
+
+CK_RV ha_mechanism_info(struct ha_group *group, CK_MECHANISM_TYPE type, CK_MECHANISM_INFO *ret)
+{
+	struct asking a = {type, ret};
+	const struct p11_mech *mech = p11_mech(type);
+	CK_RV rv = mech ? ha_run(group, CK_INVALID_HANDLE, build_info, &a, NULL) : CKR_MECHANISM_INVALID;
+
+	/* What the group itself does not offer must not be promised. */
+	if (rv == CKR_OK)
+		ret->flags &= ~(CK_FLAGS)(CKF_WRAP | CKF_UNWRAP | CKF_DERIVE | CKF_SIGN_RECOVER | CKF_VERIFY_RECOVER);
+	return rv;
+}
+
+/* ---- random ---- */
+
+struct wanting {
+	uint8_t *out;
+	CK_ULONG len;
+};
+
+static size_t build_random(void *data, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key, struct p11_call *calls)
+{
+	const struct wanting *w = data;
+
+	(void)key;
+	calls[0] = p11_generate_random(session, w->out, w->len);
+	return 1;
+}
+
+CK_RV ha_random(struct ha_group *group, void *ret, CK_ULONG len)
+{
+	enum { STEP = 1 << 20 };
+	CK_RV rv = CKR_OK;
+
+	for (CK_ULONG done = 0; done < len && rv == CKR_OK; done += STEP) {
+		struct wanting w = {(uint8_t *)ret + done, len - done < STEP ? len - done : STEP};
+
+		rv = ha_run(group, CK_INVALID_HANDLE, build_random, &w, NULL);
+	}
+	return rv;
+}

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The objects of a group: uid and part to handle, handle to each member's handle. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "ha/internal.h"
+#include "member/member.h"
+#include "p11/rv.h"
+
+static void object_clear(struct ha_object *object)
+{
+	if (object->record)
+		record_release(object->record);
+	free(object->record);
+	object->record = NULL;
+}
+
+void ha_index_clear(struct ha_group *group)
+{
+	pthread_rwlock_wrlock(&group->index_lock);
+	for (size_t i = 0; i < group->n_objects; i++)
+		object_clear(&group->objects[i]);
+	pthread_rwlock_unlock(&group->index_lock);
+	pthread_mutex_lock(&group->refresh_lock);
+	group->index_valid = false;
+	pthread_mutex_unlock(&group->refresh_lock);
+}
+
+static struct ha_object *find_object(struct ha_group *group, const uint8_t *uid, size_t part)
+{
+	for (size_t i = 0; i < group->n_objects; i++)
+		if (group->objects[i].part == part && memcmp(group->objects[i].uid, uid, UID_LEN) == 0)
+			return &group->objects[i];
+	return NULL;
+}
+
+static struct ha_object *add_object(struct ha_group *group, const uint8_t *uid, size_t part)
+{
+	struct ha_object *object;
+
+	if (group->n_objects == group->cap_objects) {
+		size_t cap = group->cap_objects ? group->cap_objects * 2 : 64;
+		struct ha_object *grown = mem_grow(group->objects, group->cap_objects, cap, sizeof(*grown));
+
+		if (!grown)
+			return NULL;
+		group->objects = grown;
+		group->cap_objects = cap;
+	}
+	object = &group->objects[group->n_objects++];
+	*object = (struct ha_object){.part = part};
+	memcpy(object->uid, uid, UID_LEN);
+	return object;
+}
+
+/* With the lock held for writing. handles may be NULL. */
+static int put(struct ha_group *group, const struct record *record, CK_OBJECT_HANDLE *handles, struct err *err)
+{
+	for (size_t part = 0; part < record->n_objects; part++) {
+		struct ha_object *object = find_object(group, record->uid, part);
+		struct record *copy = mem_new(struct record);
+		int rc = copy ? record_copy(record, copy, err) : err_no_memory(err);
+
+		if (rc == 0 && !object)
+			object = add_object(group, record->uid, part);
+		if (rc < 0 || !object) {
+			free(copy);
+			return err_no_memory(err);
+		}
+		object_clear(object);
+		object->record = copy;
+		if (handles)
+			handles[part] = (CK_OBJECT_HANDLE)(object - group->objects) + 1;
+	}
+	return 0;
+}
+
+CK_RV ha_index_put(struct ha_group *group, const struct record *record, CK_OBJECT_HANDLE ret[static 2])
+{
+	struct err err;
+	int rc;
+
+	pthread_rwlock_wrlock(&group->index_lock);
+	rc = put(group, record, ret, &err);
+	pthread_rwlock_unlock(&group->index_lock);
+	return rc < 0 ? p11_rv_from_err(&err) : CKR_OK;
+}
+
+void ha_index_drop(struct ha_group *group, const uint8_t uid[static UID_LEN])
+{
+	pthread_rwlock_wrlock(&group->index_lock);
+	for (size_t i = 0; i < group->n_objects; i++)
+		if (memcmp(group->objects[i].uid, uid, UID_LEN) == 0)
+			object_clear(&group->objects[i]);
+	pthread_rwlock_unlock(&group->index_lock);
+}
+
+/* ---- reading ---- */
+
+struct reading {
+	struct record *records;
+	size_t count, cap;
+};
+
+/* Keep the newest version of each key; the list is short where it matters. */
+static int keep(void *data, CK_OBJECT_HANDLE handle, struct record *record, struct err *err)
+{
+	struct reading *reading = data;
+
+	(void)handle;
+	if (reading->count == reading->cap) {
+		size_t cap = reading->cap ? reading->cap * 2 : 64;
+		struct record *grown = mem_grow(reading->records, reading->cap, cap, sizeof(*grown));
+
+		if (!grown)
+			return err_no_memory(err);
+		reading->records = grown;
+		reading->cap = cap;
+	}
+	reading->records[reading->count++] = *record;
+	*record = (struct record){0};
+	return 0;
+}
+
+static int by_uid_then_newest(const void *a, const void *b)
+{
+	const struct record *x = a, *y = b;
+	int order = memcmp(x->uid, y->uid, UID_LEN);
+
+	if (order)
+		return order;
+	return record_newer(x, y) ? -1 : record_newer(y, x) ? 1 : 0;
+}
+
+/* Replace what the index knows by what was read. */
+static int take_over(struct ha_group *group, struct reading *reading, struct err *err)
+{
+	int rc = 0;
+
+	pthread_rwlock_wrlock(&group->index_lock);
+	qsort(reading->records, reading->count, sizeof(*reading->records), by_uid_then_newest);
+	for (size_t i = 0; i < group->n_objects; i++)
+		object_clear(&group->objects[i]);
+	for (size_t i = 0; i < reading->count && rc == 0; i++) {
+		const struct record *r = &reading->records[i];
+
+		if (i > 0 && memcmp(r->uid, reading->records[i - 1].uid, UID_LEN) == 0)
+			continue;
+		if (r->state == RECORD_LIVE)
+			rc = put(group, r, NULL, err);
+	}
+	pthread_rwlock_unlock(&group->index_lock);
+	return rc;
+}
+
+/* Ask the member for its change counter; read the records if it moved. */
+static int refresh_from(struct ha_group *group, size_t member, struct err *err)
+{
+	struct member *m = group->set->members[member].member;
+	struct member_channel *channel = NULL;
+	struct reading reading = {0};
+	CK_TOKEN_INFO info;
+	struct p11_call ping = p11_get_token_info(&info);
+	uint64_t changes = 0;
+	int rc = member_acquire(m, &channel, err);
+
+	if (rc == 0)
+		rc = member_run(channel, &ping, 1, err);
+	if (rc == 0) {
+		changes = member_changes(m) + member_epoch(channel);
+		if (!group->index_valid || group->index_member != member || !member_changes(m) ||
+		    group->index_changes != changes) {
+			rc = record_read_all(channel, NULL, keep, &reading, err);
+			if (rc == 0)
+				rc = take_over(group, &reading, err);
+			group->index_valid = rc == 0;
+			group->index_member = member;
+			group->index_changes = changes;
+		}
+	}
+	member_release(channel);
+	for (size_t i = 0; i < reading.count; i++)
+		record_release(&reading.records[i]);
+	free(reading.records);
+	return rc;
+}
+
+CK_RV ha_index_refresh(struct ha_group *group)
+{
+	struct err err = {0};
+	uint32_t tried = 0;
+	CK_RV rv = CKR_DEVICE_REMOVED;
+
+	if (!ha_logged_in(group))
+		return CKR_OK;
+	pthread_mutex_lock(&group->refresh_lock);
+	for (;;) {
+		size_t member = ha_choose(group, tried);
+		int rc;
+
+		/* Stay with the member it was read from as long as it is up. */
+		if (!tried && group->index_valid && (ha_up(group) & 1u << group->index_member))
+			member = group->index_member;
+		if (member == group->set->n_members)
+			break;
+		tried |= 1u << member;
+		rc = refresh_from(group, member, &err);
+		if (rc == 0) {
+			rv = CKR_OK;
+			break;
+		}
+		if (err.code == ERR_NO_MEMORY || err.code == ERR_PIN) {
+			rv = p11_rv_from_err(&err);
+			break;
+		}
+		ha_member_down(group, member, &err);
+	}
+	pthread_mutex_unlock(&group->refresh_lock);
+	return rv;
+}
+
+CK_RV ha_object_get(struct ha_group *group, CK_OBJECT_HANDLE handle, struct record *ret, size_t *ret_part)
+{
+	CK_RV rv = CKR_OBJECT_HANDLE_INVALID;
+	struct err err;
+
+	pthread_rwlock_rdlock(&group->index_lock);
+	if (handle >= 1 && handle <= group->n_objects && group->objects[handle - 1].record) {
+		const struct ha_object *object = &group->objects[handle - 1];
+
+		*ret_part = object->part;
+		rv = record_copy(object->record, ret, &err) < 0 ? CKR_HOST_MEMORY : CKR_OK;
+	}
+	pthread_rwlock_unlock(&group->index_lock);
+	return rv;
+}
+
+/* ---- each member's handles ---- */
+
+static int look_up(struct member_channel *channel, const uint8_t *uid, CK_OBJECT_CLASS class,
+		   CK_OBJECT_HANDLE *ret, struct err *err)
+{
+	CK_BBOOL yes = CK_TRUE;
+	const CK_ATTRIBUTE template[] = {
+		{CKA_CLASS, &class, sizeof(class)},
+		{CKA_ID, (void *)uid, UID_LEN},
+		{CKA_TOKEN, &yes, sizeof(yes)},
+	};
+	owned(mem) CK_OBJECT_HANDLE *list = NULL;
+	CK_ULONG count = 0;
+	int rc = member_find(channel, template, 3, &list, &count, err);
+
+	*ret = rc == 0 && count ? list[0] : CK_INVALID_HANDLE;
+	return rc;
+}
+
+CK_RV ha_resolve(struct ha_group *group, CK_OBJECT_HANDLE object, size_t member, struct member_channel *channel,
+		 CK_OBJECT_HANDLE *ret, struct err *err)
+{
+	uint8_t uid[UID_LEN];
+	CK_OBJECT_CLASS class = CKO_PRIVATE_KEY;
+	struct ha_handle known = {0};
+
+	pthread_rwlock_rdlock(&group->index_lock);
+	if (object < 1 || object > group->n_objects || !group->objects[object - 1].record) {
+		pthread_rwlock_unlock(&group->index_lock);
+		return CKR_KEY_HANDLE_INVALID;
+	}
+	memcpy(uid, group->objects[object - 1].uid, UID_LEN);
+	class = p11_attrs_ulong(&group->objects[object - 1].record->objects[group->objects[object - 1].part],
+				CKA_CLASS, class);
+	known = group->objects[object - 1].at[member];
+	pthread_rwlock_unlock(&group->index_lock);
+	if (known.handle && known.epoch == member_epoch(channel)) {
+		*ret = known.handle;
+		return CKR_OK;
+	}
+	if (look_up(channel, uid, class, ret, err) < 0)
+		return CKR_DEVICE_REMOVED;
+	if (*ret == CK_INVALID_HANDLE)
+		return CKR_KEY_HANDLE_INVALID;
+	pthread_rwlock_wrlock(&group->index_lock);
+	group->objects[object - 1].at[member] = (struct ha_handle){member_epoch(channel), *ret};
+	pthread_rwlock_unlock(&group->index_lock);
+	return CKR_OK;
+}
+
+void ha_forget_handle(struct ha_group *group, CK_OBJECT_HANDLE object, size_t member)
+{
+	pthread_rwlock_wrlock(&group->index_lock);
+	if (object >= 1 && object <= group->n_objects)
+		group->objects[object - 1].at[member].handle = CK_INVALID_HANDLE;
+	pthread_rwlock_unlock(&group->index_lock);
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* internal - what the files of this room share; nobody else includes it. */
+#ifndef HA_INTERNAL_H
+#define HA_INTERNAL_H
+
+#include <pthread.h>
+
+#include "ha/ha.h"
+#include "replica/record.h"
+#include "replica/set.h"
+
+struct err;
+
+/* A handle on a member, known for one epoch of its host. */
+struct ha_handle {
+	uint64_t epoch;
+	CK_OBJECT_HANDLE handle;
+};
+
+/* An object as applications know it. Handles are its place in the list, plus one. */
+struct ha_object {
+	uint8_t uid[UID_LEN];
+	size_t part;			/* of the record: 0 private or secret, 1 public */
+	struct record *record;		/* NULL: gone; the handle is never used again */
+	struct ha_handle at[SET_MAX];
+};
+
+struct ha_health {
+	bool up;
+	int64_t next_probe_ms, backoff_ms;
+};
+
+struct ha_group {
+	struct replica_set *set;
+	bool background;
+
+	pthread_mutex_t health_lock;
+	struct ha_health health[SET_MAX];
+
+	pthread_rwlock_t index_lock;
+	struct ha_object *objects;
+	size_t n_objects, cap_objects;
+
+	pthread_mutex_t refresh_lock;	/* of the three below; never taken with index_lock held */
+	uint64_t index_changes;		/* of the member it was read from */
+	size_t index_member;
+	bool index_valid;
+
+	pthread_mutex_t write_lock;	/* one replicated write at a time */
+	pthread_mutex_t login_lock;
+	bool logged_in;
+
+	CK_MECHANISM_TYPE *mechanisms;
+	CK_ULONG n_mechanisms;
+
+	pthread_t thread;
+	bool thread_runs, stopping;
+	pthread_cond_t wake;		/* with health_lock */
+};
+
+/* ---- health.c ---- */
+uint32_t ha_up(struct ha_group *group);
+/* The best member outside tried: active before standby, least load, then
+ * latency. When none is left that is up, those that are down get one chance
+ * each. set->n_members = none. */
+size_t ha_choose(struct ha_group *group, uint32_t tried);
+void ha_member_down(struct ha_group *group, size_t member, const struct err *why);
+void ha_member_up(struct ha_group *group, size_t member);
+/* Try members whose time has come: probe, bring up to date, serve again. */
+void ha_recover(struct ha_group *group);
+int ha_recovery_start(struct ha_group *group, struct err *err);
+void ha_recovery_stop(struct ha_group *group);
+
+/* ---- index.c ---- */
+/* Read the records when they may have changed. */
+CK_RV ha_index_refresh(struct ha_group *group);
+/* What an object was when it was looked at; released by the caller. */
+CK_RV ha_object_get(struct ha_group *group, CK_OBJECT_HANDLE handle, struct record *ret, size_t *ret_part);
+CK_RV ha_index_put(struct ha_group *group, const struct record *record, CK_OBJECT_HANDLE ret[static 2]);
+void ha_index_drop(struct ha_group *group, const uint8_t uid[static UID_LEN]);
+void ha_index_clear(struct ha_group *group);
+/* Its handle on the member the channel leads to; looked up when not known. */
+CK_RV ha_resolve(struct ha_group *group, CK_OBJECT_HANDLE object, size_t member, struct member_channel *channel,
+		 CK_OBJECT_HANDLE *ret, struct err *err);
+void ha_forget_handle(struct ha_group *group, CK_OBJECT_HANDLE object, size_t member);
+
+/* ---- run.c ---- */
+/*
+ * Build the batch for a session and a key handle: fills calls in, returns how
+ * many. Called again for each member that is tried.
+ */
+typedef size_t (*ha_builder)(void *data, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key, struct p11_call *calls);
+/*
+ * The one place where a member is called for an application: choose, send,
+ * judge the answer, go on to the next member where the class of the return value says so.
+ * object CK_INVALID_HANDLE: none. ret_channel: keep the channel that answered
+ * (NULL: give it back).
+ */
+CK_RV ha_run(struct ha_group *group, CK_OBJECT_HANDLE object, ha_builder build, void *data,
+	     struct member_channel **ret_channel);
+
+#endif

@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Active operations: single-part calls that any member can do, streams that can be replayed. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "ha/internal.h"
+#include "member/member.h"
+#include "p11/rv.h"
+
+enum {
+	REPLAY_MAX = 16 << 20,		/* recorded input of one operation */
+	RESULT_ROOM = 64 << 10,		/* more than any signature or digest */
+	REPLAY_STEP = 1 << 20,
+	SINGLE_MAX = 3 << 20,		/* encrypt and decrypt in one call */
+};
+
+static const struct {
+	enum p11_fn init, once, update, final;
+	CK_FLAGS use;
+	CK_ATTRIBUTE_TYPE allowed;
+	bool streams;			/* gives output before its end */
+} kinds[HA_KIND_MAX] = {
+	[HA_ENCRYPT] = {P11_C_EncryptInit, P11_C_Encrypt, P11_C_EncryptUpdate, P11_C_EncryptFinal, CKF_ENCRYPT, CKA_ENCRYPT, true},
+	[HA_DECRYPT] = {P11_C_DecryptInit, P11_C_Decrypt, P11_C_DecryptUpdate, P11_C_DecryptFinal, CKF_DECRYPT, CKA_DECRYPT, true},
+	[HA_DIGEST] = {P11_C_DigestInit, P11_C_Digest, P11_C_DigestUpdate, P11_C_DigestFinal, CKF_DIGEST, 0, false},
+	[HA_SIGN] = {P11_C_SignInit, P11_C_Sign, P11_C_SignUpdate, P11_C_SignFinal, CKF_SIGN, CKA_SIGN, false},
+	[HA_VERIFY] = {P11_C_VerifyInit, P11_C_Verify, P11_C_VerifyUpdate, P11_C_VerifyFinal, CKF_VERIFY, CKA_VERIFY, false},
+};
+
+struct ha_operation {
+	struct ha_group *group;
+	enum ha_kind kind;
+	struct p11_mechanism mechanism;
+	CK_OBJECT_HANDLE key;
+	bool updated;			/* an Update came: Once is not allowed any more */
+	struct buf recorded;		/* input of the updates so far */
+	bool forgotten;			/* more came than is recorded: no replay */
+	size_t delivered;		/* output of a stream the application has */
+	struct member_channel *channel;	/* of a stream */
+	/* A result made for an application that had no room for it. */
+	struct buf result;
+	uint8_t *asked;			/* the input it was made from */
+	CK_ULONG asked_len;
+	bool has_result;
+};
+
+void ha_operation_free(struct ha_operation *o)
+{
+	if (!o)
+		return;
+	if (o->channel)
+		member_spoil(o->channel);
+	member_release(o->channel);
+	p11_mechanism_release(&o->mechanism);
+	buf_release(&o->recorded);
+	buf_release(&o->result);
+	if (o->asked)
+		explicit_bzero(o->asked, o->asked_len);
+	free(o->asked);
+	free(o);
+}
+
+/* What a token would say of an Init, in its order of errors. */
+static CK_RV check_start(struct ha_group *group, enum ha_kind kind, const CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key)
+{
+	const struct p11_mech *mech = p11_mech(mechanism->mechanism);
+	owned(record) struct record record = {0};
+	const CK_MECHANISM_TYPE *list;
+	const struct p11_attrs *attrs;
+	CK_ULONG count, i;
+	size_t part;
+	CK_RV rv = ha_mechanisms(group, &list, &count);
+
+	if (rv != CKR_OK)
+		return rv;
+	for (i = 0; i < count && list[i] != mechanism->mechanism; i++)
+		;
+	if (i == count || !mech || !(mech->use & kinds[kind].use))
+		return CKR_MECHANISM_INVALID;
+	rv = p11_mechanism_check(mechanism);
+	if (rv != CKR_OK || kind == HA_DIGEST)
+		return rv;
+	if (!ha_logged_in(group))
+		return CKR_USER_NOT_LOGGED_IN;
+	if (ha_object_get(group, key, &record, &part) != CKR_OK)
+		return CKR_KEY_HANDLE_INVALID;
+	attrs = &record.objects[part];
+	if (mech->key_type != CK_UNAVAILABLE_INFORMATION &&
+	    p11_attrs_ulong(attrs, CKA_KEY_TYPE, CK_UNAVAILABLE_INFORMATION) != mech->key_type)
+		return CKR_KEY_TYPE_INCONSISTENT;
+	return p11_attrs_bool(attrs, kinds[kind].allowed, false) ? CKR_OK : CKR_KEY_FUNCTION_NOT_PERMITTED;
+}
+
+CK_RV ha_operation_start(struct ha_group *group, enum ha_kind kind, const CK_MECHANISM *mechanism,
+			 CK_OBJECT_HANDLE key, struct ha_operation **ret)
+{
+	CK_RV rv = check_start(group, kind, mechanism, key);
+	struct ha_operation *o;
+	struct err err;
+
+	if (rv != CKR_OK)
+		return rv;
+	o = mem_new(struct ha_operation);
+	if (!o)
+		return CKR_HOST_MEMORY;
+	o->group = group;
+	o->kind = kind;
+	o->key = kind == HA_DIGEST ? CK_INVALID_HANDLE : key;
+	buf_init(&o->recorded, REPLAY_MAX);
+	buf_init(&o->result, REPLAY_MAX + RESULT_ROOM);
+	o->recorded.wipe = o->result.wipe = true;
+	if (p11_mechanism_copy(mechanism, &o->mechanism, &err) < 0) {
+		ha_operation_free(o);
+		return p11_rv_from_err(&err);
+	}
+	*ret = o;
+	return CKR_OK;
+}
+
+/* ---- results an application has no room for ---- */
+
+static CK_RV room(struct buf *result, size_t len, uint8_t **ret)
+{
+	buf_clear(result);
+	*ret = buf_reserve(result, len);
+	return *ret ? CKR_OK : CKR_HOST_MEMORY;
+}
+
+static CK_RV hand_out(struct ha_operation *o, void *out, CK_ULONG *out_len, bool *ret_over)
+{
+	CK_ULONG len = o->result.len;
+
+	*ret_over = false;
+	if (!out || *out_len < len) {
+		*out_len = len;
+		o->has_result = true;
+		return out ? CKR_BUFFER_TOO_SMALL : CKR_OK;
+	}
+	memcpy(out, o->result.data, len);
+	*out_len = len;
+	o->has_result = false;
+	*ret_over = true;
+	return CKR_OK;
+}
+
+/* ---- one batch that any member can do ---- */
+
+struct batch {
+	struct ha_operation *o;
+	const void *in;
+	CK_ULONG in_len;
+	const void *signature;
+	CK_ULONG signature_len;
+	uint8_t *out;
+	CK_ULONG out_len, out_room;
+};
+
+static size_t build_once(void *data, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key, struct p11_call *calls)
+{
+	struct batch *b = data;
+	struct ha_operation *o = b->o;
+
+	b->out_len = b->out_room;
+	calls[0] = p11_init(kinds[o->kind].init, session, &o->mechanism.ck, key);
+	calls[1] = o->kind == HA_VERIFY
+			   ? p11_verify(session, b->in, b->in_len, b->signature, b->signature_len)
+			   : p11_transform(kinds[o->kind].once, session, b->in, b->in_len, b->out, &b->out_len);
+	return 2;
+}
+
+static size_t build_parts(void *data, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key, struct p11_call *calls)
+{
+	struct batch *b = data;
+	struct ha_operation *o = b->o;
+
+	b->out_len = b->out_room;
+	calls[0] = p11_init(kinds[o->kind].init, session, &o->mechanism.ck, key);
+	calls[1] = p11_consume(kinds[o->kind].update, session, o->recorded.data, o->recorded.len);
+	calls[2] = o->kind == HA_VERIFY ? p11_consume(P11_C_VerifyFinal, session, b->signature, b->signature_len)
+					: p11_final(kinds[o->kind].final, session, b->out, &b->out_len);
+	return 3;
+}
+
+CK_RV ha_operation_once(struct ha_operation *o, const void *in, CK_ULONG len, void *out, CK_ULONG *out_len, bool *ret_over)
+{
+	struct batch b = {.o = o, .in = in, .in_len = len};
+	CK_RV rv;
+
+	*ret_over = true;
+	if (o->updated)
+		return CKR_OPERATION_ACTIVE;
+	if (len > (kinds[o->kind].streams ? (CK_ULONG)SINGLE_MAX : (CK_ULONG)REPLAY_MAX - RESULT_ROOM))
+		return CKR_DATA_LEN_RANGE;
+	if (o->has_result && len == o->asked_len && (!len || memcmp(in, o->asked, len) == 0))
+		return hand_out(o, out, out_len, ret_over);
+	b.out_room = kinds[o->kind].streams ? len + RESULT_ROOM : RESULT_ROOM;
+	rv = room(&o->result, b.out_room, &b.out);
+	if (rv == CKR_OK)
+		rv = ha_run(o->group, o->key, build_once, &b, NULL);
+	if (rv != CKR_OK)
+		return rv;
+	o->result.len = b.out_len;
+	rv = hand_out(o, out, out_len, ret_over);
+	if (!*ret_over) {
+		free(o->asked);
+		o->asked = mem_dup(in, len);
+		o->asked_len = len;
+		if (!o->asked) {
+			*ret_over = true;
+			return CKR_HOST_MEMORY;
+		}
+	}
+	return rv;
+}
+
+/* ---- streams ---- */
+
+/* Feed what was recorded to the channel's fresh operation; its output was delivered before. */
+static int replay(struct ha_operation *o, struct member_channel *channel, struct err *err)
+{
+	CK_SESSION_HANDLE session = member_session(channel);
+	owned(mem) uint8_t *scratch = mem_zalloc(REPLAY_STEP + RESULT_ROOM);
+	size_t produced = 0;
+
+	if (!scratch)
+		return err_no_memory(err);
+	for (size_t at = 0; at < o->recorded.len; at += REPLAY_STEP) {
+		size_t len = o->recorded.len - at < REPLAY_STEP ? o->recorded.len - at : REPLAY_STEP;
+		CK_ULONG out_len = REPLAY_STEP + RESULT_ROOM;
+		struct p11_call call = kinds[o->kind].streams
+			? p11_transform(kinds[o->kind].update, session, o->recorded.data + at, len, scratch, &out_len)
+			: p11_consume(kinds[o->kind].update, session, o->recorded.data + at, len);
+		int rc = member_run(channel, &call, 1, err);
+
+		if (rc < 0)
+			return rc;
+		produced += kinds[o->kind].streams ? out_len : 0;
+	}
+	explicit_bzero(scratch, REPLAY_STEP + RESULT_ROOM);
+	return produced == o->delivered ? 0
+					: err_set(err, ERR_DIFFERENT, "a replay gave %zu bytes instead of %zu",
+						  produced, o->delivered);
+}
+
+static size_t build_init(void *data, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key, struct p11_call *calls)
+{
+	struct ha_operation *o = data;
+
+	calls[0] = p11_init(kinds[o->kind].init, session, &o->mechanism.ck, key);
+	return 1;
+}
+
+/* A channel on which the operation stands where the application thinks it does. */
+static CK_RV attach(struct ha_operation *o)
+{
+	struct member_channel *channel = NULL;
+	struct err err = {0};
+	CK_RV rv = ha_run(o->group, o->key, build_init, o, &channel);
+
+	if (rv != CKR_OK)
+		return rv;
+	member_keep(channel);
+	if (replay(o, channel, &err) == 0) {
+		o->channel = channel;
+		return CKR_OK;
+	}
+	member_spoil(channel);
+	member_release(channel);
+	return err.rv && p11_rv_class(err.rv) == P11_CALLER ? err.rv : CKR_DEVICE_REMOVED;
+}
+
+static void detach(struct ha_operation *o, const struct err *why)
+{
+	size_t i = 0;
+
+	while (o->group->set->members[i].member != member_of(o->channel))
+		i++;
+	if (why)
+		ha_member_down(o->group, i, why);
+	member_spoil(o->channel);
+	member_release(o->channel);
+	o->channel = NULL;
+}
+
+/* One call of a stream, on another member when its own is lost. */
+static CK_RV stream(struct ha_operation *o, enum p11_fn fn, const void *in, CK_ULONG len, uint8_t *out, CK_ULONG *out_len)
+{
+	CK_ULONG out_room = out_len ? *out_len : 0;
+
+	for (size_t n = 0; n <= o->group->set->n_members; n++) {
+		struct p11_call call;
+		struct err err = {0};
+		CK_RV rv = CKR_OK;
+
+		if (!o->channel && (n || o->delivered || o->recorded.len) && o->forgotten)
+			return CKR_DEVICE_REMOVED;
+		if (!o->channel)
+			rv = attach(o);
+		if (rv == CKR_DEVICE_REMOVED && n < o->group->set->n_members)
+			continue;
+		if (rv != CKR_OK)
+			return rv;
+		if (out_len)
+			*out_len = out_room;
+		call = fn == kinds[o->kind].final && o->kind != HA_VERIFY
+			       ? p11_final(fn, member_session(o->channel), out, out_len)
+		       : kinds[o->kind].streams ? p11_transform(fn, member_session(o->channel), in, len, out, out_len)
+						: p11_consume(fn, member_session(o->channel), in, len);
+		if (member_call(o->channel, &call, 1, &err) < 0) {
+			detach(o, &err);
+			continue;
+		}
+		if (p11_rv_class(call.rv) != P11_MEMBER && p11_rv_class(call.rv) != P11_SESSION)
+			return call.rv;
+		detach(o, NULL);
+	}
+	return CKR_DEVICE_REMOVED;
+}
+
+/* Keep the input for a replay, as long as there is room for it. */
+static void record_input(struct ha_operation *o, const void *in, CK_ULONG len)
+{
+	if (!o->forgotten)
+		buf_put(&o->recorded, in, len);
+	if (o->recorded.bad) {
+		o->forgotten = true;
+		buf_release(&o->recorded);
+	}
+}
+
+static CK_RV update_stream(struct ha_operation *o, const void *in, CK_ULONG len, void *out, CK_ULONG *out_len, bool *ret_over)
+{
+	CK_ULONG made;
+	uint8_t *at;
+	CK_RV rv;
+
+	if (len > SINGLE_MAX)
+		return CKR_DATA_LEN_RANGE;
+	if (!o->has_result || len != o->asked_len) {
+		made = len + RESULT_ROOM;
+		rv = room(&o->result, made, &at);
+		if (rv == CKR_OK)
+			rv = stream(o, kinds[o->kind].update, in, len, at, &made);
+		if (rv != CKR_OK)
+			return rv;
+		o->result.len = made;
+		record_input(o, in, len);
+		o->delivered += made;
+		o->asked_len = len;
+	}
+	rv = hand_out(o, out, out_len, ret_over);
+	*ret_over = false;
+	return rv;
+}
+
+CK_RV ha_operation_update(struct ha_operation *o, const void *in, CK_ULONG len, void *out, CK_ULONG *out_len, bool *ret_over)
+{
+	CK_RV rv = CKR_OK;
+
+	*ret_over = true;
+	o->updated = true;
+	if (kinds[o->kind].streams)
+		return update_stream(o, in, len, out, out_len, ret_over);
+	/* Nothing is sent before the end, unless there is more than can be kept. */
+	if (o->channel || o->recorded.len + len > REPLAY_MAX - RESULT_ROOM) {
+		for (CK_ULONG at = 0; at < len && rv == CKR_OK; at += REPLAY_STEP)
+			rv = stream(o, kinds[o->kind].update, (const uint8_t *)in + at,
+				    len - at < REPLAY_STEP ? len - at : REPLAY_STEP, NULL, NULL);
+		o->forgotten = true;
+	} else {
+		record_input(o, in, len);
+	}
+	*ret_over = rv != CKR_OK;
+	return rv;
+}
+
+CK_RV ha_operation_final(struct ha_operation *o, void *out, CK_ULONG *out_len, bool *ret_over)
+{
+	struct batch b = {.o = o, .out_room = RESULT_ROOM};
+	CK_ULONG made = RESULT_ROOM;
+	uint8_t *at;
+	CK_RV rv;
+
+	*ret_over = true;
+	if (o->has_result)
+		return hand_out(o, out, out_len, ret_over);
+	rv = room(&o->result, RESULT_ROOM, &at);
+	if (rv != CKR_OK)
+		return rv;
+	if (kinds[o->kind].streams || o->channel) {
+		rv = stream(o, kinds[o->kind].final, NULL, 0, at, &made);
+	} else {
+		b.out = at;
+		rv = ha_run(o->group, o->key, build_parts, &b, NULL);
+		made = b.out_len;
+	}
+	if (rv != CKR_OK)
+		return rv;
+	o->result.len = made;
+	return hand_out(o, out, out_len, ret_over);
+}
+
+CK_RV ha_operation_verify(struct ha_operation *o, bool once, const void *in, CK_ULONG len,
+			  const void *signature, CK_ULONG signature_len)
+{
+	struct batch b = {.o = o, .in = in, .in_len = len, .signature = signature, .signature_len = signature_len};
+
+	if (once && o->updated)
+		return CKR_OPERATION_ACTIVE;
+	if (!once && o->channel)
+		return stream(o, P11_C_VerifyFinal, signature, signature_len, NULL, NULL);
+	return ha_run(o->group, o->key, once ? build_once : build_parts, &b, NULL);
+}

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reading what members hold. */
+#include "replica/census.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "member/member.h"
+#include "replica/domain.h"
+#include "replica/key.h"
+
+void census_copy_release(struct census_copy *copy)
+{
+	if (copy->record)
+		record_release(copy->record);
+	free(copy->record);
+	for (size_t i = 0; i < RECORD_OBJECTS_MAX; i++)
+		p11_attrs_release(&copy->attrs[i]);
+	*copy = (struct census_copy){0};
+}
+
+void census_release(struct census *census)
+{
+	for (size_t i = 0; i < census->n_keys; i++) {
+		for (size_t s = 0; s < census->n_sites; s++)
+			census_copy_release(&census->keys[i].copies[s]);
+		free(census->keys[i].copies);
+	}
+	for (size_t i = 0; i < census->n_strays; i++)
+		p11_attrs_release(&census->strays[i].attrs);
+	free(census->keys);
+	free(census->strays);
+	*census = (struct census){0};
+}
+
+/* Where uid stands, or would stand, in the sorted list. */
+static size_t position(const struct census *census, const uint8_t *uid, bool *ret_there)
+{
+	size_t low = 0, high = census->n_keys;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		int order = memcmp(census->keys[middle].uid, uid, UID_LEN);
+
+		if (order == 0) {
+			*ret_there = true;
+			return middle;
+		}
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	*ret_there = false;
+	return low;
+}
+
+struct census_key *census_find(const struct census *census, const uint8_t uid[static UID_LEN])
+{
+	bool there;
+	size_t at = position(census, uid, &there);
+
+	return there ? &census->keys[at] : NULL;
+}
+
+static struct census_key *key_of(struct census *census, const uint8_t *uid)
+{
+	bool there;
+	size_t at = position(census, uid, &there);
+	struct census_copy *copies;
+
+	if (there)
+		return &census->keys[at];
+	if (census->n_keys == census->cap_keys) {
+		size_t cap = census->cap_keys ? census->cap_keys * 2 : 64;
+		struct census_key *grown = mem_grow(census->keys, census->cap_keys, cap, sizeof(*grown));
+
+		if (!grown)
+			return NULL;
+		census->keys = grown;
+		census->cap_keys = cap;
+	}
+	copies = mem_zalloc(census->n_sites * sizeof(*copies));
+	if (!copies)
+		return NULL;
+	memmove(&census->keys[at + 1], &census->keys[at], (census->n_keys - at) * sizeof(*census->keys));
+	census->keys[at] = (struct census_key){.copies = copies};
+	memcpy(census->keys[at].uid, uid, UID_LEN);
+	census->n_keys++;
+	return &census->keys[at];
+}
+
+static void add_stale(struct census_copy *copy, CK_OBJECT_HANDLE handle)
+{
+	if (copy->n_stale < sizeof(copy->stale) / sizeof(copy->stale[0]))
+		copy->stale[copy->n_stale++] = handle;
+}
+
+struct reading {
+	struct census *census;
+	size_t site;
+};
+
+static int add_record(void *data, CK_OBJECT_HANDLE handle, struct record *record, struct err *err)
+{
+	const struct reading *reading = data;
+	struct census_key *key = key_of(reading->census, record->uid);
+	struct census_copy *copy = key ? &key->copies[reading->site] : NULL;
+	struct record *kept;
+
+	if (!copy)
+		return err_no_memory(err);
+	if (copy->record && !record_newer(record, copy->record)) {
+		add_stale(copy, handle);
+		return 0;
+	}
+	kept = mem_new(struct record);
+	if (!kept)
+		return err_no_memory(err);
+	*kept = *record;
+	*record = (struct record){0};
+	if (copy->record) {
+		add_stale(copy, copy->record_handle);
+		record_release(copy->record);
+		free(copy->record);
+	}
+	copy->record = kept;
+	copy->record_handle = handle;
+	return 0;
+}
+
+static int add_stray(struct census *census, size_t site, CK_OBJECT_HANDLE handle, struct p11_attrs *attrs, struct err *err)
+{
+	if (census->n_strays == census->cap_strays) {
+		size_t cap = census->cap_strays ? census->cap_strays * 2 : 16;
+		struct census_stray *grown = mem_grow(census->strays, census->cap_strays, cap, sizeof(*grown));
+
+		if (!grown)
+			return err_no_memory(err);
+		census->strays = grown;
+		census->cap_strays = cap;
+	}
+	census->strays[census->n_strays++] = (struct census_stray){site, handle, *attrs};
+	*attrs = (struct p11_attrs){0};
+	return 0;
+}
+
+/* Takes attrs over. Objects of a known uid join their key; the rest are strays. */
+static int add_object(struct census *census, size_t site, CK_OBJECT_HANDLE handle, size_t object,
+		      struct p11_attrs *attrs, struct err *err)
+{
+	const CK_ATTRIBUTE *id = p11_attrs_find(attrs, CKA_ID);
+	struct census_key *key = id && id->ulValueLen == UID_LEN ? census_find(census, id->pValue) : NULL;
+	struct census_copy *copy;
+
+	if (!key)
+		return add_stray(census, site, handle, attrs, err);
+	copy = &key->copies[site];
+	if (copy->objects[object]) {
+		if (copy->surplus < sizeof(copy->surplus_handles) / sizeof(copy->surplus_handles[0]))
+			copy->surplus_handles[copy->surplus++] = handle;
+		return 0;
+	}
+	copy->objects[object] = handle;
+	copy->attrs[object] = *attrs;
+	*attrs = (struct p11_attrs){0};
+	return 0;
+}
+
+static int read_attrs(struct replica_site *site, CK_OBJECT_HANDLE handle, CK_OBJECT_CLASS class,
+		      struct p11_attrs *ret, struct err *err)
+{
+	static const CK_ATTRIBUTE_TYPE type_of[] = {CKA_KEY_TYPE};
+	CK_ATTRIBUTE_TYPE types[64];
+	CK_ULONG n;
+	int rc = member_get(site->channel, handle, type_of, 1, ret, err);
+
+	if (rc < 0)
+		return rc;
+	n = key_attribute_types(class, p11_attrs_ulong(ret, CKA_KEY_TYPE, CK_UNAVAILABLE_INFORMATION), types);
+	return member_get(site->channel, handle, types, n, ret, err);
+}
+
+static int read_objects(struct replica_site *site, size_t index, CK_OBJECT_CLASS class, const uint8_t *only,
+			struct census *census, struct err *err)
+{
+	CK_BBOOL yes = CK_TRUE;
+	const CK_ATTRIBUTE template[] = {
+		{CKA_CLASS, &class, sizeof(class)}, {CKA_TOKEN, &yes, sizeof(yes)}, {CKA_ID, (void *)only, UID_LEN}};
+	owned(mem) CK_OBJECT_HANDLE *list = NULL;
+	CK_ULONG count = 0;
+	int rc = member_find(site->channel, template, only ? 3 : 2, &list, &count, err);
+
+	for (CK_ULONG i = 0; i < count && rc == 0; i++) {
+		owned(p11_attrs) struct p11_attrs attrs = {0};
+
+		rc = read_attrs(site, list[i], class, &attrs, err);
+		if (rc == -ERR_TOKEN)
+			rc = 0;
+		else if (rc == 0 && !domain_owns(&attrs))
+			rc = add_object(census, index, list[i], class == CKO_PUBLIC_KEY, &attrs, err);
+	}
+	return rc;
+}
+
+static void choose_truth(struct census *census)
+{
+	for (size_t k = 0; k < census->n_keys; k++)
+		for (size_t s = 0; s < census->n_sites; s++) {
+			const struct record *record = census->keys[k].copies[s].record;
+
+			if (record && (!census->keys[k].truth || record_newer(record, census->keys[k].truth)))
+				census->keys[k].truth = record;
+		}
+}
+
+/* Records of all sites come first: they say which objects are whose. */
+int census_take(struct replica_sites *sites, const uint8_t *only, struct census *ret, struct err *err)
+{
+	static const CK_OBJECT_CLASS classes[] = {CKO_PRIVATE_KEY, CKO_SECRET_KEY, CKO_PUBLIC_KEY};
+	int rc = 0;
+
+	*ret = (struct census){.n_sites = sites->count};
+	for (size_t pass = 0; pass < 1 + sizeof(classes) / sizeof(classes[0]); pass++) {
+		for (size_t s = 0; s < sites->count && rc != -ERR_NO_MEMORY; s++) {
+			struct replica_site *site = &sites->sites[s];
+
+			if (!site->channel)
+				continue;
+			rc = pass == 0 ? record_read_all(site->channel, only, add_record, &(struct reading){ret, s}, err)
+				       : read_objects(site, s, classes[pass - 1], only, ret, err);
+			if (rc < 0 && rc != -ERR_NO_MEMORY)
+				replica_site_lost(site, err);
+		}
+	}
+	if (rc == -ERR_NO_MEMORY) {
+		census_release(ret);
+		return rc;
+	}
+	choose_truth(ret);
+	return 0;
+}
+
+bool census_copy_matches(const struct census_copy *copy, const struct record *record, size_t object,
+			 const char **ret_attribute)
+{
+	static const CK_ATTRIBUTE_TYPE compared[] = {
+		CKA_KEY_TYPE, CKA_MODULUS, CKA_PUBLIC_EXPONENT, CKA_EC_PARAMS, CKA_EC_POINT, CKA_SENSITIVE,
+		CKA_PRIVATE, CKA_SIGN, CKA_VERIFY, CKA_ENCRYPT, CKA_DECRYPT, CKA_WRAP, CKA_UNWRAP, CKA_DERIVE};
+	const struct p11_attrs *there = &copy->attrs[object], *wanted = &record->objects[object];
+
+	for (size_t i = 0; i < sizeof(compared) / sizeof(compared[0]); i++) {
+		const CK_ATTRIBUTE *want = p11_attrs_find(wanted, compared[i]);
+
+		*ret_attribute = p11_attr_info(compared[i])->name;
+		if (want && p11_attrs_find(there, compared[i]) && !p11_attrs_match(there, want, 1))
+			return false;
+	}
+	*ret_attribute = "CKA_EXTRACTABLE";
+	return object == 1 || p11_attrs_bool(there, CKA_EXTRACTABLE, true);
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One key, one member. */
+#include "replica/copy.h"
+
+#include "base/err.h"
+#include "crypto/digest.h"
+#include "member/member.h"
+#include "p11/rv.h"
+#include "replica/domain.h"
+#include "replica/key.h"
+#include "replica/prove.h"
+
+int copy_destroy(struct replica_site *site, CK_OBJECT_HANDLE object, struct err *err)
+{
+	struct p11_call call = p11_destroy_object(member_session(site->channel), object);
+	int rc = object ? member_call(site->channel, &call, 1, err) : 0;
+
+	if (rc < 0 || !object || call.rv == CKR_OK || call.rv == CKR_OBJECT_HANDLE_INVALID)
+		return rc;
+	p11_rv_err(err, call.rv, "C_DestroyObject");
+	return err_wrap(err, "'%s'", site->of->name);
+}
+
+int copy_destroy_objects(struct replica_site *site, const struct census_copy *copy, struct err *err)
+{
+	int rc = 0;
+
+	for (size_t o = 0; o < RECORD_OBJECTS_MAX && rc == 0; o++)
+		rc = copy_destroy(site, copy->objects[o], err);
+	for (size_t i = 0; i < copy->surplus && rc == 0; i++)
+		rc = copy_destroy(site, copy->surplus_handles[i], err);
+	return rc;
+}
+
+int copy_public(struct replica_site *to, const struct record *record, CK_OBJECT_HANDLE old, struct err *err)
+{
+	owned(p11_attrs) struct p11_attrs template = {0};
+	CK_OBJECT_HANDLE made;
+	struct p11_call call;
+	int rc = key_replica_template(record, 1, &template, err);
+
+	if (rc < 0)
+		return rc;
+	call = p11_create_object(member_session(to->channel), template.items, template.count, &made);
+	rc = member_run(to->channel, &call, 1, err);
+	return rc < 0 ? rc : copy_destroy(to, old, err);
+}
+
+static int carry_and_prove(struct replica_site *from, CK_OBJECT_HANDLE key, struct replica_site *to,
+			   const struct record *record, struct err *err)
+{
+	owned(p11_attrs) struct p11_attrs template = {0};
+	CK_OBJECT_HANDLE made;
+	uint8_t challenge[16];
+	struct proof proof;
+	struct err ignored;
+	int rc = key_replica_template(record, 0, &template, err);
+
+	if (rc == 0)
+		rc = crypto_random(challenge, sizeof(challenge), err);
+	if (rc == 0)
+		rc = domain_carry(from, key, to, template.items, template.count, &made, err);
+	if (rc < 0)
+		return rc;
+	rc = prove_key(to, made, record, challenge, &proof, err);
+	if (rc < 0 && to->channel)
+		copy_destroy(to, made, &ignored);
+	return rc;
+}
+
+int copy_key(struct replica_site *from, CK_OBJECT_HANDLE key, struct replica_site *to,
+	     const struct record *record, const struct census_copy *old, struct err *err)
+{
+	int rc = carry_and_prove(from, key, to, record, err);
+
+	if (rc == 0 && record->n_objects > 1)
+		rc = copy_public(to, record, CK_INVALID_HANDLE, err);
+	return rc == 0 && old ? copy_destroy_objects(to, old, err) : rc;
+}
+
+int copy_record(struct replica_site *to, const struct record *record, const struct census_copy *old, struct err *err)
+{
+	bool there = old && old->record && record_same_version(old->record, record);
+	int rc = there ? 0 : record_write(to->channel, record, NULL, err);
+
+	if (rc == 0 && old && old->record && !there)
+		rc = copy_destroy(to, old->record_handle, err);
+	for (size_t i = 0; old && i < old->n_stale && rc == 0; i++)
+		rc = copy_destroy(to, old->stale[i], err);
+	return rc;
+}

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* General-purpose, slot and token functions (PKCS#11 v3.0 sections 5.4, 5.5). */
+#include <stdio.h>
+#include <string.h>
+
+#include "fleet/fleet.h"
+#include "slot/module.h"
+
+static void pad(CK_UTF8CHAR *field, size_t size, const char *text)
+{
+	size_t len = strlen(text);
+
+	memset(field, ' ', size);
+	memcpy(field, text, len < size ? len : size);
+}
+#define PAD(field, text) pad(field, sizeof(field), text)
+
+static const CK_VERSION VERSION = {0, 1};
+
+CK_RV C_Initialize(CK_VOID_PTR args)
+{
+	return slot_initialize(args);
+}
+
+CK_RV C_Finalize(CK_VOID_PTR reserved)
+{
+	return reserved ? CKR_ARGUMENTS_BAD : slot_finalize();
+}
+
+CK_RV C_GetInfo(CK_INFO_PTR info)
+{
+	CK_RV rv = slot_enter_module();
+
+	if (rv != CKR_OK || !info)
+		return rv != CKR_OK ? rv : CKR_ARGUMENTS_BAD;
+	*info = (CK_INFO){.cryptokiVersion = {3, 0}, .libraryVersion = VERSION};
+	PAD(info->manufacturerID, "hsmctl");
+	PAD(info->libraryDescription, "HA groups of HSMs");
+	return CKR_OK;
+}
+
+CK_RV C_GetSlotList(CK_BBOOL token_present, CK_SLOT_ID_PTR list, CK_ULONG_PTR count)
+{
+	CK_RV rv = slot_enter_module();
+	CK_ULONG room;
+
+	(void)token_present;	/* a group is always there; its members may not be */
+	if (rv != CKR_OK || !count)
+		return rv != CKR_OK ? rv : CKR_ARGUMENTS_BAD;
+	room = *count;
+	*count = slot_count();
+	if (!list)
+		return CKR_OK;
+	if (room < *count)
+		return CKR_BUFFER_TOO_SMALL;
+	for (CK_ULONG i = 0; i < *count; i++)
+		list[i] = i;
+	return CKR_OK;
+}
+
+CK_RV C_GetSlotInfo(CK_SLOT_ID id, CK_SLOT_INFO_PTR info)
+{
+	struct slot *slot;
+	CK_RV rv = slot_get(id, &slot);
+	char text[80];
+
+	if (rv != CKR_OK || !info)
+		return rv != CKR_OK ? rv : CKR_ARGUMENTS_BAD;
+	*info = (CK_SLOT_INFO){.flags = CKF_TOKEN_PRESENT, .hardwareVersion = VERSION, .firmwareVersion = VERSION};
+	snprintf(text, sizeof(text), "HA group %s", slot->group->name);
+	PAD(info->slotDescription, text);
+	PAD(info->manufacturerID, "hsmctl");
+	return CKR_OK;
+}
+
+CK_RV C_GetTokenInfo(CK_SLOT_ID id, CK_TOKEN_INFO_PTR info)
+{
+	struct slot *slot;
+	CK_RV rv = slot_get(id, &slot);
+
+	if (rv != CKR_OK || !info)
+		return rv != CKR_OK ? rv : CKR_ARGUMENTS_BAD;
+	*info = (CK_TOKEN_INFO){
+		.flags = CKF_RNG | CKF_LOGIN_REQUIRED | CKF_USER_PIN_INITIALIZED | CKF_TOKEN_INITIALIZED,
+		.ulMaxSessionCount = CK_EFFECTIVELY_INFINITE, .ulMaxRwSessionCount = CK_EFFECTIVELY_INFINITE,
+		.ulSessionCount = slot->sessions, .ulRwSessionCount = slot->rw_sessions,
+		.ulMinPinLen = 4, .ulMaxPinLen = 255,
+		.ulTotalPublicMemory = CK_UNAVAILABLE_INFORMATION, .ulFreePublicMemory = CK_UNAVAILABLE_INFORMATION,
+		.ulTotalPrivateMemory = CK_UNAVAILABLE_INFORMATION, .ulFreePrivateMemory = CK_UNAVAILABLE_INFORMATION,
+		.hardwareVersion = VERSION, .firmwareVersion = VERSION,
+	};
+	PAD(info->label, slot->group->name);
+	PAD(info->manufacturerID, "hsmctl");
+	PAD(info->model, "hsmctl HA group");
+	PAD(info->serialNumber, slot->group->serial ? slot->group->serial : "");
+	PAD(info->utcTime, "");
+	return CKR_OK;
+}
+
+CK_RV C_GetMechanismList(CK_SLOT_ID id, CK_MECHANISM_TYPE_PTR list, CK_ULONG_PTR count)
+{
+	const CK_MECHANISM_TYPE *known;
+	struct ha_group *group;
+	struct slot *slot;
+	CK_ULONG n, room;
+	CK_RV rv = slot_get(id, &slot);
+
+	if (rv == CKR_OK && !count)
+		rv = CKR_ARGUMENTS_BAD;
+	if (rv == CKR_OK)
+		rv = slot_group(slot, &group);
+	if (rv == CKR_OK)
+		rv = ha_mechanisms(group, &known, &n);
+	if (rv != CKR_OK)
+		return rv;
+	room = *count;
+	*count = n;
+	if (!list)
+		return CKR_OK;
+	if (room < n)
+		return CKR_BUFFER_TOO_SMALL;
+	memcpy(list, known, n * sizeof(*list));
+	return CKR_OK;
+}
+
+CK_RV C_GetMechanismInfo(CK_SLOT_ID id, CK_MECHANISM_TYPE type, CK_MECHANISM_INFO_PTR info)
+{
+	struct ha_group *group;
+	struct slot *slot;
+	CK_RV rv = slot_get(id, &slot);
+
+	if (rv == CKR_OK && !info)
+		rv = CKR_ARGUMENTS_BAD;
+	if (rv == CKR_OK)
+		rv = slot_group(slot, &group);
+	return rv == CKR_OK ? ha_mechanism_info(group, type, info) : rv;
+}

@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The module's process state: configuration, slots, sessions, the guard. */
+#include "slot/module.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "fleet/fleet.h"
+#include "p11/rv.h"
+
+static struct module {
+	pthread_rwlock_t lock;	/* of the list of sessions and of what is below */
+	pid_t pid;		/* 0: not initialised */
+	bool background;
+	char *folder;
+	struct fleet *fleet;
+	struct slot *slots;
+	size_t n_slots;
+	struct slot_session **sessions;	/* by rising handle */
+	size_t n_sessions, cap_sessions;
+	CK_SESSION_HANDLE last_handle;
+} module = {.lock = PTHREAD_RWLOCK_INITIALIZER};
+
+static pthread_mutex_t open_lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* ---- configuration ---- */
+
+static char *default_folder(void)
+{
+	const char *state = secure_getenv("XDG_STATE_HOME"), *home = secure_getenv("HOME");
+
+	if (geteuid() == 0)
+		return mem_strdup("/var/lib/hsmctl");
+	if (state && *state)
+		return file_join(state, "hsmctl");
+	return home ? file_join(home, ".local/state/hsmctl") : NULL;
+}
+
+/* "store=PATH" among other words of the reserved string, or the environment. */
+static char *choose_folder(const char *reserved)
+{
+	const char *from = reserved ? strstr(reserved, "store=") : NULL;
+	const char *environment = secure_getenv("HSMCTL_STORE");
+
+	if (from && (from == reserved || from[-1] == ' ')) {
+		from += strlen("store=");
+		return mem_strndup(from, strcspn(from, " "));
+	}
+	if (environment && *environment)
+		return mem_strdup(str_starts(environment, "file:") ? environment + 5 : environment);
+	return default_folder();
+}
+
+static int read_fleet(struct err *err)
+{
+	owned(mem) char *path = module.folder ? file_join(module.folder, "fleet.json") : NULL;
+	int rc;
+
+	if (!path)
+		return err_no_memory(err);
+	/* No store means no groups, as no reader means no slot. */
+	if (!file_exists(path)) {
+		log_info("slot", "no store '%s'", module.folder);
+		return 0;
+	}
+	rc = file_check_ours(path, false, err);
+	if (rc == 0)
+		rc = file_check_ours(module.folder, false, err);
+	if (rc == 0)
+		rc = fleet_read_file(path, 0, &module.fleet, err);
+	if (rc < 0)
+		return rc;
+	module.n_slots = module.fleet->n_groups;
+	module.slots = mem_zalloc(module.n_slots * sizeof(*module.slots));
+	if (!module.slots)
+		return err_no_memory(err);
+	for (size_t i = 0; i < module.n_slots; i++)
+		module.slots[i].group = &module.fleet->groups[i];
+	return 0;
+}
+
+static void forget(void)
+{
+	fleet_free(module.fleet);
+	free(module.slots);
+	free(module.folder);
+	free(module.sessions);
+	module = (struct module){.lock = PTHREAD_RWLOCK_INITIALIZER, .last_handle = module.last_handle};
+}
+
+static CK_RV check_args(const CK_C_INITIALIZE_ARGS *args, const char **ret_reserved)
+{
+	int callbacks;
+
+	module.background = true;
+	*ret_reserved = NULL;
+	if (!args)
+		return CKR_OK;
+	callbacks = !!args->CreateMutex + !!args->DestroyMutex + !!args->LockMutex + !!args->UnlockMutex;
+	if (callbacks != 0 && callbacks != 4)
+		return CKR_ARGUMENTS_BAD;
+	if (callbacks == 4 && !(args->flags & CKF_OS_LOCKING_OK))
+		return CKR_CANT_LOCK;
+	module.background = !(args->flags & CKF_LIBRARY_CANT_CREATE_OS_THREADS);
+	/* The NSS headers put a field of their own where the standard has pReserved. */
+	*ret_reserved = (const char *)args->LibraryParameters;
+	return CKR_OK;
+}
+
+CK_RV slot_initialize(const CK_C_INITIALIZE_ARGS *args)
+{
+	const char *reserved;
+	struct err err = {0};
+	CK_RV rv;
+
+	if (module.pid == getpid())
+		return CKR_CRYPTOKI_ALREADY_INITIALIZED;
+	/* After a fork: locks may be held by threads that are not here, and the
+	 * parent's connections are the parent's. All of it stays as it is. */
+	if (module.pid)
+		module = (struct module){.lock = PTHREAD_RWLOCK_INITIALIZER, .last_handle = module.last_handle};
+	rv = check_args(args, &reserved);
+	if (rv != CKR_OK)
+		return rv;
+	log_from_environment();
+	module.folder = choose_folder(reserved);
+	if (read_fleet(&err) < 0) {
+		log_error("slot", "%s", err.message);
+		forget();
+		return CKR_GENERAL_ERROR;
+	}
+	module.pid = getpid();
+	return CKR_OK;
+}
+
+CK_RV slot_finalize(void)
+{
+	CK_RV rv = slot_enter_module();
+
+	if (rv != CKR_OK)
+		return rv;
+	for (size_t i = 0; i < module.n_slots; i++) {
+		slot_session_close_all(&module.slots[i]);
+		ha_group_free(module.slots[i].ha);
+	}
+	forget();
+	return CKR_OK;
+}
+
+/* ---- slots ---- */
+
+CK_RV slot_enter_module(void)
+{
+	return module.pid && module.pid == getpid() ? CKR_OK : CKR_CRYPTOKI_NOT_INITIALIZED;
+}
+
+size_t slot_count(void)
+{
+	return module.n_slots;
+}
+
+CK_RV slot_get(CK_SLOT_ID id, struct slot **ret)
+{
+	CK_RV rv = slot_enter_module();
+
+	if (rv != CKR_OK)
+		return rv;
+	if (id >= module.n_slots)
+		return CKR_SLOT_ID_INVALID;
+	*ret = &module.slots[id];
+	return CKR_OK;
+}
+
+CK_SLOT_ID slot_id(const struct slot *slot)
+{
+	return (CK_SLOT_ID)(slot - module.slots);
+}
+
+CK_RV slot_group(struct slot *slot, struct ha_group **ret)
+{
+	owned(mem) char *mine = NULL;
+	struct err err = {0};
+	int rc = 0;
+
+	pthread_mutex_lock(&open_lock);
+	if (!slot->ha) {
+		/* A store holds the administrator's certificate, a bundle only the application's. */
+		mine = mem_printf("%s/pki/application.key", module.folder);
+		rc = ha_group_open(module.fleet, slot->group, module.folder,
+				   mine && access(mine, R_OK) == 0 ? "application" : "admin",
+				   module.background, &slot->ha, &err);
+		if (rc < 0)
+			log_error("slot", "%s", err.message);
+	}
+	*ret = slot->ha;
+	pthread_mutex_unlock(&open_lock);
+	return rc < 0 ? p11_rv_from_err(&err) : CKR_OK;
+}
+
+/* ---- sessions ---- */
+
+static void session_free(struct slot_session *session)
+{
+	for (int i = 0; i < HA_KIND_MAX; i++)
+		ha_operation_free(session->operations[i]);
+	free(session->found);
+	pthread_mutex_destroy(&session->lock);
+	free(session);
+}
+
+static void session_put(struct slot_session *session)
+{
+	if (atomic_fetch_sub(&session->users, 1) == 1)
+		session_free(session);
+}
+
+/* Place of a handle in the list, n_sessions when it is not there. */
+static size_t find_session(CK_SESSION_HANDLE handle)
+{
+	size_t low = 0, high = module.n_sessions;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (module.sessions[middle]->handle == handle)
+			return middle;
+		if (module.sessions[middle]->handle < handle)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return module.n_sessions;
+}
+
+struct slot_call slot_enter(CK_SESSION_HANDLE handle)
+{
+	struct slot_call call = {.rv = slot_enter_module()};
+	size_t at;
+
+	if (call.rv != CKR_OK)
+		return call;
+	pthread_rwlock_rdlock(&module.lock);
+	at = find_session(handle);
+	if (at == module.n_sessions) {
+		call.rv = CKR_SESSION_HANDLE_INVALID;
+	} else {
+		call.session = module.sessions[at];
+		atomic_fetch_add(&call.session->users, 1);
+	}
+	pthread_rwlock_unlock(&module.lock);
+	if (call.session)
+		pthread_mutex_lock(&call.session->lock);
+	return call;
+}
+
+void slot_leave(struct slot_call *call)
+{
+	if (!call->session)
+		return;
+	pthread_mutex_unlock(&call->session->lock);
+	session_put(call->session);
+}
+
+CK_RV slot_session_open(struct slot *slot, CK_FLAGS flags, CK_SESSION_HANDLE *ret)
+{
+	struct slot_session *session = mem_new(struct slot_session);
+	CK_RV rv = session ? CKR_OK : CKR_HOST_MEMORY;
+
+	if (rv != CKR_OK)
+		return rv;
+	pthread_mutex_init(&session->lock, NULL);
+	session->slot = slot;
+	session->flags = flags;
+	session->users = 1;
+	pthread_rwlock_wrlock(&module.lock);
+	if (module.n_sessions == module.cap_sessions) {
+		size_t cap = module.cap_sessions ? module.cap_sessions * 2 : 16;
+		struct slot_session **grown = mem_grow(module.sessions, module.cap_sessions, cap, sizeof(*grown));
+
+		rv = grown ? CKR_OK : CKR_HOST_MEMORY;
+		module.sessions = grown ? grown : module.sessions;
+		module.cap_sessions = grown ? cap : module.cap_sessions;
+	}
+	if (rv == CKR_OK) {
+		session->handle = ++module.last_handle;
+		module.sessions[module.n_sessions++] = session;
+		slot->sessions++;
+		slot->rw_sessions += (flags & CKF_RW_SESSION) != 0;
+		*ret = session->handle;
+	}
+	pthread_rwlock_unlock(&module.lock);
+	if (rv != CKR_OK)
+		session_free(session);
+	return rv;
+}
+
+/* Out of the list; the last call that uses it frees it. With the lock held for writing. */
+static struct slot_session *take_out(size_t at)
+{
+	struct slot_session *session = module.sessions[at];
+
+	memmove(&module.sessions[at], &module.sessions[at + 1],
+		(module.n_sessions - at - 1) * sizeof(module.sessions[0]));
+	module.n_sessions--;
+	session->slot->sessions--;
+	session->slot->rw_sessions -= (session->flags & CKF_RW_SESSION) != 0;
+	return session;
+}
+
+/* Closing the last session logs out (PKCS#11 v3.0 section 5.6.2). */
+static void log_out_when_last(struct slot *slot)
+{
+	if (slot->sessions == 0 && slot->ha)
+		ha_logout(slot->ha);
+}
+
+CK_RV slot_session_close(CK_SESSION_HANDLE handle)
+{
+	struct slot_session *session = NULL;
+	CK_RV rv = slot_enter_module();
+	size_t at;
+
+	if (rv != CKR_OK)
+		return rv;
+	pthread_rwlock_wrlock(&module.lock);
+	at = find_session(handle);
+	if (at < module.n_sessions)
+		session = take_out(at);
+	pthread_rwlock_unlock(&module.lock);
+	if (!session)
+		return CKR_SESSION_HANDLE_INVALID;
+	log_out_when_last(session->slot);
+	session_put(session);
+	return CKR_OK;
+}
+
+CK_RV slot_session_close_all(struct slot *slot)
+{
+	for (;;) {
+		struct slot_session *session = NULL;
+
+		pthread_rwlock_wrlock(&module.lock);
+		for (size_t at = 0; at < module.n_sessions && !session; at++)
+			if (module.sessions[at]->slot == slot)
+				session = take_out(at);
+		pthread_rwlock_unlock(&module.lock);
+		if (!session)
+			break;
+		session_put(session);
+	}
+	log_out_when_last(slot);
+	return CKR_OK;
+}

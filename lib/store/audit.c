@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The audit trail as others see it: appended to, read, verified. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/file.h"
+#include "base/str.h"
+#include "store/folder.h"
+#include "store/trail.h"
+
+enum { TRAIL_MAX = 256 << 20 };
+
+static const struct json_field entry_fields[] = {
+	JSON_F_INT(struct store_audit_entry, number, JSON_REQUIRED | JSON_COLUMN, 1, INT64_MAX,
+		   "position in the trail, from 1"),
+	JSON_F_STRING(struct store_audit_entry, time, JSON_REQUIRED | JSON_COLUMN,
+		      "when, RFC 3339 UTC"),
+	JSON_F_STRING(struct store_audit_entry, user, JSON_REQUIRED | JSON_COLUMN,
+		      "who ran the command"),
+	JSON_F_STRING(struct store_audit_entry, host, JSON_REQUIRED | JSON_COLUMN, "where"),
+	JSON_F_STRING(struct store_audit_entry, action, JSON_REQUIRED | JSON_COLUMN,
+		      "what was done"),
+	JSON_F_STRING(struct store_audit_entry, subject, JSON_COLUMN, "what it was done to"),
+	JSON_F_STRING(struct store_audit_entry, detail, JSON_COLUMN, "more about it"),
+	JSON_F_INT(struct store_audit_entry, revision, JSON_REQUIRED | JSON_COLUMN, 0, INT64_MAX,
+		   "revision of the document after it"),
+	JSON_F_STRING(struct store_audit_entry, previous, JSON_REQUIRED,
+		      "hash of the entry before; zeros for the first"),
+	JSON_F_STRING(struct store_audit_entry, hash, JSON_OMIT,
+		      "SHA-256 over the entry's line without this key"),
+	JSON_F_END,
+};
+const struct json_type store_audit_entry_type = {
+	.summary = "A change, or something done with keys",
+	.size = sizeof(struct store_audit_entry), .fields = entry_fields,
+};
+
+static const struct json_field trail_fields[] = {
+	JSON_F_LIST(struct store_audit_trail, entries, JSON_REQUIRED | JSON_COLUMN,
+		    store_audit_entry_type, "the entries, oldest first"),
+	JSON_F_END,
+};
+const struct json_type store_audit_trail_type = {
+	.schema = "audit", .summary = "The trail of every change",
+	.size = sizeof(struct store_audit_trail), .fields = trail_fields,
+};
+
+int store_audit(struct store *store, const char *action, const char *subject,
+		const char *detail, struct err *err)
+{
+	owned(store_trail) struct store_trail *trail = NULL;
+	int64_t revision;
+	int rc = store_check_writable(store, err);
+
+	if (rc == 0)
+		rc = store_trail_open(store, &trail, err);
+	if (rc == 0)
+		rc = store_revision(store, &revision, err);
+	return rc < 0 ? rc : store_trail_append(trail, action, subject, detail, revision, err);
+}
+
+/* The whole lines of audit.log, one after the other. */
+struct lines {
+	struct buf text;
+	size_t at, number;
+	const char *line;
+	size_t len;
+};
+
+static int lines_open(const struct store *store, struct lines *lines, struct err *err)
+{
+	int rc = file_read(store->trail, &lines->text, err);
+
+	return rc == -ERR_NOT_FOUND ? 0 : rc;
+}
+
+static bool lines_next(struct lines *lines)
+{
+	const char *from = (const char *)lines->text.data + lines->at;
+	const char *end = lines->at < lines->text.len
+				  ? memchr(from, '\n', lines->text.len - lines->at)
+				  : NULL;
+
+	if (!end)
+		return false;
+	lines->line = from;
+	lines->len = (size_t)(end - from);
+	lines->at += lines->len + 1;
+	lines->number++;
+	return true;
+}
+
+static void own_lines(struct lines *lines)
+{
+	buf_release(&lines->text);
+}
+
+static int read_entry(const struct store *store, const struct lines *lines,
+		      struct store_audit_entry *ret, struct err *err)
+{
+	char source[32];
+	int rc;
+
+	snprintf(source, sizeof(source), "entry %zu", lines->number);
+	rc = json_read(&store_audit_entry_type, lines->line, lines->len, source, 0, ret, err);
+	return rc == -ERR_INVALID ? err_wrap(err, "'%s'", store->trail) : rc;
+}
+
+int store_audit_read(struct store *store, struct store_audit_trail *ret, struct err *err)
+{
+	__attribute__((cleanup(own_lines))) struct lines lines = {.text = {.max = TRAIL_MAX}};
+	int rc = lines_open(store, &lines, err);
+
+	while (rc == 0 && lines_next(&lines)) {
+		struct store_audit_entry *entry =
+			json_append(&ret->entries, &ret->n_entries, sizeof(*entry));
+
+		rc = entry ? read_entry(store, &lines, entry, err) : err_no_memory(err);
+	}
+	if (rc < 0)
+		json_release(&store_audit_trail_type, ret);
+	return rc;
+}
+
+/* How far the chain has been walked. */
+struct chain {
+	int64_t number, revision;
+	char hash[TRAIL_HASH_TEXT];
+};
+
+static int mismatch(const struct store *store, const struct lines *lines, const char *why,
+		    struct err *err)
+{
+	return err_set(err, ERR_DIFFERENT, "'%s' line %zu: %s", store->trail, lines->number, why);
+}
+
+/* The line is byte for byte what the entry makes, and follows the one before. */
+static int check_entry(const struct store *store, const struct lines *lines,
+		       const struct store_audit_entry *entry, struct chain *chain, struct err *err)
+{
+	owned(buf) struct buf line = {.max = SIZE_MAX};
+	char hash[TRAIL_HASH_TEXT];
+	int rc = store_trail_hash(entry, hash, err);
+
+	if (rc == 0)
+		rc = store_trail_line(entry, &line, err);
+	if (rc < 0)
+		return rc;
+	if (entry->number != chain->number + 1)
+		return mismatch(store, lines, "entries are missing before it", err);
+	if (!str_eq(entry->previous, chain->hash))
+		return mismatch(store, lines, "it does not follow the entry before it", err);
+	if (!str_eq(entry->hash, hash) || line.len != lines->len ||
+	    memcmp(line.data, lines->line, line.len) != 0)
+		return mismatch(store, lines, "it was changed", err);
+	chain->number = entry->number;
+	chain->revision = entry->revision;
+	memcpy(chain->hash, hash, sizeof(hash));
+	return 0;
+}
+
+static int check_line(const struct store *store, const struct lines *lines, struct chain *chain,
+		      struct err *err)
+{
+	struct store_audit_entry entry = {0};
+	int rc = read_entry(store, lines, &entry, err);
+
+	if (rc == -ERR_INVALID)
+		return mismatch(store, lines, "it is not an entry", err);
+	if (rc == 0)
+		rc = check_entry(store, lines, &entry, chain, err);
+	json_release(&store_audit_entry_type, &entry);
+	return rc;
+}
+
+static int walk(const struct store *store, struct chain *chain, struct err *err)
+{
+	__attribute__((cleanup(own_lines))) struct lines lines = {.text = {.max = TRAIL_MAX}};
+	int rc = lines_open(store, &lines, err);
+
+	memcpy(chain->hash, store_trail_origin, TRAIL_HASH_TEXT);
+	while (rc == 0 && lines_next(&lines))
+		rc = check_line(store, &lines, chain, err);
+	return rc;
+}
+
+int store_audit_verify(struct store *store, struct err *err)
+{
+	struct chain chain = {0};
+	int64_t before, after;
+	int rc = store_revision(store, &before, err);
+
+	if (rc == 0)
+		rc = walk(store, &chain, err);
+	if (rc == 0)
+		rc = store_revision(store, &after, err);
+	if (rc < 0)
+		return rc;
+	/* Without a lock others may commit meanwhile: a document's entry is there
+	 * before it, and the trail is at most one entry ahead. */
+	if (chain.revision < before)
+		return err_set(err, ERR_DIFFERENT,
+			       "'%s' ends at revision %lld, the document is of revision %lld",
+			       store->trail, (long long)chain.revision, (long long)before);
+	if (chain.revision > after + 1)
+		return err_set(err, ERR_DIFFERENT,
+			       "the document is of revision %lld, older than the trail's %lld",
+			       (long long)after, (long long)chain.revision);
+	return (int)chain.number;
+}

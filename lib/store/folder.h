@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* folder - the directory behind a store. Private to lib/store. */
+#ifndef STORE_FOLDER_H
+#define STORE_FOLDER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "store/store.h"
+
+enum { STORE_WAIT_MS = 5000, STORE_DOCUMENT_MAX = 16 << 20 };
+
+struct store {
+	char *path;
+	char *document, *next, *trail, *lock;	/* paths of files in it */
+};
+
+/* Append the document's bytes: 1, or 0 when there is none yet. */
+int store_document(const struct store *store, struct buf *ret, struct err *err);
+
+/* Revision of the document on disk, 0 when there is none. */
+int store_revision(const struct store *store, int64_t *ret, struct err *err);
+
+/* ERR_DENIED unless this user may write the folder. */
+int store_check_writable(const struct store *store, struct err *err);
+
+/* Make renames and new files in the folder last. */
+int store_sync(const struct store *store, struct err *err);
+
+#endif

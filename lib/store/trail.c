@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Appends to the audit trail: lines that each hold the hash of the one before. */
+#include "store/trail.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cancel.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "crypto/digest.h"
+#include "store/folder.h"
+
+/* Texts are cut so that a line, each of its bytes escaped to six, stays below
+ * LINE_MAX_LEN; the last line is then inside the last TAIL_LEN bytes, also
+ * with a torn one behind it. */
+enum {
+	ACTION_MAX = 100,
+	SUBJECT_MAX = 1000,
+	DETAIL_MAX = 3000,
+	LINE_MAX_LEN = 32768,
+	TAIL_LEN = 2 * LINE_MAX_LEN,
+};
+
+const char store_trail_origin[] =
+	"0000000000000000000000000000000000000000000000000000000000000000";
+
+struct store_trail {
+	const struct store *store;
+	int fd;
+	off_t end;		/* behind the last whole line */
+	int64_t number, revision;	/* of the last entry */
+	char hash[TRAIL_HASH_TEXT];
+};
+
+void store_trail_free(struct store_trail *trail)
+{
+	if (!trail)
+		return;
+	if (trail->fd >= 0)
+		close(trail->fd);
+	free(trail);
+}
+
+int store_trail_line(const struct store_audit_entry *entry, struct buf *ret, struct err *err)
+{
+	return json_write(&store_audit_entry_type, entry, false, ret, err);
+}
+
+int store_trail_hash(const struct store_audit_entry *entry, char ret[static TRAIL_HASH_TEXT],
+		     struct err *err)
+{
+	owned(buf) struct buf line = {.max = SIZE_MAX};
+	struct store_audit_entry bare = *entry;
+	int rc;
+
+	bare.hash = NULL;
+	rc = store_trail_line(&bare, &line, err);
+	return rc < 0 ? rc : crypto_sha256_hex(line.data, line.len, ret, err);
+}
+
+static int lock_trail(const struct store_trail *trail, struct err *err)
+{
+	struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	int64_t end = clock_now_ms() + STORE_WAIT_MS;
+
+	while (fcntl(trail->fd, F_OFD_SETLK, &whole) < 0) {
+		int rc;
+
+		if (errno != EAGAIN && errno != EACCES && errno != EINTR)
+			return err_errno(err, "cannot lock '%s'", trail->store->trail);
+		if (clock_now_ms() >= end)
+			return err_set(err, ERR_LOCKED, "'%s' is locked by another process",
+				       trail->store->trail);
+		clock_sleep_ms(10);
+		rc = cancel_check(err);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+static int read_tail(const struct store_trail *trail, off_t from, struct buf *ret, struct err *err)
+{
+	uint8_t *at = buf_reserve(ret, TAIL_LEN);
+
+	if (!at)
+		return buf_check(ret, err);
+	for (;;) {
+		ssize_t n = pread(trail->fd, at + ret->len, TAIL_LEN - ret->len,
+				  from + (off_t)ret->len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_errno(err, "cannot read '%s'", trail->store->trail);
+		ret->len += (size_t)n;
+		if (n == 0 || ret->len == TAIL_LEN)
+			return 0;
+	}
+}
+
+static int not_a_trail(const struct store_trail *trail, struct err *err)
+{
+	err_set(err, ERR_DIFFERENT, "the end of '%s' is not an entry", trail->store->trail);
+	return err_hint(err, "see 'hsmctl audit verify'");
+}
+
+/* The last entry, from its line. */
+static int take_entry(struct store_trail *trail, const char *line, size_t len, struct err *err)
+{
+	struct store_audit_entry entry = {0};
+	int rc = json_read(&store_audit_entry_type, line, len, trail->store->trail, 0, &entry, err);
+
+	if (rc == -ERR_INVALID)
+		return not_a_trail(trail, err);
+	if (rc < 0)
+		return rc;
+	if (!entry.hash || strlen(entry.hash) != TRAIL_HASH_TEXT - 1) {
+		json_release(&store_audit_entry_type, &entry);
+		return not_a_trail(trail, err);
+	}
+	trail->number = entry.number;
+	trail->revision = entry.revision;
+	memcpy(trail->hash, entry.hash, TRAIL_HASH_TEXT);
+	json_release(&store_audit_entry_type, &entry);
+	return 0;
+}
+
+/* Find the last whole line and where it ends. */
+static int load_tail(struct store_trail *trail, struct err *err)
+{
+	owned(buf) struct buf tail = {.max = TAIL_LEN};
+	struct stat st;
+	off_t from;
+	const uint8_t *end, *before;
+	int rc;
+
+	if (fstat(trail->fd, &st) < 0)
+		return err_errno(err, "cannot look at '%s'", trail->store->trail);
+	from = st.st_size > TAIL_LEN ? st.st_size - TAIL_LEN : 0;
+	rc = read_tail(trail, from, &tail, err);
+	if (rc < 0)
+		return rc;
+	end = tail.data ? memrchr(tail.data, '\n', tail.len) : NULL;
+	if (!end)
+		return from ? not_a_trail(trail, err) : 0;
+	trail->end = from + (end - tail.data) + 1;
+	before = memrchr(tail.data, '\n', (size_t)(end - tail.data));
+	before = before ? before + 1 : tail.data;
+	return take_entry(trail, (const char *)before, (size_t)(end - before), err);
+}
+
+/* After a commit that died between its entry and its document. */
+static int settle(struct store_trail *trail, struct err *err)
+{
+	int64_t revision;
+	int rc;
+
+	if (!trail->number)
+		return 0;
+	rc = store_revision(trail->store, &revision, err);
+	if (rc < 0 || trail->revision != revision + 1)
+		return rc;
+	return store_trail_recover(trail, revision, err);
+}
+
+int store_trail_open(const struct store *store, struct store_trail **ret, struct err *err)
+{
+	owned(store_trail) struct store_trail *trail = mem_new(struct store_trail);
+	int rc;
+
+	if (!trail)
+		return err_no_memory(err);
+	trail->store = store;
+	memcpy(trail->hash, store_trail_origin, TRAIL_HASH_TEXT);
+	trail->fd = open(store->trail, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (trail->fd < 0)
+		return err_errno(err, "cannot open '%s'", store->trail);
+	rc = lock_trail(trail, err);
+	if (rc == 0)
+		rc = load_tail(trail, err);
+	if (rc == 0 && ftruncate(trail->fd, trail->end) < 0)
+		rc = err_errno(err, "cannot cut the torn end of '%s'", store->trail);
+	if (rc == 0)
+		rc = settle(trail, err);
+	if (rc < 0)
+		return rc;
+	*ret = own_take(trail);
+	return 0;
+}
+
+/* text, NULL included, cut to max bytes between characters. */
+static int cut_copy(const char *text, size_t max, char **ret)
+{
+	size_t len = text ? strlen(text) : 0;
+
+	if (!text)
+		return 0;
+	if (len > max)
+		for (len = max; len > 0 && ((unsigned char)text[len] & 0xc0) == 0x80; len--)
+			;
+	*ret = mem_strndup(text, len);
+	return *ret ? 0 : -ERR_NO_MEMORY;
+}
+
+static char *user_name(void)
+{
+	char room[4096];
+	struct passwd user, *found = NULL;
+
+	if (getpwuid_r(getuid(), &user, room, sizeof(room), &found) == 0 && found)
+		return mem_strndup(user.pw_name, strnlen(user.pw_name, 255));
+	return mem_printf("%u", (unsigned)getuid());
+}
+
+static int fill(const struct store_trail *trail, struct store_audit_entry *entry,
+		const char *action, const char *subject, const char *detail)
+{
+	char now[CLOCK_TEXT], host[256] = "";
+
+	clock_format(clock_utc_ms(), now);
+	gethostname(host, sizeof(host) - 1);
+	entry->number = trail->number + 1;
+	entry->time = mem_strdup(now);
+	entry->user = user_name();
+	entry->host = mem_strdup(host);
+	entry->previous = mem_strdup(trail->hash);
+	if (!entry->time || !entry->user || !entry->host || !entry->previous ||
+	    cut_copy(action, ACTION_MAX, &entry->action) < 0 ||
+	    cut_copy(subject, SUBJECT_MAX, &entry->subject) < 0 ||
+	    cut_copy(detail, DETAIL_MAX, &entry->detail) < 0)
+		return -ERR_NO_MEMORY;
+	return 0;
+}
+
+static int put_line(struct store_trail *trail, const struct buf *line, struct err *err)
+{
+	for (size_t done = 0; done < line->len;) {
+		ssize_t n = write(trail->fd, line->data + done, line->len - done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_errno(err, "cannot write '%s'", trail->store->trail);
+		done += (size_t)n;
+	}
+	if (fdatasync(trail->fd) < 0)
+		return err_errno(err, "cannot flush '%s'", trail->store->trail);
+	/* The file itself may be new. */
+	return trail->number ? 0 : store_sync(trail->store, err);
+}
+
+static int append_entry(struct store_trail *trail, struct store_audit_entry *entry, struct err *err)
+{
+	owned(buf) struct buf line = {.max = LINE_MAX_LEN};
+	char hash[TRAIL_HASH_TEXT];
+	int rc = store_trail_hash(entry, hash, err);
+
+	if (rc < 0)
+		return rc;
+	entry->hash = mem_strdup(hash);
+	if (!entry->hash)
+		return err_no_memory(err);
+	rc = store_trail_line(entry, &line, err);
+	buf_put_u8(&line, '\n');
+	if (rc == 0)
+		rc = buf_check(&line, err);
+	if (rc == 0)
+		rc = put_line(trail, &line, err);
+	if (rc < 0) {
+		(void)!ftruncate(trail->fd, trail->end);
+		return rc;
+	}
+	trail->end += (off_t)line.len;
+	trail->number = entry->number;
+	trail->revision = entry->revision;
+	memcpy(trail->hash, hash, sizeof(hash));
+	return 0;
+}
+
+int store_trail_append(struct store_trail *trail, const char *action, const char *subject,
+		       const char *detail, int64_t revision, struct err *err)
+{
+	struct store_audit_entry entry = {.revision = revision};
+	int rc = fill(trail, &entry, action, subject, detail) < 0 ? err_no_memory(err) : 0;
+
+	if (rc == 0)
+		rc = append_entry(trail, &entry, err);
+	json_release(&store_audit_entry_type, &entry);
+	return rc;
+}
+
+int store_trail_recover(struct store_trail *trail, int64_t revision, struct err *err)
+{
+	char detail[100];
+
+	snprintf(detail, sizeof(detail), "entry %lld was not carried out; the document stays at revision %lld",
+		 (long long)trail->number, (long long)revision);
+	return store_trail_append(trail, "store recover", "fleet.json", detail, revision, err);
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * trail - audit.log, open and locked for appending.
+ *
+ * The lock is the kernel's, on the file itself, and held for moments: apart from
+ * the store's own so that entries can be written while another command edits. A
+ * commit holds it until its document is in place, so whoever else holds it and
+ * sees an entry for a revision beyond the document knows that a commit died.
+ * Private to lib/store.
+ */
+#ifndef STORE_TRAIL_H
+#define STORE_TRAIL_H
+
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "store/store.h"
+
+enum { TRAIL_HASH_TEXT = 65 };
+
+struct store_trail;
+
+/* Lock, cut a torn last line off and, after a commit that died, say so. */
+int store_trail_open(const struct store *store, struct store_trail **ret, struct err *err);
+void store_trail_free(struct store_trail *trail);	/* unlocks */
+OWN_DEFINE(store_trail)
+
+/* An entry of now, on disk when this returns; after an error as if never begun.
+ * Long texts are cut. */
+int store_trail_append(struct store_trail *trail, const char *action, const char *subject,
+		       const char *detail, int64_t revision, struct err *err);
+
+/* The last entry was not carried out; the document stayed at revision. */
+int store_trail_recover(struct store_trail *trail, int64_t revision, struct err *err);
+
+/* The entry's line as it is hashed (hash absent) or stored, without newline. */
+int store_trail_line(const struct store_audit_entry *entry, struct buf *ret, struct err *err);
+
+/* Hash that belongs to an entry whose own may be absent. */
+int store_trail_hash(const struct store_audit_entry *entry, char ret[static TRAIL_HASH_TEXT],
+		     struct err *err);
+
+/* Of the entry before the first. */
+extern const char store_trail_origin[];
+
+#endif

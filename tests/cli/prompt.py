@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""prompt.py EXPECTED TYPED EXPECTED TYPED ...: hold a conversation with 'hsmctl shell'
+on a terminal. EXPECTED is a regular expression or EXIT:STATUS; TYPED may be TERM,
+which sends that signal."""
+import os
+import pty
+import re
+import select
+import signal
+import sys
+import time
+
+LIMIT = 20
+child, terminal = pty.fork()
+if child == 0:
+    os.environ["TERM"] = "xterm"
+    os.execvp("hsmctl", ["hsmctl", "shell"])
+
+
+def read(until):
+    if not select.select([terminal], [], [], max(0, until - time.monotonic()))[0]:
+        sys.exit(f"nothing came within {LIMIT} s")
+    try:
+        return os.read(terminal, 4096).decode()
+    except OSError:
+        return ""
+
+
+def expect(pattern):
+    seen, until = "", time.monotonic() + LIMIT
+    while not re.search(pattern, seen, re.S):
+        more = read(until)
+        if not more:
+            sys.exit(f"ended before {pattern!r}: {seen!r}")
+        seen += more
+
+
+def expect_exit(status):
+    until = time.monotonic() + LIMIT
+    while read(until):
+        pass
+    ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if ended != status:
+        sys.exit(f"status {ended}, expected {status}")
+
+
+for i, word in enumerate(sys.argv[1:]):
+    if word.startswith("EXIT:"):
+        expect_exit(int(word[5:]))
+    elif word == "TERM":
+        os.kill(child, signal.SIGTERM)
+    elif i % 2:
+        os.write(terminal, word.encode())
+    else:
+        expect(word)

@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The wire form of calls: every function there and back, and every way to break it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "p11/call.h"
+#include "p11/rv.h"
+
+enum { WIRE_MAX = 1 << 20 };
+
+/* Memory that a call of any function can point into. */
+struct stage {
+	uint8_t in[2][40];
+	uint8_t out[64];
+	CK_ULONG out_len, handles[8], numbers[8];
+	union {
+		CK_INFO info;
+		CK_SLOT_INFO slot;
+		CK_TOKEN_INFO token;
+		CK_MECHANISM_INFO mechanism;
+	} info;
+	CK_ATTRIBUTE template[3], values[3];
+	CK_ULONG class, size;
+	uint8_t label[16], room[3][32];
+	CK_RSA_PKCS_OAEP_PARAMS oaep;
+	CK_MECHANISM mechanism;
+};
+
+static struct p11_call make(enum p11_fn fn, struct stage *s)
+{
+	struct p11_call call = {.fn = fn, .rv = P11_NOT_RUN};
+	int ins = 0;
+
+	*s = (struct stage){.class = CKO_DATA, .size = 7};
+	memset(s->in, 0xa5, sizeof(s->in));
+	memcpy(s->label, "a label of mine", 15);
+	s->template[0] = (CK_ATTRIBUTE){CKA_CLASS, &s->class, sizeof(s->class)};
+	s->template[1] = (CK_ATTRIBUTE){CKA_LABEL, s->label, 15};
+	s->template[2] = (CK_ATTRIBUTE){CKA_VALUE_LEN, &s->size, sizeof(s->size)};
+	for (int i = 0; i < 3; i++)
+		s->values[i] = (CK_ATTRIBUTE){s->template[i].type, s->room[i], sizeof(s->room[i])};
+	s->oaep = (CK_RSA_PKCS_OAEP_PARAMS){CKM_SHA_1, CKG_MGF1_SHA1, CKZ_DATA_SPECIFIED, s->label, 5};
+	s->mechanism = (CK_MECHANISM){CKM_RSA_PKCS_OAEP, &s->oaep, sizeof(s->oaep)};
+	for (int i = 0; i < P11_ARGS_MAX && p11_fn_table[fn].args[i] != P11_ARG_END; i++) {
+		struct p11_arg *a = &call.args[i];
+
+		switch (p11_fn_table[fn].args[i]) {
+		case P11_ARG_MECHANISM:
+			a->in = &s->mechanism;
+			break;
+		case P11_ARG_IN:
+		case P11_ARG_PIN:
+			a->in = s->in[ins];
+			a->number = sizeof(s->in[ins++]);
+			break;
+		case P11_ARG_TEMPLATE:
+			a->in = s->template;
+			a->number = 3;
+			break;
+		case P11_ARG_ATTRS:
+			a->out = s->values;
+			a->number = 3;
+			break;
+		case P11_ARG_OUT:
+			s->out_len = sizeof(s->out);
+			a->out = s->out;
+			a->out_len = &s->out_len;
+			break;
+		case P11_ARG_OUT_ULONGS:
+			s->out_len = 8;
+			a->out = s->numbers;
+			a->out_len = &s->out_len;
+			break;
+		case P11_ARG_RANDOM:
+			a->out = s->out;
+			a->number = 32;
+			break;
+		case P11_ARG_OUT_HANDLE:
+			a->out = &s->handles[i];
+			break;
+		case P11_ARG_OUT_HANDLES:
+			a->out = s->handles;
+			a->number = 8;
+			a->out_len = &s->out_len;
+			break;
+		case P11_ARG_OUT_INFO:
+			a->out = &s->info;
+			break;
+		default:
+			a->number = 1000 + (CK_ULONG)i;
+			break;
+		}
+	}
+	return call;
+}
+
+/* What a token would answer: recognisable results in every place. */
+static void answer(struct p11_call *call)
+{
+	call->rv = CKR_OK;
+	for (int i = 0; i < P11_ARGS_MAX && p11_fn_table[call->fn].args[i] != P11_ARG_END; i++) {
+		struct p11_arg *a = &call->args[i];
+		CK_ATTRIBUTE *values = a->out;
+
+		switch (p11_fn_table[call->fn].args[i]) {
+		case P11_ARG_OUT:
+			memset(a->out, 0x3c, 20);
+			*a->out_len = 20;
+			break;
+		case P11_ARG_OUT_ULONGS:
+		case P11_ARG_OUT_HANDLES:
+			((CK_ULONG *)a->out)[0] = 77;
+			((CK_ULONG *)a->out)[1] = 78;
+			*a->out_len = 2;
+			break;
+		case P11_ARG_RANDOM:
+			memset(a->out, 0x3c, a->number);
+			break;
+		case P11_ARG_OUT_HANDLE:
+			*(CK_ULONG *)a->out = 4242;
+			break;
+		case P11_ARG_OUT_INFO:
+			memset(a->out, 0x3c, sizeof(CK_MECHANISM_INFO));
+			break;
+		case P11_ARG_ATTRS:
+			*(CK_ULONG *)values[0].pValue = CKO_DATA;
+			values[0].ulValueLen = sizeof(CK_ULONG);
+			memcpy(values[1].pValue, "hello", 5);
+			values[1].ulValueLen = 5;
+			values[2].ulValueLen = CK_UNAVAILABLE_INFORMATION;
+			call->rv = CKR_ATTRIBUTE_SENSITIVE;
+			break;
+		default:
+			break;
+		}
+	}
+}
+
+static void encode(struct buf *wire, const struct p11_call *call)
+{
+	buf_init(wire, WIRE_MAX);
+	p11_encode_request(wire, call, 1);
+	assert_int_equal(buf_check(wire, NULL), 0);
+}
+
+static void every_function_goes_there_and_back(void **state)
+{
+	(void)state;
+	for (int fn = 0; fn < P11_FN_MAX; fn++) {
+		owned(buf) struct buf wire = {0}, reply = {.max = WIRE_MAX};
+		owned(p11_batch) struct p11_batch batch = {0};
+		struct stage stage;
+		struct p11_call call = make(fn, &stage);
+		struct buf_reader r;
+		struct err err = {0};
+
+		encode(&wire, &call);
+		r = buf_reader(wire.data, wire.len);
+		assert_int_equal(p11_decode_request(&r, &batch, &err), 0);
+		assert_int_equal(batch.count, 1);
+		assert_int_equal(batch.calls[0].fn, fn);
+		for (int i = 0; i < P11_ARGS_MAX && p11_fn_table[fn].args[i] != P11_ARG_END; i++) {
+			const struct p11_arg *sent = &call.args[i], *got = &batch.calls[0].args[i];
+
+			if (p11_fn_table[fn].args[i] == P11_ARG_IN || p11_fn_table[fn].args[i] == P11_ARG_PIN)
+				assert_memory_equal(sent->in, got->in, got->number);
+			if (p11_fn_table[fn].args[i] == P11_ARG_TEMPLATE) {
+				const CK_ATTRIBUTE *t = got->in;
+
+				assert_int_equal(got->number, 3);
+				assert_int_equal(*(CK_ULONG *)t[0].pValue, CKO_DATA);
+				assert_memory_equal(t[1].pValue, "a label of mine", 15);
+			}
+			if (p11_fn_table[fn].args[i] == P11_ARG_MECHANISM) {
+				const CK_RSA_PKCS_OAEP_PARAMS *p = ((const CK_MECHANISM *)got->in)->pParameter;
+
+				assert_int_equal(p->hashAlg, CKM_SHA_1);
+				assert_memory_equal(p->pSourceData, "a lab", 5);
+			}
+			if (!got->out)
+				assert_int_equal(sent->number, got->number);
+		}
+		answer(&batch.calls[0]);
+		p11_encode_reply(&reply, batch.calls, 1);
+		r = buf_reader(reply.data, reply.len);
+		assert_int_equal(p11_decode_reply(&r, &call, 1, &err), 0);
+		assert_int_equal(call.rv, batch.calls[0].rv);
+		for (int i = 0; i < P11_ARGS_MAX && p11_fn_table[fn].args[i] != P11_ARG_END; i++) {
+			if (p11_fn_table[fn].args[i] == P11_ARG_OUT) {
+				assert_int_equal(stage.out_len, 20);
+				assert_int_equal(stage.out[19], 0x3c);
+			}
+			if (p11_fn_table[fn].args[i] == P11_ARG_OUT_HANDLE)
+				assert_int_equal(stage.handles[i], 4242);
+			if (p11_fn_table[fn].args[i] == P11_ARG_ATTRS) {
+				assert_int_equal(stage.values[1].ulValueLen, 5);
+				assert_memory_equal(stage.room[1], "hello", 5);
+				assert_true(stage.values[2].ulValueLen == CK_UNAVAILABLE_INFORMATION);
+			}
+		}
+		buf_release(&wire);
+	}
+}
+
+static void a_request_cut_anywhere_is_refused(void **state)
+{
+	(void)state;
+	for (int fn = 0; fn < P11_FN_MAX; fn++) {
+		owned(buf) struct buf wire = {0};
+		struct stage stage;
+		struct p11_call call = make(fn, &stage);
+
+		encode(&wire, &call);
+		for (size_t len = 0; len < wire.len; len++) {
+			/* An exact copy, so that reading past the end is seen by the sanitizer. */
+			owned(mem) uint8_t *copy = mem_dup(wire.data, len);
+			struct p11_batch batch;
+			struct buf_reader r = buf_reader(copy, len);
+
+			assert_true(p11_decode_request(&r, &batch, NULL) < 0);
+		}
+	}
+}
+
+static void random_damage_never_harms(void **state)
+{
+	unsigned seed = (unsigned)time(NULL);
+
+	(void)state;
+	print_message("seed %u\n", seed);
+	srand(seed);
+	for (int round = 0; round < 20000; round++) {
+		owned(buf) struct buf wire = {0};
+		struct p11_batch batch;
+		struct stage stage;
+		struct p11_call call = make(rand() % P11_FN_MAX, &stage);
+		struct buf_reader r;
+
+		encode(&wire, &call);
+		for (int n = 1 + rand() % 4; n > 0; n--)
+			wire.data[(size_t)rand() % wire.len] = (uint8_t)rand();
+		r = buf_reader(wire.data, wire.len);
+		if (p11_decode_request(&r, &batch, NULL) == 0)
+			p11_batch_release(&batch);
+	}
+}
+
+static void a_reply_larger_than_its_room_is_refused(void **state)
+{
+	owned(buf) struct buf reply = {.max = 1024};
+	uint8_t out[4];
+	CK_ULONG out_len = sizeof(out);
+	struct p11_call call = p11_transform(P11_C_Sign, 1, "x", 1, out, &out_len);
+	struct buf_reader r;
+	struct err err;
+
+	(void)state;
+	buf_put_u64(&reply, CKR_OK);
+	buf_put_u64(&reply, 5);
+	buf_put(&reply, "12345", 5);
+	r = buf_reader(reply.data, reply.len);
+	assert_int_equal(p11_decode_reply(&r, &call, 1, &err), -ERR_PROTOCOL);
+}
+
+static void huge_wishes_are_refused(void **state)
+{
+	CK_ULONG len = 1ul << 40;
+	uint8_t out[1];
+	struct p11_call calls[] = {
+		p11_transform(P11_C_Sign, 1, "x", 1, out, &len),
+		p11_generate_random(1, out, 1ul << 40),
+		p11_find(1, (CK_OBJECT_HANDLE *)out, 1ul << 40, &len),
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+		owned(buf) struct buf wire = {0};
+		struct p11_batch batch;
+		struct buf_reader r;
+		struct err err;
+
+		encode(&wire, &calls[i]);
+		r = buf_reader(wire.data, wire.len);
+		assert_int_equal(p11_decode_request(&r, &batch, &err), -ERR_PROTOCOL);
+	}
+}
+
+static void templates_within_templates_never_travel(void **state)
+{
+	owned(buf) struct buf wire = {0};
+	CK_ATTRIBUTE inner = {CKA_LABEL, (void *)"x", 1};
+	CK_ATTRIBUTE outer = {CKA_WRAP_TEMPLATE, &inner, sizeof(inner)};
+	CK_OBJECT_HANDLE object;
+	struct p11_call call = p11_create_object(1, &outer, 1, &object);
+	struct p11_batch batch;
+	struct buf_reader r;
+
+	(void)state;
+	encode(&wire, &call);
+	r = buf_reader(wire.data, wire.len);
+	assert_true(p11_decode_request(&r, &batch, NULL) < 0);
+}
+
+static void memory_may_run_out_anywhere(void **state)
+{
+	(void)state;
+	for (int fn = 0; fn < P11_FN_MAX; fn++) {
+		owned(buf) struct buf wire = {0};
+		struct stage stage;
+		struct p11_call call = make(fn, &stage);
+		int rc = -1;
+
+		encode(&wire, &call);
+		for (unsigned long n = 1; rc < 0; n++) {
+			struct p11_batch batch;
+			struct buf_reader r = buf_reader(wire.data, wire.len);
+
+			mem_fail_after = n;
+			rc = p11_decode_request(&r, &batch, NULL);
+			mem_fail_after = 0;
+			assert_true(n < 64);
+			if (rc == 0)
+				p11_batch_release(&batch);
+		}
+	}
+}
+
+static void return_values_have_names_and_classes(void **state)
+{
+	(void)state;
+	assert_string_equal(p11_rv_name(CKR_PIN_INCORRECT), "CKR_PIN_INCORRECT");
+	assert_string_equal(p11_rv_name(0x80000123), "0x80000123");
+	assert_int_equal(p11_rv_class(CKR_PIN_INCORRECT), P11_CREDENTIAL);
+	assert_int_equal(p11_rv_class(CKR_GENERAL_ERROR), P11_AMBIGUOUS);
+	assert_int_equal(p11_rv_class(CKR_DEVICE_REMOVED), P11_MEMBER);
+	assert_int_equal(p11_rv_class(CKR_DATA_LEN_RANGE), P11_CALLER);
+	assert_int_equal(p11_rv_class(0x80000123), P11_AMBIGUOUS);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_function_goes_there_and_back),
+		cmocka_unit_test(a_request_cut_anywhere_is_refused),
+		cmocka_unit_test(random_damage_never_harms),
+		cmocka_unit_test(a_reply_larger_than_its_room_is_refused),
+		cmocka_unit_test(huge_wishes_are_refused),
+		cmocka_unit_test(templates_within_templates_never_travel),
+		cmocka_unit_test(memory_may_run_out_anywhere),
+		cmocka_unit_test(return_values_have_names_and_classes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
