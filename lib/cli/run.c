@@ -96,7 +96,9 @@ int cli_main(const struct cli_group *group, int argc, char **argv)
 
 	hold_standard_files();
 	signal(SIGPIPE, SIG_IGN);
-	(void)perform(&cli, group, true, argc > 0 ? argc - 1 : 0, argv + 1, &progress, &err);
+	/* What a run tried in vain before it succeeded is no error. */
+	if (perform(&cli, group, true, argc > 0 ? argc - 1 : 0, argv + 1, &progress, &err) >= 0)
+		err_clear(&err);
 	return cli_conclude(&cli, &err);
 }
 
@@ -138,7 +140,8 @@ int cli_run_line(const struct cli_group *const *groups, const struct cli_globals
 	struct progress progress;
 	struct err err = {0};
 
-	(void)run_words(&cli, groups, argc, argv, &progress, &err);
+	if (run_words(&cli, groups, argc, argv, &progress, &err) >= 0)
+		err_clear(&err);
 	return cli_conclude(&cli, &err);
 }
 

@@ -35,12 +35,16 @@ static int load(struct drill_module *m, const char *path, struct err *err)
 static int initialize(struct drill_module *m, const char *folder, struct err *err)
 {
 	owned(mem) char *parameter = mem_printf("store=%s", folder);
-	CK_C_INITIALIZE_ARGS args = {.flags = CKF_OS_LOCKING_OK, .pReserved = parameter};
+	/* NSS' headers have a field more than the standard (v3.0 section 5.4),
+	 * where everybody else has pReserved. */
+	CK_C_INITIALIZE_ARGS args = {
+		.flags = CKF_OS_LOCKING_OK, .LibraryParameters = (CK_CHAR_PTR *)(void *)parameter,
+		.pReserved = parameter,
+	};
 	CK_RV rv;
 
 	if (!parameter)
 		return err_no_memory(err);
-	/* NSS' headers have a field more than the standard, in front of pReserved. */
 	rv = m->f->C_Initialize(&args);
 	m->initialized = rv == CKR_OK;
 	return rv == CKR_OK ? 0 : p11_rv_err(err, rv, "C_Initialize");

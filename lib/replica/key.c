@@ -40,13 +40,25 @@ void key_request_release(struct key_request *request)
 	*request = (struct key_request){0};
 }
 
-/* Set several booleans; the list ends with a type of 0 and CKA_CLASS is never one. */
-static int allow(struct p11_attrs *attrs, const CK_ATTRIBUTE_TYPE *types, struct err *err)
+/* What the key may be used for, said of every use: tokens have other defaults. */
+static int allow(struct p11_attrs *attrs, bool is_public, const CK_ATTRIBUTE_TYPE *wanted, struct err *err)
 {
+	static const CK_ATTRIBUTE_TYPE uses[][2] = {
+		{CKA_ENCRYPT, P11_ON_PUBLIC}, {CKA_DECRYPT, P11_ON_PRIVATE}, {CKA_SIGN, P11_ON_PRIVATE},
+		{CKA_VERIFY, P11_ON_PUBLIC}, {CKA_WRAP, P11_ON_PUBLIC}, {CKA_UNWRAP, P11_ON_PRIVATE},
+	};
+	bool secret = p11_attrs_ulong(attrs, CKA_VALUE_LEN, 0) != 0;
 	int rc = 0;
 
-	for (; *types && rc == 0; types++)
-		rc = p11_attrs_set_bool(attrs, *types, true, err);
+	for (size_t i = 0; i < sizeof(uses) / sizeof(uses[0]) && rc == 0; i++) {
+		bool yes = false;
+
+		if (!secret && (uses[i][1] == P11_ON_PUBLIC) != is_public)
+			continue;
+		for (const CK_ATTRIBUTE_TYPE *w = wanted; *w; w++)
+			yes = yes || *w == uses[i][0];
+		rc = p11_attrs_set_bool(attrs, uses[i][0], yes, err);
+	}
 	return rc;
 }
 
@@ -65,28 +77,26 @@ static int common(struct p11_attrs *attrs, const char *label, bool hidden, struc
 
 static int pair_request(const struct kind *kind, const char *label, struct key_request *ret, struct err *err)
 {
-	static const CK_ATTRIBUTE_TYPE sign[] = {CKA_SIGN, 0}, verify[] = {CKA_VERIFY, 0};
-	static const CK_ATTRIBUTE_TYPE rsa_private[] = {CKA_DECRYPT, 0}, rsa_public[] = {CKA_ENCRYPT, 0};
+	static const CK_ATTRIBUTE_TYPE ec_private[] = {CKA_SIGN, 0}, ec_public[] = {CKA_VERIFY, 0};
+	static const CK_ATTRIBUTE_TYPE rsa_private[] = {CKA_SIGN, CKA_DECRYPT, 0}, rsa_public[] = {CKA_VERIFY, CKA_ENCRYPT, 0};
 	struct p11_attrs *private = &ret->templates[0], *public = &ret->templates[1];
+	bool rsa = kind->type == CKK_RSA;
 	int rc = common(private, label, true, err);
 
 	ret->n_templates = 2;
 	if (rc == 0)
 		rc = common(public, label, false, err);
 	if (rc == 0)
-		rc = allow(private, sign, err);
+		rc = allow(private, false, rsa ? rsa_private : ec_private, err);
 	if (rc == 0)
-		rc = allow(public, verify, err);
+		rc = allow(public, true, rsa ? rsa_public : ec_public, err);
 	if (rc == 0 && kind->params)
 		rc = p11_attrs_set(public, CKA_EC_PARAMS, kind->params, kind->params_len, err);
-	if (rc < 0 || kind->type != CKK_RSA)
-		return rc;
-	rc = allow(private, rsa_private, err);
-	if (rc == 0)
-		rc = allow(public, rsa_public, err);
-	if (rc == 0)
+	if (rc == 0 && rsa)
 		rc = p11_attrs_set_ulong(public, CKA_MODULUS_BITS, kind->size, err);
-	return rc < 0 ? rc : p11_attrs_set(public, CKA_PUBLIC_EXPONENT, EXPONENT, sizeof(EXPONENT), err);
+	if (rc == 0 && rsa)
+		rc = p11_attrs_set(public, CKA_PUBLIC_EXPONENT, EXPONENT, sizeof(EXPONENT), err);
+	return rc;
 }
 
 int key_request_kind(enum key_kind kind, const char *label, struct key_request *ret, struct err *err)
@@ -102,9 +112,9 @@ int key_request_kind(enum key_kind kind, const char *label, struct key_request *
 	} else {
 		rc = common(&ret->templates[0], label, true, err);
 		if (rc == 0)
-			rc = allow(&ret->templates[0], k->type == CKK_AES ? aes : hmac, err);
-		if (rc == 0)
 			rc = p11_attrs_set_ulong(&ret->templates[0], CKA_VALUE_LEN, k->size, err);
+		if (rc == 0)
+			rc = allow(&ret->templates[0], false, k->type == CKK_AES ? aes : hmac, err);
 	}
 	if (rc < 0)
 		key_request_release(ret);

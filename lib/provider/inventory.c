@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Lists devices with their states. */
+#include "provider/inventory.h"
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "fleet/fleet.h"
+#include "provider/provider.h"
+
+static const struct json_field device_fields[] = {
+	JSON_F_STRING(struct inventory_device, name, JSON_REQUIRED | JSON_COLUMN, "name of the device"),
+	JSON_F_STRING(struct inventory_device, datacenter, JSON_REQUIRED | JSON_COLUMN, "where it stands"),
+	JSON_F_STRING(struct inventory_device, region, JSON_REQUIRED | JSON_COLUMN, "of the datacenter"),
+	JSON_F_STRING(struct inventory_device, provider, JSON_REQUIRED | JSON_COLUMN, "what made it"),
+	JSON_F_ENUM(struct inventory_device, state, JSON_REQUIRED | JSON_COLUMN, device_state_names,
+		    "what is known without asking its token"),
+	JSON_F_STRING(struct inventory_device, address, JSON_NULLABLE | JSON_COLUMN,
+		      "where its first partition is reached"),
+	JSON_F_STRINGS(struct inventory_device, groups, JSON_COLUMN, "groups it serves in"),
+	JSON_F_END
+};
+static const struct json_type device_type = {
+	.summary = "A device", .size = sizeof(struct inventory_device), .fields = device_fields,
+};
+
+static const struct json_field fields[] = {
+	JSON_F_STRING(struct inventory, fleet, JSON_NULLABLE | JSON_COLUMN, "name of the fleet"),
+	JSON_F_INT(struct inventory, revision, JSON_COLUMN, 0, INT64_MAX, "of the store's document"),
+	JSON_F_LIST(struct inventory, devices, JSON_COLUMN, device_type, "the devices"),
+	JSON_F_END
+};
+const struct json_type inventory_type = {
+	.schema = "devices", .summary = "Devices and whether they run",
+	.size = sizeof(struct inventory), .fields = fields,
+};
+
+static int add_groups(const struct fleet *fleet, const struct fleet_device *device,
+		      struct inventory_device *ret, struct err *err)
+{
+	for (size_t i = 0; i < device->n_partitions; i++) {
+		const struct fleet_group *group =
+			fleet_group_of(fleet, device->name, device->partitions[i].name);
+		char **name;
+
+		if (!group)
+			continue;
+		name = json_append(&ret->groups, &ret->n_groups, sizeof(*name));
+		if (!name)
+			return err_no_memory(err);
+		*name = mem_strdup(group->name);
+		if (!*name)
+			return err_no_memory(err);
+	}
+	return 0;
+}
+
+static int describe(const struct fleet *fleet, const struct fleet_device *device,
+		    struct inventory_device *ret, struct err *err)
+{
+	const struct fleet_datacenter *where = fleet_datacenter(fleet, device->datacenter);
+	int rc = fleet_set(&ret->name, device->name, err);
+
+	if (rc == 0)
+		rc = fleet_set(&ret->datacenter, device->datacenter, err);
+	if (rc == 0)
+		rc = fleet_set(&ret->region, where->region, err);
+	if (rc == 0)
+		rc = fleet_set(&ret->provider, where->provider, err);
+	if (rc == 0 && device->n_partitions)
+		rc = fleet_set(&ret->address, device->partitions[0].link.address, err);
+	return rc < 0 ? rc : add_groups(fleet, device, ret, err);
+}
+
+int inventory_begin(const struct fleet *fleet, struct inventory *ret, struct err *err)
+{
+	ret->revision = fleet->revision;
+	return fleet_set(&ret->fleet, fleet->name, err);
+}
+
+int inventory_add(struct store *store, const struct fleet *fleet, const struct fleet_device *device,
+		  struct inventory *inventory, struct err *err)
+{
+	const struct provider *provider;
+	struct inventory_device *entry;
+	enum device_state state;
+	int rc = provider_of(fleet, device, &provider, err);
+
+	if (rc == 0)
+		rc = provider->state(store, device, &state, err);
+	if (rc < 0)
+		return rc;
+	entry = json_append(&inventory->devices, &inventory->n_devices, sizeof(*entry));
+	if (!entry)
+		return err_no_memory(err);
+	entry->state = state;
+	return describe(fleet, device, entry, err);
+}
+
+int inventory_make(struct store *store, const struct fleet *fleet, struct inventory *ret,
+		   struct err *err)
+{
+	int rc = inventory_begin(fleet, ret, err);
+
+	for (size_t i = 0; rc == 0 && i < fleet->n_devices; i++)
+		rc = inventory_add(store, fleet, &fleet->devices[i], ret, err);
+	return rc;
+}

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Steps from the fleet there is to the one that is desired. */
+#include "provider/walk.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/str.h"
+#include "fleet/fleet.h"
+
+/* ---- one field after the other, noting what changes ---- */
+
+struct merge {
+	char *detail;	/* CHANGE_DETAIL bytes: names of what changed, "" = nothing */
+	struct err *err;
+};
+
+static void note(struct merge *m, const char *what)
+{
+	size_t len = strlen(m->detail);
+
+	snprintf(m->detail + len, CHANGE_DETAIL - len, "%s%s", len ? ", " : "", what);
+}
+
+static int assign(struct merge *m, char **field, const char *value, const char *what)
+{
+	if (str_eq(*field, value))
+		return 0;
+	note(m, what);
+	return fleet_set(field, value, m->err);
+}
+
+/* What a FILE leaves out of a partition stays as the provider made it. */
+static int assign_given(struct merge *m, char **field, const char *value, const char *what)
+{
+	return value ? assign(m, field, value, what) : 0;
+}
+
+static int merge_address(struct merge *m, const struct fleet_link *want, struct fleet_link *into)
+{
+	if (!want->address || str_eq(want->address, into->address))
+		return 0;
+	into->kind = FLEET_LINK_NONE;
+	return assign(m, &into->address, want->address, "address");
+}
+
+static int merge_partition(struct merge *m, const struct fleet_partition *want,
+			   struct fleet_partition *into)
+{
+	int rc = assign(m, &into->name, want->name, "name of the partition");
+
+	if (rc == 0)
+		rc = assign_given(m, &into->pin_source, want->pin_source, "pin_source");
+	if (rc == 0)
+		rc = assign_given(m, &into->so_pin_source, want->so_pin_source, "so_pin_source");
+	return rc < 0 ? rc : merge_address(m, &want->link, &into->link);
+}
+
+static int merge_module(struct merge *m, const struct fleet_device *want, struct fleet_device *into)
+{
+	if (str_eq(want->module, into->module))
+		return 0;
+	/* What runs hosts the old one: not knowing its certificate ends it. */
+	for (size_t i = 0; i < into->n_partitions; i++)
+		fleet_set(&into->partitions[i].link.certificate, NULL, NULL);
+	return assign(m, &into->module, want->module, "module");
+}
+
+static int merge_device(struct merge *m, const struct fleet_device *want, struct fleet_device *into)
+{
+	int rc = assign(m, &into->datacenter, want->datacenter, "datacenter");
+
+	if (rc == 0)
+		rc = merge_module(m, want, into);
+	for (size_t i = 0; rc == 0 && i < want->n_partitions; i++) {
+		if (i == into->n_partitions &&
+		    !json_append(&into->partitions, &into->n_partitions, sizeof(*into->partitions)))
+			return err_no_memory(m->err);
+		rc = merge_partition(m, &want->partitions[i], &into->partitions[i]);
+	}
+	return rc;
+}
+
+/* ---- steps ---- */
+
+static int step(struct walk *walk, const struct change *change, struct err *err)
+{
+	int rc = walk->carry_out ? walk->carry_out(walk, change, err) : 0;
+
+	return rc < 0 ? rc : walk->record(walk, change, err);
+}
+
+static int walk_datacenter(struct walk *walk, const struct fleet_datacenter *want, struct err *err)
+{
+	struct fleet *fleet = walk->fleet;
+	struct fleet_datacenter *have = fleet_datacenter(fleet, want->name);
+	struct change change = {.kind = have ? CHANGE_UPDATE : CHANGE_CREATE, .noun = "datacenter",
+				.name = want->name};
+	struct merge merge = {.detail = change.detail, .err = err};
+	int rc = 0;
+
+	if (!have) {
+		have = json_append(&fleet->datacenters, &fleet->n_datacenters, sizeof(*have));
+		rc = have ? fleet_set(&have->name, want->name, err) : err_no_memory(err);
+	}
+	if (rc == 0)
+		rc = assign(&merge, &have->region, want->region, "region");
+	if (rc == 0)
+		rc = assign(&merge, &have->provider, want->provider, "provider");
+	if (rc < 0 || !*change.detail)
+		return rc;
+	if (change.kind == CHANGE_CREATE)
+		snprintf(change.detail, CHANGE_DETAIL, "%s in region %s", want->provider, want->region);
+	return step(walk, &change, err);
+}
+
+/* 1 = something is to be done. */
+static int judge(struct walk *walk, bool is_new, struct change *change, struct err *err)
+{
+	const struct fleet_datacenter *where = fleet_datacenter(walk->fleet, change->device->datacenter);
+	const struct provider *provider;
+	enum device_state state;
+	int rc = provider_of(walk->fleet, change->device, &provider, err);
+
+	if (rc == 0)
+		rc = provider->state(walk->store, change->device, &state, err);
+	if (rc < 0)
+		return rc;
+	if (is_new || (state != DEVICE_RUNNING && state != DEVICE_STOPPED && !*change->detail)) {
+		change->kind = is_new || state == DEVICE_ABSENT ? CHANGE_CREATE : CHANGE_UPDATE;
+		snprintf(change->detail, CHANGE_DETAIL, "%s appliance in %s (region %s)%s", provider->name,
+			 where->name, where->region, is_new ? "" : ", repaired");
+		return 1;
+	}
+	change->kind = *change->detail ? CHANGE_UPDATE : CHANGE_START;
+	if (*change->detail)
+		return 1;
+	snprintf(change->detail, CHANGE_DETAIL, "it is down");
+	return state == DEVICE_STOPPED;
+}
+
+static int walk_device(struct walk *walk, const struct fleet_device *want, struct err *err)
+{
+	struct fleet *fleet = walk->fleet;
+	struct change change = {.noun = "device", .name = want->name,
+				.device = fleet_device(fleet, want->name)};
+	struct merge merge = {.detail = change.detail, .err = err};
+	bool is_new = !change.device;
+	int rc = 0;
+
+	if (is_new) {
+		change.device = json_append(&fleet->devices, &fleet->n_devices, sizeof(*change.device));
+		rc = change.device ? fleet_set(&change.device->name, want->name, err) : err_no_memory(err);
+	}
+	if (rc == 0)
+		rc = merge_device(&merge, want, change.device);
+	if (rc == 0)
+		rc = judge(walk, is_new, &change, err);
+	return rc <= 0 ? rc : step(walk, &change, err);
+}
+
+static const struct json_type *part_type(const char *list)
+{
+	const struct json_field *f = fleet_type.fields;
+
+	while (!str_eq(f->name, list))
+		f++;
+	return f->type;
+}
+
+void walk_forget_device(struct fleet *fleet, size_t i)
+{
+	json_release(part_type("devices"), &fleet->devices[i]);
+	json_remove(&fleet->devices, &fleet->n_devices, sizeof(*fleet->devices), i);
+}
+
+void walk_forget_datacenter(struct fleet *fleet, size_t i)
+{
+	json_release(part_type("datacenters"), &fleet->datacenters[i]);
+	json_remove(&fleet->datacenters, &fleet->n_datacenters, sizeof(*fleet->datacenters), i);
+}
+
+static int drop_device(struct walk *walk, size_t i, struct err *err)
+{
+	char name[64];
+	struct change change = {.kind = CHANGE_DESTROY, .noun = "device", .name = name,
+				.detail = "with its token and all keys on it",
+				.device = &walk->fleet->devices[i]};
+	int rc;
+
+	snprintf(name, sizeof(name), "%s", change.device->name);
+	rc = walk->carry_out ? walk->carry_out(walk, &change, err) : 0;
+	if (rc < 0)
+		return rc;
+	walk_forget_device(walk->fleet, i);
+	change.device = NULL;
+	return walk->record(walk, &change, err);
+}
+
+static int drop_datacenter(struct walk *walk, size_t i, struct err *err)
+{
+	char name[64];
+	struct change change = {.kind = CHANGE_DESTROY, .noun = "datacenter", .name = name,
+				.detail = "nothing stands in it"};
+
+	snprintf(name, sizeof(name), "%s", walk->fleet->datacenters[i].name);
+	walk_forget_datacenter(walk->fleet, i);
+	return walk->record(walk, &change, err);
+}
+
+int walk_run(struct walk *walk, struct err *err)
+{
+	struct fleet *fleet = walk->fleet;
+	const struct fleet *desired = walk->desired;
+	int rc = fleet_set(&fleet->name, desired->name, err);
+
+	for (size_t i = 0; rc == 0 && i < desired->n_datacenters; i++)
+		rc = walk_datacenter(walk, &desired->datacenters[i], err);
+	for (size_t i = 0; rc == 0 && i < desired->n_devices; i++)
+		rc = walk_device(walk, &desired->devices[i], err);
+	for (size_t i = fleet->n_devices; rc == 0 && i-- > 0;)
+		if (!fleet_device(desired, fleet->devices[i].name))
+			rc = drop_device(walk, i, err);
+	for (size_t i = fleet->n_datacenters; rc == 0 && i-- > 0;)
+		if (!fleet_datacenter(desired, fleet->datacenters[i].name))
+			rc = drop_datacenter(walk, i, err);
+	return rc;
+}
