@@ -204,6 +204,8 @@ static void detach(const char *const *argv, const char *const *env, int null, in
 	pid_t pid;
 
 	setsid();
+	/* Files of our caller's caller would stay open for as long as the daemon. */
+	close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
 	pid = fork();
 	if (pid != 0)
 		_exit(pid < 0);

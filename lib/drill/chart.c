@@ -163,7 +163,7 @@ static void draw_time_axis(const struct chart *c)
 		line(c, "axis", x, LATENCY_BOTTOM, x, LATENCY_BOTTOM + 5);
 		line(c, "axis", x, RATE_BOTTOM, x, RATE_BOTTOM + 5);
 		snprintf(label, sizeof(label), minutes ? "%g min" : "%g s", ms / (minutes ? 60000 : 1000));
-		text(c, "tick", ms > 0 ? "middle" : "start", x, LATENCY_BOTTOM + 20, label);
+		text(c, "tick", ms <= 0 ? "start" : x > WIDTH - RIGHT - 12 ? "end" : "middle", x, LATENCY_BOTTOM + 20, label);
 	}
 	text(c, "tick", "end", WIDTH - RIGHT, LATENCY_BOTTOM + 38, "time since the start of the load");
 }

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #include "base/own.h"
-#include "drill/drill.h"
+#include "drill/run.h"
 #include "drill/key.h"
 #include "drill/scenario.h"
 

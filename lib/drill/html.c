@@ -65,29 +65,46 @@ static const char style[] =
 	"@media screen and (max-width:760px){main{padding:28px 18px}header{display:block}.stamp{text-align:left;margin-top:12px}"
 	".tiles{grid-template-columns:repeat(2,1fr)}section{overflow-x:auto}figure svg{min-width:640px}}";
 
-static void put_character(struct buf *out, const char *text, size_t len)
+/* NULL when the character needs no escape. */
+static const char *escape(uint32_t c)
 {
-	switch (*text) {
+	switch (c) {
 	case '&':
-		buf_put_str(out, "&amp;");
-		return;
+		return "&amp;";
 	case '<':
-		buf_put_str(out, "&lt;");
-		return;
+		return "&lt;";
 	case '>':
-		buf_put_str(out, "&gt;");
-		return;
+		return "&gt;";
 	case '"':
-		buf_put_str(out, "&quot;");
-		return;
+		return "&quot;";
 	case '\'':
-		buf_put_str(out, "&#39;");
-		return;
+		return "&#39;";
+	case 0xfffe:
+	case 0xffff:
+		return "\xef\xbf\xbd";
 	}
-	if ((unsigned char)*text >= 0x20 && *text != 0x7f)
-		buf_put(out, text, len);
-	else
-		buf_put_u8(out, ' ');
+	return c < 0x20 || (c >= 0x7f && c < 0xa0) ? " " : NULL;
+}
+
+void html_text(struct buf *out, const char *text)
+{
+	size_t left = text ? strlen(text) : 0;
+
+	if (!text)
+		buf_put_str(out, "–");
+	while (left > 0) {
+		uint32_t c = 0xfffe;
+		size_t len = json_utf8(text, left, &c);
+		const char *escaped = escape(c);
+
+		if (escaped)
+			buf_put_str(out, escaped);
+		else
+			buf_put(out, text, len);
+		len = len ? len : 1;
+		text += len;
+		left -= len;
+	}
 }
 
 void html_element(struct buf *out, const char *tag, const char *class, const char *text)

@@ -57,7 +57,8 @@ const char *text_amount(char *text, size_t size, double amount, const char *unit
 	if (amount < 0)
 		snprintf(text, size, "–");
 	else
-		snprintf(text, size, "%s %s", text_count(count, sizeof(count), llround(amount)), unit);
+		snprintf(text, size, "%s %.*s", text_count(count, sizeof(count), llround(amount)),
+			 (int)strlen(unit) - (llround(amount) == 1), unit);
 	return text;
 }
 
@@ -66,7 +67,7 @@ const char *text_percent(char *text, size_t size, double share)
 	if (share >= 1)
 		snprintf(text, size, "100 %%");
 	else
-		snprintf(text, size, "%.4g %%", floor(share * 1e6) / 1e4);
+		snprintf(text, size, "%.6g %%", floor(share * 1e6) / 1e4);
 	return text;
 }
 

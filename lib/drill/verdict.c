@@ -3,6 +3,7 @@
 #include "drill/verdict.h"
 
 #include <math.h>
+#include <stdio.h>
 
 #include "base/buf.h"
 #include "base/err.h"
@@ -61,22 +62,34 @@ static int add_all(struct drill_report *r, const struct drill_limits *limits)
 	return rc;
 }
 
+/* The objective's name says what is counted. */
+static const char *bare_amount(char *ret, size_t size, double amount, const char *unit)
+{
+	if (amount < 0)
+		snprintf(ret, size, "not measured");
+	else if (str_eq(unit, "ms"))
+		text_duration(ret, size, amount);
+	else
+		text_count(ret, size, llround(amount));
+	return ret;
+}
+
 static void name_missed(const struct drill_report *r, struct buf *ret)
 {
-	size_t missed = 0;
+	const char *before = "Missed: ";
+	char measured[48], limit[48];
 
 	for (size_t i = 0; i < r->n_objectives; i++) {
 		const struct drill_objective *o = &r->objectives[i];
-		char measured[48], limit[48];
 
 		if (o->met)
 			continue;
-		buf_put_str(ret, missed++ ? "; " : "Missed: ");
-		buf_printf(ret, "%s %s (limit %s)", o->name,
-			   o->measured < 0 ? "could not be measured" : text_amount(measured, sizeof(measured), o->measured, o->unit),
-			   text_amount(limit, sizeof(limit), o->limit, o->unit));
+		buf_printf(ret, "%s%s %s (limit %s)", before, o->name,
+			   bare_amount(measured, sizeof(measured), o->measured, o->unit),
+			   bare_amount(limit, sizeof(limit), o->limit, o->unit));
+		before = ", ";
 	}
-	if (missed)
+	if (ret->len)
 		buf_put_u8(ret, '.');
 }
 
@@ -94,10 +107,10 @@ static int say(struct drill_report *r, enum drill_verdict verdict, struct buf *r
 
 static void praise(const struct drill_report *r, struct buf *ret)
 {
-	char rto[48];
+	char rto[48], total[48];
 
-	buf_printf(ret, "All %lld operations succeeded, the longest pause was %s, and every key is proven on every member.",
-		   (long long)r->operations.total, text_duration(rto, sizeof(rto), r->rto_ms));
+	buf_printf(ret, "All %s operations succeeded, the longest pause was %s, and every key is proven on every member.",
+		   text_count(total, sizeof(total), r->operations.total), text_duration(rto, sizeof(rto), r->rto_ms));
 }
 
 int drill_judge(struct drill_report *r, const struct drill_limits *limits, struct err *err)

@@ -18,7 +18,7 @@
 #include "provider/softhsm/paths.h"
 #include "provider/softhsm/program.h"
 
-enum { START_MS = 10000, STOP_MS = 5000, POLL_MS = 5, LOG_LINE = 300 };
+enum { START_MS = 10000, STOP_MS = 5000, POLL_MS = 5, GONE_POLLS = 10, LOG_LINE = 300 };
 
 /* 'R', 'S', 'T', 'Z' … of /proc/PID/stat; 0 when there is no such process. */
 static char process_state(pid_t pid)
@@ -89,6 +89,7 @@ static int await(const struct softhsm_paths *paths, pid_t pid, struct softhsm_da
 		 struct err *err)
 {
 	int64_t end = clock_now_ms() + START_MS;
+	int gone = 0;
 
 	for (;;) {
 		int found = softhsm_daemon_find(paths, ret, err);
@@ -99,7 +100,9 @@ static int await(const struct softhsm_paths *paths, pid_t pid, struct softhsm_da
 			return found < 0 ? found : rc;
 		if (found && *ret->address)
 			return 0;
-		if (!found && (!pid || !state || state == 'Z'))
+		/* It also ends when another one, started by a run that was killed, came
+		 * first; that one may not have written its pid file yet. */
+		if (!found && (!pid || !state || state == 'Z') && ++gone > GONE_POLLS)
 			return ended(paths, err);
 		if (clock_now_ms() >= end)
 			return err_set(err, ERR_TIMEOUT, "the appliance does not listen after %d s",

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -146,21 +147,49 @@ static int move_in(const struct softhsm_paths *paths, const char *made, struct e
 		rc = err_errno(err, "cannot make '%s'", paths->at[SOFTHSM_TOKENS]);
 	if (rc == 0)
 		rc = guard_save(paths->at[SOFTHSM_TOKENS], paths->at[SOFTHSM_GUARD], err);
-	return rc < 0 ? rc : file_remove_tree(paths->at[SOFTHSM_MAKING], err);
+	return rc;
 }
 
-int softhsm_token_make(const struct softhsm_paths *paths, const struct fleet_device *device,
-		       const char *library, struct err *err)
+/* A name of its own: what a killed run started may still be writing to another. */
+static int make_folder(const struct softhsm_paths *paths, char **ret, struct err *err)
 {
-	owned(mem) char *conf = file_join(paths->at[SOFTHSM_MAKING], "softhsm2.conf");
-	owned(mem) char *made = file_join(paths->at[SOFTHSM_MAKING], "tokens");
-	int rc = conf && made ? file_remove_tree(paths->at[SOFTHSM_MAKING], err) : err_no_memory(err);
+	owned(mem) char *folder = file_join(paths->at[SOFTHSM_MAKING], "XXXXXX");
+	int rc;
 
-	if (rc == 0)
-		rc = file_mkdirs(made, 0700, err);
+	if (!folder)
+		return err_no_memory(err);
+	file_remove_tree(paths->at[SOFTHSM_MAKING], NULL);
+	rc = file_mkdirs(paths->at[SOFTHSM_MAKING], 0700, err);
+	if (rc < 0)
+		return rc;
+	if (!mkdtemp(folder))
+		return err_errno(err, "cannot make a folder in '%s'", paths->at[SOFTHSM_MAKING]);
+	*ret = own_take(folder);
+	return 0;
+}
+
+static int make_in(const char *folder, const struct softhsm_paths *paths,
+		   const struct fleet_device *device, const char *library, struct err *err)
+{
+	owned(mem) char *conf = file_join(folder, "softhsm2.conf");
+	owned(mem) char *made = file_join(folder, "tokens");
+	int rc = conf && made ? file_mkdirs(made, 0700, err) : err_no_memory(err);
+
 	if (rc == 0)
 		rc = write_conf(conf, made, err);
 	if (rc == 0)
 		rc = run_init(device, library, conf, err);
 	return rc < 0 ? rc : move_in(paths, made, err);
+}
+
+int softhsm_token_make(const struct softhsm_paths *paths, const struct fleet_device *device,
+		       const char *library, struct err *err)
+{
+	owned(mem) char *folder = NULL;
+	int rc = make_folder(paths, &folder, err);
+
+	if (rc == 0)
+		rc = make_in(folder, paths, device, library, err);
+	file_remove_tree(paths->at[SOFTHSM_MAKING], NULL);
+	return rc;
 }

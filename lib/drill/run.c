@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A drill from begin to end. */
-#include "drill/drill.h"
+#include "drill/run.h"
 
 #include <pwd.h>
 #include <signal.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * drill - break members of a group on purpose, under load, and judge.
+ * run - break members of a group on purpose, under load, and judge.
  *
  * A drill verifies the replicas, starts application threads on the group's
  * virtual slot, breaks and heals what its scenario says, watches the broken
@@ -8,8 +8,8 @@
  * objectives. Whatever ends it - its time, an error, Ctrl-C - what was broken
  * is healed first.
  */
-#ifndef DRILL_DRILL_H
-#define DRILL_DRILL_H
+#ifndef DRILL_RUN_H
+#define DRILL_RUN_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* hsmctl audit verify: is the trail whole? */
+#include "audit/audit.h"
+#include "base/err.h"
+#include "cli/cli.h"
+#include "store/store.h"
+
+struct verify {
+	bool unused;
+};
+
+static const struct cli_param none[] = {CLI_END};
+
+struct result {
+	bool whole;
+	int64_t entries;
+	char *detail;
+};
+
+static const struct json_field fields[] = {
+	JSON_F_BOOL(struct result, whole, JSON_COLUMN, "every entry follows from the one before"),
+	JSON_F_INT(struct result, entries, JSON_NULLABLE | JSON_COLUMN, 0, INT64_MAX,
+		   "entries in the trail; null when it is not whole"),
+	JSON_F_STRING(struct result, detail, JSON_NULLABLE | JSON_COLUMN, "what does not match"),
+	JSON_F_END
+};
+static const struct json_type result_type = {
+	.schema = "audit-verify", .summary = "Whether the audit trail is whole",
+	.size = sizeof(struct result), .fields = fields,
+};
+
+static int run(struct cli *cli, const void *data, struct err *err)
+{
+	owned(store) struct store *store = NULL;
+	struct result result = {.whole = true};
+	struct err why = {0};
+	int rc = store_open(cli_store_url(cli), 0, &store, err), found;
+
+	(void)data;
+	if (rc < 0)
+		return rc;
+	found = store_audit_verify(store, &why);
+	if (found < 0 && found != -ERR_DIFFERENT) {
+		*err = why;
+		return found;
+	}
+	result.whole = found >= 0;
+	result.entries = found >= 0 ? found : -1;
+	result.detail = found >= 0 ? NULL : why.message;
+	rc = cli_emit(cli, &result_type, &result, err);
+	if (rc == 0 && found < 0) {
+		*err = why;
+		rc = found;
+	}
+	return rc;
+}
+
+const struct cli_command audit_verify_command = {
+	.name = "verify", .summary = "Check the chain of hashes; status 3 when it does not match",
+	.options = none, .args = none, .args_size = sizeof(struct verify),
+	.output = &result_type, .run = run,
+};

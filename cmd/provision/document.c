@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Documents that provision takes: fleets, and plans that were kept in a file. */
+#include <string.h>
+
+#include "base/err.h"
+#include "base/file.h"
+#include "provider/inventory.h"
+#include "provision/provision.h"
+
+enum { FILE_MAX = 16 << 20, HEAD = 120 };
+
+struct kept_plan {
+	struct provider_plan plan;
+	struct fleet desired;
+};
+
+static const struct json_field fields[] = {
+	JSON_F_OBJECT(struct kept_plan, plan, JSON_REQUIRED, provider_plan_type, "what would be done"),
+	JSON_F_OBJECT(struct kept_plan, desired, JSON_REQUIRED, fleet_type, "the document it was made from"),
+	JSON_F_END
+};
+static const struct json_type kept_plan_type = {
+	.schema = "plan-file", .summary = "A plan and its document",
+	.size = sizeof(struct kept_plan), .fields = fields,
+};
+
+int provision_keep(const char *path, const struct provider_plan *plan, const struct fleet *desired,
+		   struct err *err)
+{
+	owned(buf) struct buf text = {.max = FILE_MAX};
+	struct kept_plan kept = {.plan = *plan, .desired = *desired};
+	int rc;
+
+	/* Groups were found to be as the document says; the revision holds them so. */
+	kept.desired.groups = NULL;
+	kept.desired.n_groups = 0;
+	rc = json_write(&kept_plan_type, &kept, true, &text, err);
+	return rc < 0 ? rc : file_write(path, text.data, text.len, 0600, err);
+}
+
+/* Through the fleet's own reader: it knows defaults and checks. */
+static int recheck(const struct fleet *fleet, const char *path, struct fleet **ret, struct err *err)
+{
+	owned(buf) struct buf text = {.max = FILE_MAX};
+	int rc = fleet_write(fleet, &text, err);
+
+	return rc < 0 ? rc : fleet_read((const char *)text.data, text.len, path, 0, ret, err);
+}
+
+static int read_plan(const struct buf *text, const char *path, struct wish *ret, struct err *err)
+{
+	struct kept_plan kept = {0};
+	int rc = json_read(&kept_plan_type, (const char *)text->data, text->len, path, 0, &kept, err);
+
+	if (rc < 0)
+		return rc;
+	rc = recheck(&kept.desired, path, &ret->fleet, err);
+	ret->is_plan = true;
+	ret->revision = kept.plan.revision;
+	if (rc == 0)
+		ret->fleet->revision = ret->revision;
+	json_release(&kept_plan_type, &kept);
+	return rc;
+}
+
+/* Plans are written by us, and begin with their name. */
+static bool looks_like_plan(const struct buf *text)
+{
+	static const char name[] = "\"hsmctl/plan-file/";
+
+	return text->len && memmem(text->data, text->len < HEAD ? text->len : HEAD, name, sizeof(name) - 1);
+}
+
+int provision_read(const char *path, struct wish *ret, struct err *err)
+{
+	owned(buf) struct buf text = {.max = FILE_MAX};
+	int rc = file_read(path, &text, err);
+
+	if (rc < 0)
+		return rc;
+	if (looks_like_plan(&text))
+		return read_plan(&text, path, ret, err);
+	rc = fleet_read((const char *)text.data, text.len, path, JSON_COMMENTS, &ret->fleet, err);
+	if (rc == 0)
+		ret->fleet->revision = 0;
+	return rc;
+}
+
+int provision_print(struct cli *cli, struct store *store, struct err *err)
+{
+	owned(fleet) struct fleet *fleet = NULL;
+	owned(inventory) struct inventory inventory = {0};
+	int rc = store_read(store, &fleet, err);
+
+	if (rc == 0)
+		rc = inventory_make(store, fleet, &inventory, err);
+	return rc < 0 ? rc : cli_emit(cli, &inventory_type, &inventory, err);
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* hsmctl provision plan: what apply would do. */
+#include "base/err.h"
+#include "provision/provision.h"
+
+struct plan {
+	const char *file, *out;
+};
+
+static const struct cli_param options[] = {
+	CLI_OPT_FILE(struct plan, out, 0, "out", "PATH", "keep the plan there, for 'provision apply PATH'"),
+	CLI_END
+};
+static const struct cli_param args[] = {
+	CLI_ARG(struct plan, file, "FILE", NULL, CLI_REQUIRED | CLI_FILES, "fleet document"),
+	CLI_END
+};
+
+static int report(struct cli *cli, const struct plan *a, const struct provider_plan *plan,
+		  const struct fleet *desired, struct err *err)
+{
+	int rc = a->out ? provision_keep(a->out, plan, desired, err) : 0;
+
+	if (rc == 0)
+		rc = cli_emit(cli, &provider_plan_type, plan, err);
+	if (rc < 0 || !plan->n_changes)
+		return rc;
+	err_set(err, ERR_DIFFERENT, "%zu change%s to make", plan->n_changes, plan->n_changes == 1 ? "" : "s");
+	return err_hint(err, "hsmctl provision apply %s", a->out ? a->out : a->file);
+}
+
+static int run(struct cli *cli, const void *data, struct err *err)
+{
+	const struct plan *a = data;
+	owned(store) struct store *store = NULL;
+	struct provider_plan plan = {0};
+	struct wish wish = {0};
+	owned(fleet) struct fleet *desired = NULL;
+	int rc = provision_read(a->file, &wish, err);
+
+	desired = wish.fleet;
+	if (rc == 0)
+		rc = store_open(cli_store_url(cli), STORE_CREATE, &store, err);
+	if (rc == 0)
+		rc = provider_plan_make(store, desired, &plan, err);
+	if (rc < 0)
+		return rc;
+	rc = report(cli, a, &plan, desired, err);
+	json_release(&provider_plan_type, &plan);
+	return rc;
+}
+
+const struct cli_command provision_plan_command = {
+	.name = "plan", .summary = "Show what apply would do; status 3 when there is something to do",
+	.options = options, .args = args, .args_size = sizeof(struct plan),
+	.output = &provider_plan_type, .run = run,
+};
