@@ -6,6 +6,7 @@
 #include "audit/group.h"
 #include "completion/group.h"
 #include "device/group.h"
+#include "drill/group.h"
 #include "ha/group.h"
 #include "help/group.h"
 #include "key/group.h"
@@ -25,6 +26,7 @@ const struct cli_group *const all_groups[] = {
 	&key_group,
 	&sync_group,
 	&verify_group,
+	&drill_group,
 	&status_group,
 	&audit_group,
 	&appliance_group,

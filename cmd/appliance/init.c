@@ -14,11 +14,11 @@ static const struct cli_param options[] = {
 	{.kind = CLI_STRING, .name = "library", .value = "PATH", .flags = CLI_REQUIRED | CLI_FILES,
 	 .offset = CLI_FIELD_(struct init, library, const char *), .summary = "PKCS#11 library"},
 	{.kind = CLI_STRING, .name = "label", .value = "LABEL", .flags = CLI_REQUIRED,
-	 .offset = CLI_FIELD_(struct init, label, const char *), .summary = "label of the token"},
+	 .offset = CLI_FIELD_(struct init, label, const char *), .summary = "Label of the token"},
 	{.kind = CLI_STRING, .name = "so-pin-source", .value = "REFERENCE", .flags = CLI_REQUIRED,
-	 .offset = CLI_FIELD_(struct init, so_pin_source, const char *), .summary = "where the SO PIN comes from"},
+	 .offset = CLI_FIELD_(struct init, so_pin_source, const char *), .summary = "Where the SO PIN comes from"},
 	{.kind = CLI_STRING, .name = "pin-source", .value = "REFERENCE", .flags = CLI_REQUIRED,
-	 .offset = CLI_FIELD_(struct init, pin_source, const char *), .summary = "where the user PIN comes from"},
+	 .offset = CLI_FIELD_(struct init, pin_source, const char *), .summary = "Where the user PIN comes from"},
 	CLI_END
 };
 static const struct cli_param args[] = {CLI_END};

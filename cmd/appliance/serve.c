@@ -14,19 +14,19 @@ struct serve {
 static const struct cli_param options[] = {
 	{.kind = CLI_STRING, .name = "name", .value = "DEVICE", .flags = CLI_REQUIRED,
 	 .offset = CLI_FIELD_(struct serve, name, const char *),
-	 .summary = "name of the device; its certificate is PKI/DEVICE.pem"},
+	 .summary = "Name of the device; its certificate is DEVICE.pem in --pki"},
 	{.kind = CLI_STRING, .name = "library", .value = "PATH", .flags = CLI_REQUIRED | CLI_FILES,
 	 .offset = CLI_FIELD_(struct serve, library, const char *), .summary = "PKCS#11 library to host"},
 	{.kind = CLI_STRING, .name = "pki", .value = "FOLDER", .flags = CLI_REQUIRED | CLI_FILES,
-	 .offset = CLI_FIELD_(struct serve, pki, const char *), .summary = "folder with ca.pem, DEVICE.pem and DEVICE.key"},
+	 .offset = CLI_FIELD_(struct serve, pki, const char *), .summary = "Folder with ca.pem, DEVICE.pem and DEVICE.key"},
 	{.kind = CLI_STRING, .name = "pid-file", .value = "PATH", .flags = CLI_REQUIRED | CLI_FILES,
 	 .offset = CLI_FIELD_(struct serve, pid_file, const char *),
-	 .summary = "locked while the daemon runs; holds its pid and address"},
-	CLI_OPT_STRING(struct serve, serial, 0, "serial", "SERIAL", NULL, "token to serve, when the library has several"),
+	 .summary = "Locked while the daemon runs; holds its pid and address"},
+	CLI_OPT_STRING(struct serve, serial, 0, "serial", "SERIAL", NULL, "Token to serve, when the library has several"),
 	{.kind = CLI_STRING, .name = "listen", .value = "ADDRESS:PORT", .fallback = "127.0.0.1:0",
-	 .offset = CLI_FIELD_(struct serve, listen, const char *), .summary = "where to listen; port 0 is any free one"},
+	 .offset = CLI_FIELD_(struct serve, listen, const char *), .summary = "Where to listen; port 0 is any free one"},
 	CLI_OPT_FILE(struct serve, tokens, 0, "tokens", "FOLDER", "SoftHSM's token folder, to guard and to watch"),
-	CLI_OPT_FILE(struct serve, guard, 0, "guard", "FOLDER", "where copies of token.object are kept"),
+	CLI_OPT_FILE(struct serve, guard, 0, "guard", "FOLDER", "Where copies of token.object are kept"),
 	CLI_END
 };
 static const struct cli_param args[] = {CLI_END};

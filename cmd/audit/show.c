@@ -10,7 +10,7 @@ struct show {
 };
 
 static const struct cli_param options[] = {
-	CLI_OPT_INT(struct show, last, 'n', "last", "N", 1, INT64_MAX, NULL, "only the newest N entries"),
+	CLI_OPT_INT(struct show, last, 'n', "last", "N", 1, INT64_MAX, NULL, "Only the newest N entries"),
 	CLI_END
 };
 static const struct cli_param args[] = {CLI_END};

@@ -9,11 +9,11 @@
 #include "provider/provider.h"
 
 const struct cli_param power_options[] = {
-	CLI_OPT_FLAG(struct power, all, 'a', "all", "every device of the fleet"),
+	CLI_OPT_FLAG(struct power, all, 'a', "all", "Every device of the fleet"),
 	CLI_END
 };
 const struct cli_param power_args[] = {
-	CLI_ARG(struct power, device, "DEVICE", admin_complete_devices, 0, "device; or give --all"),
+	CLI_ARG(struct power, device, "DEVICE", admin_complete_devices, 0, "The device; or give --all"),
 	CLI_END
 };
 

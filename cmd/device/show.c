@@ -13,7 +13,7 @@ struct show {
 
 static const struct cli_param options[] = {CLI_END};
 static const struct cli_param args[] = {
-	CLI_ARG(struct show, device, "DEVICE", admin_complete_devices, CLI_REQUIRED, "device to show"),
+	CLI_ARG(struct show, device, "DEVICE", admin_complete_devices, CLI_REQUIRED, "Device to show"),
 	CLI_END
 };
 

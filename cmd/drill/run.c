@@ -37,27 +37,27 @@ static void complete_scenarios(struct cli *cli, struct cli_completion *c)
 static const struct cli_param options[] = {
 	{.kind = CLI_STRING, .letter = 'g', .name = "group", .value = "GROUP", .flags = CLI_REQUIRED,
 	 .complete = admin_complete_groups, .offset = CLI_FIELD_(struct run, group, const char *),
-	 .summary = "group to break members of"},
+	 .summary = "Group to break members of"},
 	{.kind = CLI_DURATION, .letter = 'd', .name = "duration", .value = "TIME", .min = DRILL_MIN_MS, .max = 86400000,
 	 .fallback = "30s", .offset = CLI_FIELD_(struct run, duration_ms, int64_t),
-	 .summary = "length of the run; a third each before, during and after the fault"},
+	 .summary = "Length of the run; a third each before, during and after the fault"},
 	CLI_OPT_STRING(struct run, target, 0, "target", "DEVICE", admin_complete_devices,
-		       "member to break; the first active one unless given"),
-	CLI_OPT_INT(struct run, threads, 0, "threads", "N", 1, DRILL_THREADS_MAX, "2", "application threads"),
+		       "Member to break; the first active one unless given"),
+	CLI_OPT_INT(struct run, threads, 0, "threads", "N", 1, DRILL_THREADS_MAX, "2", "Application threads"),
 	CLI_OPT_INT(struct run, seed, 0, "seed", "N", RANDOM_SEED, INT64_C(1) << 53, "-1",
-		    "choice of keys and inputs; -1 is any"),
+		    "Choice of keys and inputs; -1 is any"),
 	CLI_OPT_DURATION(struct run, rto_ms, 0, "rto", "TIME", "5s",
-			 "objective: longest time without a completed operation"),
+			 "Objective: longest time without a completed operation"),
 	CLI_OPT_DURATION(struct run, max_latency_ms, 0, "max-latency", "TIME", NULL,
-			 "objective: no operation takes longer; none unless given"),
-	CLI_OPT_FILE(struct run, report, 0, "report", "FILE", "write the report there as one HTML page"),
+			 "Objective: no operation takes longer; none unless given"),
+	CLI_OPT_FILE(struct run, report, 0, "report", "FILE", "Write the report there as one HTML page"),
 	CLI_OPT_FLAG(struct run, force, 0, "force",
-		     "run also when replicas are not in sync or only standby members are left"),
+		     "Run also when replicas are not in sync or only standby members are left"),
 	CLI_OPT_FILE(struct run, module, 0, "module", "PATH", "PKCS#11 module to use; hsmctl's own unless given"),
 	CLI_END
 };
 static const struct cli_param args[] = {
-	CLI_ARG(struct run, scenario, "SCENARIO", complete_scenarios, CLI_REQUIRED, "one of 'hsmctl drill list'"),
+	CLI_ARG(struct run, scenario, "SCENARIO", complete_scenarios, CLI_REQUIRED, "One of 'hsmctl drill list'"),
 	CLI_END
 };
 

@@ -18,13 +18,13 @@ struct create {
 
 static const struct cli_param options[] = {
 	CLI_OPT_STRINGS(struct create, members, 'm', "member", "DEVICE[/PARTITION]", admin_complete_devices,
-			"an active member; may be repeated"),
+			"An active member"),
 	CLI_OPT_STRINGS(struct create, standbys, 's', "standby", "DEVICE[/PARTITION]", admin_complete_devices,
-			"a standby member: receives every write, serves when no active member is left; may be repeated"),
+			"A standby member: receives every write, serves when no active member is left"),
 	CLI_END
 };
 static const struct cli_param args[] = {
-	CLI_ARG(struct create, group, "GROUP", NULL, CLI_REQUIRED, "name of the new group; the label of its virtual token"),
+	CLI_ARG(struct create, group, "GROUP", NULL, CLI_REQUIRED, "Name of the new group; the label of its virtual token"),
 	CLI_END
 };
 

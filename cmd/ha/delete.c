@@ -13,7 +13,7 @@ struct delete {
 
 static const struct cli_param options[] = {CLI_END};
 static const struct cli_param args[] = {
-	CLI_ARG(struct delete, group, "GROUP", admin_complete_groups, CLI_REQUIRED, "group to end"),
+	CLI_ARG(struct delete, group, "GROUP", admin_complete_groups, CLI_REQUIRED, "Group to end"),
 	CLI_END
 };
 
@@ -27,7 +27,7 @@ static const struct json_field fields[] = {
 	JSON_F_END
 };
 static const struct json_type deleted_type = {
-	.schema = "group_deleted", .summary = "A group that ended", .size = sizeof(struct deleted), .fields = fields,
+	.schema = "group-deleted", .summary = "A group that ended", .size = sizeof(struct deleted), .fields = fields,
 };
 
 /* Members that are away keep a domain key that opens nothing any more. */

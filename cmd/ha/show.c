@@ -12,7 +12,7 @@ struct show {
 
 static const struct cli_param options[] = {CLI_END};
 static const struct cli_param args[] = {
-	CLI_ARG(struct show, group, "GROUP", admin_complete_groups, CLI_REQUIRED, "group to show"),
+	CLI_ARG(struct show, group, "GROUP", admin_complete_groups, CLI_REQUIRED, "Group to show"),
 	CLI_END
 };
 

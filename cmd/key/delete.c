@@ -16,8 +16,8 @@ static const struct cli_param options[] = {
 	CLI_END
 };
 static const struct cli_param args[] = {
-	CLI_ARG(struct delete, group, "GROUP", admin_complete_groups, CLI_REQUIRED, "group of the key"),
-	CLI_ARG(struct delete, label, "LABEL", NULL, CLI_REQUIRED, "label of the key"),
+	CLI_ARG(struct delete, group, "GROUP", admin_complete_groups, CLI_REQUIRED, "Group of the key"),
+	CLI_ARG(struct delete, label, "LABEL", NULL, CLI_REQUIRED, "Label of the key"),
 	CLI_END
 };
 

@@ -13,13 +13,13 @@ struct generate {
 
 static const struct cli_param options[] = {
 	{.kind = CLI_CHOICE, .letter = 't', .name = "type", .names = key_kind_names, .flags = CLI_REQUIRED,
-	 .offset = CLI_FIELD_(struct generate, type, unsigned), .summary = "kind of key"},
+	 .offset = CLI_FIELD_(struct generate, type, unsigned), .summary = "Kind of key"},
 	{.kind = CLI_STRING, .letter = 'l', .name = "label", .value = "LABEL", .flags = CLI_REQUIRED,
 	 .offset = CLI_FIELD_(struct generate, label, const char *), .summary = "CKA_LABEL of the new key"},
 	CLI_END
 };
 static const struct cli_param args[] = {
-	CLI_ARG(struct generate, group, "GROUP", admin_complete_groups, CLI_REQUIRED, "group that gets the key"),
+	CLI_ARG(struct generate, group, "GROUP", admin_complete_groups, CLI_REQUIRED, "Group that gets the key"),
 	CLI_END
 };
 

@@ -10,7 +10,7 @@ struct list {
 
 static const struct cli_param none[] = {CLI_END};
 static const struct cli_param list_args[] = {
-	CLI_ARG(struct list, group, "GROUP", admin_complete_groups, CLI_REQUIRED, "group whose keys to list"),
+	CLI_ARG(struct list, group, "GROUP", admin_complete_groups, CLI_REQUIRED, "Group whose keys to list"),
 	CLI_END
 };
 static const struct cli_param show_options[] = {
@@ -18,8 +18,8 @@ static const struct cli_param show_options[] = {
 	CLI_END
 };
 static const struct cli_param show_args[] = {
-	CLI_ARG(struct list, group, "GROUP", admin_complete_groups, CLI_REQUIRED, "group of the key"),
-	CLI_ARG(struct list, label, "LABEL", NULL, CLI_REQUIRED, "label of the key"),
+	CLI_ARG(struct list, group, "GROUP", admin_complete_groups, CLI_REQUIRED, "Group of the key"),
+	CLI_ARG(struct list, label, "LABEL", NULL, CLI_REQUIRED, "Label of the key"),
 	CLI_END
 };
 

@@ -17,12 +17,12 @@ struct contents {
 
 static const struct cli_param options[] = {
 	CLI_OPT_STRING(struct contents, pin_source, 0, "pin-source", "REFERENCE", NULL,
-		       "where the user PIN comes from, instead of what the fleet says"),
+		       "Where the user PIN comes from, instead of what the fleet says"),
 	CLI_END
 };
 static const struct cli_param args[] = {
 	CLI_ARG(struct contents, partition, "DEVICE[/PARTITION]", admin_complete_devices, CLI_REQUIRED,
-		"partition to look into; a device with one partition needs no second part"),
+		"Partition to look into; a device with one partition needs no second part"),
 	CLI_END
 };
 

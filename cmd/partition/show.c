@@ -13,7 +13,7 @@ struct show {
 static const struct cli_param options[] = {CLI_END};
 static const struct cli_param args[] = {
 	CLI_ARG(struct show, partition, "DEVICE[/PARTITION]", admin_complete_devices, CLI_REQUIRED,
-		"partition to show; a device with one partition needs no second part"),
+		"Partition to show; a device with one partition needs no second part"),
 	CLI_END
 };
 

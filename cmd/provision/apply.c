@@ -13,7 +13,7 @@ struct apply {
 static const struct cli_param options[] = {CLI_END};
 static const struct cli_param args[] = {
 	CLI_ARG(struct apply, file, "FILE", NULL, CLI_REQUIRED | CLI_FILES,
-		"fleet document, or a plan kept by 'provision plan --out'"),
+		"Fleet document, or a plan that 'provision plan' kept"),
 	CLI_END
 };
 

@@ -8,11 +8,11 @@ struct plan {
 };
 
 static const struct cli_param options[] = {
-	CLI_OPT_FILE(struct plan, out, 0, "out", "PATH", "keep the plan there, for 'provision apply PATH'"),
+	CLI_OPT_FILE(struct plan, out, 0, "out", "PATH", "Keep the plan there, for 'provision apply PATH'"),
 	CLI_END
 };
 static const struct cli_param args[] = {
-	CLI_ARG(struct plan, file, "FILE", NULL, CLI_REQUIRED | CLI_FILES, "fleet document"),
+	CLI_ARG(struct plan, file, "FILE", NULL, CLI_REQUIRED | CLI_FILES, "Fleet document"),
 	CLI_END
 };
 

@@ -16,12 +16,12 @@ struct args {
 };
 
 static const struct cli_param options[] = {
-	CLI_OPT_FLAG(struct args, check, 'c', "check", "status 3 when something shown is not up"),
+	CLI_OPT_FLAG(struct args, check, 'c', "check", "Status 3 when something shown is not up"),
 	CLI_END
 };
 static const struct cli_param arguments[] = {
 	CLI_ARG(struct args, group, "GROUP", admin_complete_groups, 0,
-		"only this group and the devices of its members"),
+		"Only this group and the devices of its members"),
 	CLI_END
 };
 

@@ -12,11 +12,11 @@ struct sync {
 };
 
 static const struct cli_param options[] = {
-	CLI_OPT_FLAG(struct sync, dry_run, 'n', "dry-run", "say what would be done, change nothing; status 3 when there is work"),
+	CLI_OPT_FLAG(struct sync, dry_run, 'n', "dry-run", "Say what would be done, change nothing; status 3 when there is work"),
 	CLI_END
 };
 static const struct cli_param args[] = {
-	CLI_ARG(struct sync, group, "GROUP", admin_complete_groups, CLI_REQUIRED, "group to bring up to date"),
+	CLI_ARG(struct sync, group, "GROUP", admin_complete_groups, CLI_REQUIRED, "Group to bring up to date"),
 	CLI_END
 };
 

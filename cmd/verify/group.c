@@ -13,11 +13,11 @@ struct verify {
 
 static const struct cli_param options[] = {
 	CLI_OPT_CHOICE(struct verify, prove, 0, "prove", verify_mode_names, "all",
-		       "which keys to prove on every member; less than all never gives in_sync"),
+		       "Which keys to prove on every member; less than all never gives in_sync"),
 	CLI_END
 };
 static const struct cli_param args[] = {
-	CLI_ARG(struct verify, group, "GROUP", admin_complete_groups, CLI_REQUIRED, "group to verify"),
+	CLI_ARG(struct verify, group, "GROUP", admin_complete_groups, CLI_REQUIRED, "Group to verify"),
 	CLI_END
 };
 

@@ -19,7 +19,7 @@ struct chart {
 	struct buf *out;
 	double end_ms;
 	double rate_top;	/* operations per second at RATE_TOP */
-	double low, high;	/* decades of milliseconds at the ends of the latency axis */
+	double low, high;	/* decades of milliseconds at the ends of the latency axis; high may be a half */
 };
 
 static double x_of(const struct chart *c, double ms)
@@ -103,7 +103,7 @@ static void scale_latency(struct chart *c)
 		most = fmax(most, s->max_ms);
 	}
 	c->low = isfinite(least) ? floor(log10(least)) : 0;
-	c->high = most > 0 ? ceil(log10(most) - 1e-9) : 1;
+	c->high = most > 0 ? ceil(2 * log10(most) - 1e-9) / 2 : 1;
 	c->high = fmax(c->high, c->low + 1);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Breaking members, healing them, and seeing them return. */
-#include <stdio.h>
+#include <math.h>
 
 #include "base/cancel.h"
 #include "base/clock.h"
@@ -168,7 +168,7 @@ static void returned(struct exercise *x, size_t i)
 	double took;
 
 	fault->recovered_ms = exercise_ms(x, clock_now_ns());
-	took = fault->recovered_ms - fault->healed_ms;
+	took = round((fault->recovered_ms - fault->healed_ms) * 1000) / 1000;
 	x->report->recover_ms = took > x->report->recover_ms ? took : x->report->recover_ms;
 	x->returning &= ~(UINT32_C(1) << i);
 	observer_note(x->observer, "%s: back", x->set->members[i].name);

@@ -62,7 +62,6 @@ static const struct json_field fault_fields[] = {
 	JSON_F_STRING(struct drill_fault, target, JSON_REQUIRED | JSON_COLUMN, "the member"),
 	JSON_F_STRING(struct drill_fault, kind, JSON_REQUIRED | JSON_COLUMN, "crash, hang"),
 	JSON_F_STRING(struct drill_fault, command, JSON_REQUIRED | JSON_COLUMN, "what was done, literally"),
-	JSON_F_STRING(struct drill_fault, heal, JSON_NULLABLE, "what undid it"),
 	JSON_F_STRING(struct drill_fault, healed_at, JSON_NULLABLE | JSON_COLUMN, "when healing began"),
 	JSON_F_NUMBER(struct drill_fault, at_ms, 0, "since the start"),
 	JSON_F_NUMBER(struct drill_fault, healed_ms, JSON_NULLABLE, "since the start"),

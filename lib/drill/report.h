@@ -38,7 +38,6 @@ struct drill_fault {
 	char *target;			/* member */
 	char *kind;
 	char *command;			/* what was done, literally */
-	char *heal;			/* what undid it, in words */
 	double at_ms, healed_ms;
 	double recovered_ms;		/* the target served again; -1 = it never did */
 };

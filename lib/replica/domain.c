@@ -7,6 +7,8 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "base/mem.h"
+#include "crypto/digest.h"
 #include "crypto/pubkey.h"
 #include "member/member.h"
 #include "p11/rv.h"
@@ -14,7 +16,7 @@
 
 static const char DOMAIN_LABEL[] = "hsmctl domain";
 static const char TRANSPORT_LABEL[] = "hsmctl transport";
-enum { BLOB_MAX = 16384, TRANSPORT_BITS = 2048 };
+enum { BLOB_MAX = 16384, TRANSPORT_BITS = 2048, TRANSPORT_ID_LEN = 16 };
 
 static CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
 static CK_OBJECT_CLASS secret_class = CKO_SECRET_KEY, public_class = CKO_PUBLIC_KEY, private_class = CKO_PRIVATE_KEY;
@@ -99,18 +101,34 @@ int domain_create(struct member_channel *channel, const uint8_t id[static DOMAIN
 
 /* ---- transport ---- */
 
+/* The pair by which a member receives the domain key; CKA_ID joins its halves. */
+struct transport {
+	struct p11_attrs attrs;		/* of the public half */
+	CK_OBJECT_HANDLE private_key;
+	char fingerprint[DOMAIN_FINGERPRINT];
+};
+
+static void transport_release(struct transport *transport)
+{
+	p11_attrs_release(&transport->attrs);
+}
+OWN_DEFINE_RELEASE(transport)
+
 static int transport_make(struct member_channel *channel, CK_OBJECT_HANDLE *ret_public,
 			  CK_OBJECT_HANDLE *ret_private, struct err *err)
 {
+	uint8_t id[TRANSPORT_ID_LEN];
 	CK_ULONG bits = TRANSPORT_BITS;
 	CK_BYTE exponent[] = {1, 0, 1};
 	CK_ATTRIBUTE public_template[] = {
-		LABEL(TRANSPORT_LABEL), {CKA_TOKEN, &yes, sizeof(yes)}, {CKA_PRIVATE, &no, sizeof(no)},
+		LABEL(TRANSPORT_LABEL), {CKA_ID, id, sizeof(id)},
+		{CKA_TOKEN, &yes, sizeof(yes)}, {CKA_PRIVATE, &no, sizeof(no)},
 		{CKA_WRAP, &yes, sizeof(yes)}, {CKA_ENCRYPT, &no, sizeof(no)}, {CKA_VERIFY, &no, sizeof(no)},
 		{CKA_MODULUS_BITS, &bits, sizeof(bits)}, {CKA_PUBLIC_EXPONENT, exponent, sizeof(exponent)},
 	};
 	CK_ATTRIBUTE private_template[] = {
-		LABEL(TRANSPORT_LABEL), {CKA_TOKEN, &yes, sizeof(yes)}, {CKA_PRIVATE, &yes, sizeof(yes)},
+		LABEL(TRANSPORT_LABEL), {CKA_ID, id, sizeof(id)},
+		{CKA_TOKEN, &yes, sizeof(yes)}, {CKA_PRIVATE, &yes, sizeof(yes)},
 		{CKA_SENSITIVE, &yes, sizeof(yes)}, {CKA_EXTRACTABLE, &no, sizeof(no)},
 		{CKA_UNWRAP, &yes, sizeof(yes)}, {CKA_DECRYPT, &no, sizeof(no)}, {CKA_SIGN, &no, sizeof(no)},
 	};
@@ -118,24 +136,11 @@ static int transport_make(struct member_channel *channel, CK_OBJECT_HANDLE *ret_
 	struct p11_call call = p11_generate_key_pair(member_session(channel), &mechanism, public_template,
 						     COUNT(public_template), private_template,
 						     COUNT(private_template), ret_public, ret_private);
-	int rc = member_run(channel, &call, 1, err);
+	int rc = crypto_random(id, sizeof(id), err);
 
+	if (rc == 0)
+		rc = member_run(channel, &call, 1, err);
 	return rc < 0 ? err_wrap(err, "cannot make the transport key") : 0;
-}
-
-/* The member's transport pair, made when it has none. */
-static int transport_get(struct member_channel *channel, CK_OBJECT_HANDLE *ret_public,
-			 CK_OBJECT_HANDLE *ret_private, struct err *err)
-{
-	const CK_ATTRIBUTE public_template[] = {
-		{CKA_CLASS, &public_class, sizeof(public_class)}, LABEL(TRANSPORT_LABEL)};
-	const CK_ATTRIBUTE private_template[] = {
-		{CKA_CLASS, &private_class, sizeof(private_class)}, LABEL(TRANSPORT_LABEL)};
-	int rc = find_one(channel, private_template, COUNT(private_template), "transport key", ret_private, err);
-
-	if (rc == -ERR_NOT_FOUND)
-		return transport_make(channel, ret_public, ret_private, err);
-	return rc < 0 ? rc : find_one(channel, public_template, COUNT(public_template), "transport key", ret_public, err);
 }
 
 static int fingerprint_of(const struct p11_attrs *attrs, char ret[static DOMAIN_FINGERPRINT], struct err *err)
@@ -148,6 +153,60 @@ static int fingerprint_of(const struct p11_attrs *attrs, char ret[static DOMAIN_
 		return err_set(err, ERR_UNSUPPORTED, "the transport key shows no modulus");
 	rc = pubkey_rsa(n->pValue, n->ulValueLen, e->pValue, e->ulValueLen, &key, err);
 	return rc < 0 ? rc : pubkey_fingerprint(key, ret, err);
+}
+
+/* Is this the pinned key, and is its private half there? 1 and the rest when it is. */
+static int transport_try(struct member_channel *channel, CK_OBJECT_HANDLE public_key, const char *pinned,
+			 struct transport *ret, struct err *err)
+{
+	static const CK_ATTRIBUTE_TYPE types[] = {CKA_ID, CKA_MODULUS, CKA_PUBLIC_EXPONENT};
+	owned(p11_attrs) struct p11_attrs attrs = {0};
+	const CK_ATTRIBUTE *id;
+	int rc = member_get(channel, public_key, types, COUNT(types), &attrs, err);
+
+	id = p11_attrs_find(&attrs, CKA_ID);
+	if (rc == 0)
+		rc = fingerprint_of(&attrs, ret->fingerprint, err);
+	if (rc < 0 || !id || (pinned && strcmp(pinned, ret->fingerprint) != 0))
+		return rc;
+	const CK_ATTRIBUTE template[] = {
+		{CKA_CLASS, &private_class, sizeof(private_class)}, LABEL(TRANSPORT_LABEL), *id};
+
+	rc = find_one(channel, template, COUNT(template), "transport key", &ret->private_key, err);
+	if (rc == -ERR_NOT_FOUND)
+		return 0;
+	ret->attrs = attrs;
+	attrs = (struct p11_attrs){0};
+	return rc < 0 ? rc : 1;
+}
+
+/*
+ * The member's transport pair, made when it has none. There may be several: a token
+ * finishes the pair that a killed command asked for while the next one makes another.
+ */
+static int transport_get(struct replica_site *site, const char *pinned, struct transport *ret, struct err *err)
+{
+	const CK_ATTRIBUTE template[] = {
+		{CKA_CLASS, &public_class, sizeof(public_class)}, LABEL(TRANSPORT_LABEL)};
+	owned(mem) CK_OBJECT_HANDLE *list = NULL;
+	CK_OBJECT_HANDLE made, made_private;
+	CK_ULONG n = 0;
+	int rc = member_find(site->channel, template, COUNT(template), &list, &n, err), found = 0;
+
+	for (CK_ULONG i = 0; i < n && rc == 0 && !found; i++) {
+		found = transport_try(site->channel, list[i], pinned, ret, err);
+		rc = found < 0 ? found : 0;
+	}
+	if (rc < 0 || found)
+		return rc;
+	if (pinned) {
+		err_set(err, ERR_DENIED, "'%s' shows no transport key that is the pinned one", site->of->name);
+		return err_hint(err, "was it initialised anew, or is it another device? Remove and add the member to accept it");
+	}
+	rc = transport_make(site->channel, &made, &made_private, err);
+	if (rc == 0)
+		rc = transport_try(site->channel, made, NULL, ret, err);
+	return rc < 0 ? rc : 0;
 }
 
 /* A session copy of the joiner's public key on the member that wraps. */
@@ -254,21 +313,13 @@ static int prove(struct replica_site *from, struct replica_site *to, struct err 
 int domain_join(struct replica_site *from, struct replica_site *to, const uint8_t id[static DOMAIN_ID_LEN],
 		const char *pinned, char ret_fingerprint[static DOMAIN_FINGERPRINT], struct err *err)
 {
-	static const CK_ATTRIBUTE_TYPE types[] = {CKA_MODULUS, CKA_PUBLIC_EXPONENT};
-	owned(p11_attrs) struct p11_attrs attrs = {0};
-	CK_OBJECT_HANDLE public_key, private_key, imported;
-	int rc = transport_get(to->channel, &public_key, &private_key, err);
+	owned(transport) struct transport transport = {0};
+	CK_OBJECT_HANDLE imported;
+	int rc = transport_get(to, pinned, &transport, err);
 
-	if (rc == 0)
-		rc = member_get(to->channel, public_key, types, COUNT(types), &attrs, err);
-	if (rc == 0)
-		rc = fingerprint_of(&attrs, ret_fingerprint, err);
 	if (rc < 0)
 		return rc;
-	if (pinned && strcmp(pinned, ret_fingerprint) != 0) {
-		err_set(err, ERR_DENIED, "'%s' shows a transport key that is not the pinned one", to->of->name);
-		return err_hint(err, "was it initialised anew, or is it another device? Remove and add the member to accept it");
-	}
+	memcpy(ret_fingerprint, transport.fingerprint, DOMAIN_FINGERPRINT);
 	rc = domain_find(to->channel, id, &to->domain, err);
 	if (rc == 0 && prove(from, to, err) == 0)
 		return 0;
@@ -276,10 +327,10 @@ int domain_join(struct replica_site *from, struct replica_site *to, const uint8_
 		destroy(to->channel, to->domain);
 	else if (rc != -ERR_NOT_FOUND)
 		return rc;
-	rc = import_public(from->channel, &attrs, &imported, err);
+	rc = import_public(from->channel, &transport.attrs, &imported, err);
 	if (rc < 0)
 		return rc;
-	rc = transfer(from, imported, to, private_key, id, &to->domain, err);
+	rc = transfer(from, imported, to, transport.private_key, id, &to->domain, err);
 	destroy(from->channel, imported);
 	return rc < 0 ? rc : prove(from, to, err);
 }

@@ -11,6 +11,9 @@
 #	prints TEXT			stdout holds TEXT
 #	field FILTER			jq -r FILTER of stdout
 #	is_valid			stdout is JSON that its schema accepts
+#
+# Tests with devices begin with own_fleet [DEVICES] instead, and end with
+# teardown() { end_fleet; }.
 bats_require_minimum_version 1.5.0
 ROOT=$(cd "${BATS_TEST_DIRNAME:?}/../.." && pwd)
 BUILD=${BUILD:-$ROOT/build}
@@ -54,4 +57,40 @@ field() {
 is_valid() {
 	printf '%s' "$output" | /usr/bin/python3 "$ROOT/tests/cli/validate.py" "$SCHEMAS" ||
 		fail "not valid"
+}
+
+# A store on tmpfs and a document of a fleet with so many devices (hsm-1 in dc-1,
+# region east; hsm-2 in dc-2, region west; and so on), named $FLEET.
+own_fleet() {
+	own_store
+	FLEET_FOLDER=$(mktemp -d /dev/shm/hsmctl-test-XXXXXX)
+	export HSMCTL_STORE=$FLEET_FOLDER/store
+	FLEET=$FLEET_FOLDER/fleet.json
+	write_fleet "${1:-2}"
+}
+
+# write_fleet DEVICES [FILTER]: the document, changed by a jq filter.
+write_fleet() {
+	jq -n --argjson n "$1" '[range(1; $n + 1)] as $all | {
+		name: "test",
+		datacenters: $all | map({name: "dc-\(.)", region: (if . % 2 == 1 then "east" else "west" end),
+			provider: "softhsm"}),
+		devices: $all | map({name: "hsm-\(.)", datacenter: "dc-\(.)"})
+	}' | jq "${2:-.}" >"$FLEET"
+}
+
+# daemon DEVICE: its pid.
+daemon() {
+	cut -d' ' -f1 "$HSMCTL_STORE/appliances/$1/appliance.pid"
+}
+
+# End every daemon below the test's folder, however it is, and remove the folder.
+end_fleet() {
+	local file pid
+	for file in "$FLEET_FOLDER"/*/appliances/*/appliance.pid; do
+		[ -s "$file" ] || continue
+		pid=$(cut -d' ' -f1 "$file")
+		[[ $(readlink "/proc/$pid/exe") == */hsmctl-appliance* ]] && kill -KILL "$pid"
+	done
+	rm -rf "$FLEET_FOLDER"
 }

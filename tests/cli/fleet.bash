@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+# What tests on a running fleet share. A test file begins:
+#
+#	load helper
+#	load fleet
+#	setup_file() { own_fleet; }
+#	teardown_file() { end_fleet; }
+#
+# and then has four appliances, east_1 east_2 west_1 west_2 of no group yet.
+SOFTHSM=/usr/lib/softhsm/libsofthsm2.so
+DEVICES="hsm-east-1 hsm-east-2 hsm-west-1 hsm-west-2"
+
+# The reference fleet, on tmpfs, for all tests of a file.
+own_fleet() {
+	unset HSMCTL_OUTPUT HSMCTL_TIMEOUT HSMCTL_PROGRESS HSMCTL_LOG HSMCTL_DEBUG NO_COLOR
+	HOME=$(mktemp -d /dev/shm/hsmctl-test.XXXXXX)
+	export HOME HSMCTL_STORE=$HOME/store XDG_STATE_HOME=$HOME/state
+	hsmctl -q provision apply "$ROOT/examples/two-regions.json" --yes >/dev/null
+}
+
+end_fleet() {
+	local device
+	[[ $HOME == /dev/shm/hsmctl-test.* ]] || return 1
+	for device in $DEVICES; do
+		crash "$device" 2>/dev/null || true
+	done
+	rm -rf "$HOME"
+}
+
+own_group() {
+	hsmctl -q ha create payments --member hsm-east-1 --member hsm-east-2 \
+		--standby hsm-west-1 --standby hsm-west-2 >/dev/null
+}
+
+# LABEL [TYPE]
+own_key() {
+	hsmctl -q key generate payments --label "$1" --type "${2:-ec-p256}" >/dev/null
+}
+
+# Every member runs, and nothing is left of what a test did.
+all_well() {
+	hsmctl -q device start --all >/dev/null
+	hsmctl -q sync payments >/dev/null
+	in_sync
+}
+
+in_sync() {
+	expect 0 hsmctl -o json verify payments
+	is_valid
+	[ "$(field .verdict)" = in_sync ]
+	[ "$(field '.findings | length')" = 0 ]
+	[ "$(field '.proofs.passed == 4 * .keys and .proofs.failed == 0')" = true ]
+}
+
+# KIND MEMBER LABEL: verify says so, with status 3.
+found() {
+	expect 3 hsmctl -o json verify payments
+	is_valid
+	[ "$(field .verdict)" = diverged ]
+	jq -e --arg kind "$1" --arg member "$2" --arg label "$3" \
+		'any(.findings[]; .kind == $kind and .member == $member and .key.label == $label)' \
+		<<<"$output" >/dev/null || fail "no finding: $*"
+}
+
+# The daemon's process, from its pid file, if it runs.
+daemon() {
+	local pid start rest
+	read -r pid start rest <"$HSMCTL_STORE/appliances/$1/appliance.pid" || return 1
+	[ "$(cut -d' ' -f22 "/proc/$pid/stat" 2>/dev/null)" = "$start" ] && echo "$pid"
+}
+
+crash() {
+	local pid
+	pid=$(daemon "$1") && kill -9 "$pid"
+	# A stopped process too; gone when nobody answers to the number.
+	until_true gone "$1"
+}
+
+gone() {
+	local pid
+	pid=$(daemon "$1") || return 0
+	[ "$(cut -d' ' -f3 "/proc/$pid/stat")" = Z ]
+}
+
+# until_true COMMAND...: ask again for ten seconds.
+until_true() {
+	local end=$((SECONDS + 10))
+	until "$@"; do
+		[ $SECONDS -lt $end ] || return 1
+		read -rt 0.02 <> <(:) || true
+	done
+}
+
+# DEVICE ARGUMENTS...: the member's token, behind hsmctl's back.
+behind() {
+	local conf=$HSMCTL_STORE/appliances/$1/softhsm2.conf
+	shift
+	PIN=$(cat "$HSMCTL_STORE/secrets/user.pin") SOFTHSM2_CONF=$conf \
+		pkcs11-tool --module "$SOFTHSM" --login --pin env:PIN "$@"
+}
+
+# LABEL: what stands in its CKA_ID.
+id_of() {
+	hsmctl -o json key show payments "$1" | jq -r .id
+}
+
+# Wrong PINs that the appliances have met.
+wrong_pins() {
+	cat "$HSMCTL_STORE"/appliances/*/appliance.log | grep -c 'wrong PIN'
+}
+
+# SEED: repeats a run with random moments; printed when a test fails.
+seed() {
+	RANDOM=${SEED:=$((SECONDS + $$))}
+	echo "SEED=$SEED"
+}
+
+# LIMIT_MS COMMAND...: SIGKILL it at a random moment; true if it was.
+kill_midway() {
+	local ms=$((RANDOM % $1))
+	shift
+	! timeout -s KILL "$(printf '0.%03d' "$ms")" "$@" >/dev/null 2>&1
+}

@@ -1,0 +1,137 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# Groups: made, looked at, ended.
+load helper
+load fleet
+
+setup_file() {
+	own_fleet
+}
+
+teardown_file() {
+	end_fleet
+}
+
+no_group() {
+	expect 0 hsmctl -o json ha list
+	is_valid
+	[ "$(field '.groups | length')" = 0 ]
+}
+
+@test "a group of devices nobody knows is refused, with the nearest one" {
+	expect 6 hsmctl ha create payments --member hsm-east-9
+	says "no device 'hsm-east-9'"
+	says "hsm-east-1"
+	says "hsmctl device list"
+	no_group
+}
+
+@test "a group needs a name, an active member, and each member once" {
+	expect 2 hsmctl ha create 'Pay Ments' --member hsm-east-1
+	says "not a name"
+	expect 2 hsmctl ha create payments --standby hsm-east-1
+	says "at least one active member"
+	expect 2 hsmctl ha create payments --member hsm-east-1 --member hsm-east-1
+	says "given twice"
+	expect 2 hsmctl ha create payments --member hsm-east-1 --standby hsm-east-1
+	says "given twice"
+	no_group
+}
+
+@test "a member that is down when the group is made is an error, and no group" {
+	hsmctl -q device stop hsm-west-2 >/dev/null
+	expect 7 hsmctl ha create payments --member hsm-east-1 --standby hsm-west-2
+	says "every member must be up"
+	says "hsm-west-2"
+	expect 7 hsmctl -o json ha create payments --member hsm-east-1 --standby hsm-west-2
+	is_valid
+	hsmctl -q device start hsm-west-2 >/dev/null
+	no_group
+}
+
+@test "a creation that is killed at any moment leaves nothing that hinders the next" {
+	seed
+	killed=0
+	for _ in 1 2 3 4 5; do
+		if kill_midway 900 hsmctl ha create payments --member hsm-east-1 --member hsm-east-2 --standby hsm-west-1; then
+			killed=$((killed + 1))
+			expect 0 hsmctl ha create payments --member hsm-east-1 --member hsm-east-2 --standby hsm-west-1
+		fi
+		own_key probe
+		expect 0 hsmctl verify payments
+		hsmctl -q key delete payments probe --yes >/dev/null
+		expect 0 hsmctl ha delete payments --yes
+	done
+	[ $killed -gt 0 ]
+	no_group
+}
+
+@test "a group of four members in two regions is made and shown" {
+	expect 0 hsmctl -o json ha create payments --member hsm-east-1 --member hsm-east-2 \
+		--standby hsm-west-1 --standby hsm-west-2
+	is_valid
+	serial=$(field .serial)
+	[[ $serial =~ ^[0-9a-f]{16}$ ]]
+	expect 0 hsmctl -o json ha show payments
+	is_valid
+	[ "$(field .name)" = payments ]
+	[ "$(field .serial)" = "$serial" ]
+	[ "$(field .pin_source)" = "file:$HSMCTL_STORE/secrets/user.pin" ]
+	[ "$(field '[.members[] | .name + " " + .role + " " + .state + " " + .datacenter + " " + .region] | join(",")')" = \
+		"hsm-east-1 active up east-1 east,hsm-east-2 active up east-2 east,hsm-west-1 standby up west-1 west,hsm-west-2 standby up west-2 west" ]
+	expect 0 hsmctl ha show payments
+	prints hsm-west-2
+	expect 0 hsmctl -o json ha list
+	is_valid
+	[ "$(field '.groups | map("\(.name) \(.members) \(.standbys)") | join(",")')" = "payments 4 2" ]
+}
+
+@test "each member gets the domain key by a transport key of its own" {
+	seen=$(jq -r '.groups[0].members[].transport' "$HSMCTL_STORE/fleet.json")
+	[ "$(sort -u <<<"$seen" | grep -cE '^[0-9a-f]{64}$')" -eq 4 ]
+}
+
+@test "a second group of this name, or with its members, is refused" {
+	expect 1 hsmctl ha create payments --member hsm-east-1
+	says "there is a group 'payments' already"
+	says "hsmctl ha show payments"
+	expect 1 hsmctl ha create other --member hsm-west-2
+	says "member of group 'payments' already"
+	expect 1 hsmctl -o json ha create other --member hsm-west-2
+	is_valid
+}
+
+@test "a group nobody knows is not found, with the nearest one" {
+	expect 6 hsmctl ha show paymens
+	says "no group 'paymens'"
+	says "did you mean 'payments'?"
+	says "hsmctl ha list"
+	expect 6 hsmctl ha delete paymens --yes
+	says "no group 'paymens'"
+	expect 6 hsmctl -o json ha show paymens
+	is_valid
+	[ "$(field .error.code)" = not_found ]
+}
+
+@test "a member that is down is shown down, with the reason" {
+	crash hsm-east-2
+	expect 0 hsmctl -o json ha show payments
+	is_valid
+	[ "$(field '.members[] | select(.state == "down") | .name')" = hsm-east-2 ]
+	[ -n "$(field '.members[1].detail // ""')" ]
+	[ "$(field '.members[1].keys')" = null ]
+	hsmctl -q device start hsm-east-2 >/dev/null
+}
+
+@test "ending a group needs --yes where nobody can be asked, and leaves the keys" {
+	own_key stays
+	expect 2 hsmctl ha delete payments </dev/null
+	says "--yes"
+	expect 0 hsmctl ha show payments
+	expect 0 hsmctl -o json ha delete payments --yes
+	is_valid
+	[ "$(field .members)" = 4 ]
+	expect 6 hsmctl ha show payments
+	behind hsm-west-1 --list-objects --type privkey 2>/dev/null | grep -q stays
+	! behind hsm-west-1 --list-objects --type secrkey 2>/dev/null | grep -q 'hsmctl domain'
+}

@@ -1,0 +1,213 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# Keys of a group: made on all members or not at all, deleted for good.
+load helper
+load fleet
+
+setup_file() {
+	own_fleet
+	own_group
+}
+
+teardown_file() {
+	end_fleet
+}
+
+keys() {
+	hsmctl -o json key list payments | jq -r '.keys | length'
+}
+
+# Objects of any kind on a member, records included.
+objects() {
+	behind "$1" --list-objects 2>/dev/null | grep -c -E '^[A-Z].*(Key Object|Data object)'
+}
+
+@test "each type that members can carry is made on every member and proven" {
+	for type in ec-p256 ec-p384 rsa-2048 aes-128 aes-256 hmac-sha256; do
+		expect 0 hsmctl -o json key generate payments --type $type --label "a-$type"
+		is_valid
+		[ "$(field '"\(.label) \(.type) \(.replicas) \(.members)"')" = "a-$type $type 4 4" ]
+	done
+	expect 0 hsmctl -o json key list payments
+	is_valid
+	[ "$(field '.keys | length')" = 6 ]
+	[ "$(field '[.keys[].class] | sort | unique | join(",")')" = private,secret ]
+	in_sync
+	[ "$(field .proofs.passed)" = 24 ]
+	for type in ec-p384 rsa-2048 aes-128 hmac-sha256; do
+		hsmctl -q key delete payments "a-$type" --yes >/dev/null
+	done
+	[ "$(keys)" = 2 ]
+}
+
+@test "a key is shown by its label" {
+	expect 0 hsmctl -o json key show payments a-ec-p256
+	is_valid
+	[ "$(field .id)" = "$(id_of a-ec-p256)" ]
+	[ "$(field .class)" = private ]
+	expect 6 hsmctl key show payments a-nothing
+	says "no key 'a-nothing' in group 'payments'"
+	says "hsmctl key list payments"
+}
+
+@test "a type that cannot be replicated is refused with the reason, and nothing is left" {
+	before=$(objects hsm-east-1)
+	expect 1 hsmctl key generate payments --type ed25519 --label ed
+	says "ed25519"
+	says "cannot be replicated"
+	[ "$(objects hsm-east-1)" = "$before" ]
+	expect 1 hsmctl -o json key generate payments --type ed25519 --label ed
+	is_valid
+	[ "$(field .error.code)" = not_replicable ]
+}
+
+@test "wrong use of generate is refused" {
+	expect 2 hsmctl key generate payments --type dsa --label x
+	says "'dsa' is not one of"
+	expect 2 hsmctl key generate payments --type ec-p256
+	says "--label"
+	expect 2 hsmctl key generate payments --type ec-p256 --label ''
+	says "needs a label"
+	expect 1 hsmctl key generate payments --type ec-p256 --label a-ec-p256
+	says "has a key 'a-ec-p256' already"
+	[ "$(keys)" = 2 ]
+}
+
+@test "a group nobody knows is not found, by any verb" {
+	for line in "generate nope --type ec-p256 --label x" "list nope" "show nope x" "delete nope x --yes"; do
+		# shellcheck disable=SC2086
+		expect 6 hsmctl key $line
+		says "no group 'nope'"
+		says "hsmctl ha list"
+	done
+}
+
+@test "deleting needs --yes where nobody can be asked, and a key" {
+	expect 2 hsmctl key delete payments a-ec-p256 </dev/null
+	says "--yes"
+	[ "$(keys)" = 2 ]
+	expect 6 hsmctl key delete payments nothing --yes
+	says "no key 'nothing'"
+}
+
+@test "a deleted key is gone from every member, with its public half" {
+	own_key short rsa-2048
+	id=$(id_of short)
+	expect 0 hsmctl -o json key delete payments short --yes
+	is_valid
+	[ "$(field .label)" = short ]
+	for device in $DEVICES; do
+		! behind "$device" --list-objects 2>/dev/null | grep -q "$id$" | grep -v record
+	done
+	expect 6 hsmctl key show payments short
+	in_sync
+	own_key short
+	[ "$(id_of short)" != "$id" ]
+	hsmctl -q key delete payments short --yes >/dev/null
+}
+
+@test "two keys of one label are told apart with --id" {
+	own_key twin
+	first=$(id_of twin)
+	behind hsm-east-1 --keygen --key-type AES:16 --label twin-b --id 0b0b --sensitive --extractable \
+		>/dev/null 2>&1
+	hsmctl -q sync payments >/dev/null
+	pin=$(cat "$HSMCTL_STORE/secrets/user.pin")
+	pkcs11-tool --module "$BUILD/lib/pkcs11/hsmctl-pkcs11.so" --login --pin "$pin" \
+		--set-id 0c0c --type secrkey --id 0b0b >/dev/null 2>&1
+	behind hsm-east-1 --keygen --key-type AES:16 --label other --id 0d0d --extractable >/dev/null 2>&1
+	hsmctl -q sync payments >/dev/null
+	[ "$(id_of twin-b)" = 0c0c ]
+	expect 6 hsmctl key delete payments twin --id 0c0c --yes
+	expect 0 hsmctl key delete payments twin --id "$first" --yes
+	expect 0 hsmctl key delete payments twin-b --yes
+	expect 0 hsmctl key delete payments other --yes
+	in_sync
+}
+
+@test "with too few members up a key is neither made nor deleted, and nothing is left behind" {
+	before=$(objects hsm-east-1)
+	for device in hsm-east-2 hsm-west-1 hsm-west-2; do
+		crash $device
+	done
+	expect 7 hsmctl key generate payments --type ec-p256 --label few
+	says "the policy needs 2"
+	says "hsmctl status payments"
+	expect 7 hsmctl -o json key delete payments a-ec-p256 --yes
+	is_valid
+	expect 0 hsmctl -o json key list payments
+	[ "$(field '[.keys[].replicas] | unique | join(",")')" = 1 ]
+	[ "$(objects hsm-east-1)" = "$before" ]
+	all_well
+	[ "$(keys)" = 2 ]
+}
+
+@test "with no member up nothing is listed" {
+	hsmctl -q device stop --all >/dev/null
+	expect 7 hsmctl key list payments
+	says "no member of 'payments' can be reached"
+	all_well
+}
+
+@test "a key is made and deleted while a minority is down" {
+	crash hsm-west-2
+	expect 0 hsmctl -o json key generate payments --type ec-p256 --label three
+	[ "$(field .replicas)" = 3 ]
+	expect 0 hsmctl key delete payments a-aes-256 --yes
+	says "'hsm-west-2' is away"
+	all_well
+	[ "$(keys)" = 2 ]
+	expect 6 hsmctl key show payments a-aes-256
+	[ "$(hsmctl -o json key show payments three | jq .replicas)" = 4 ]
+}
+
+@test "a wrong PIN is tried on one member, once a command" {
+	mv "$HSMCTL_STORE/secrets/user.pin" "$HSMCTL_STORE/secrets/kept"
+	install -m 600 /dev/null "$HSMCTL_STORE/secrets/user.pin"
+	printf 000000 >"$HSMCTL_STORE/secrets/user.pin"
+	before=$(wrong_pins) || true
+	for line in "list payments" "generate payments --type ec-p256 --label x" "delete payments three --yes"; do
+		# shellcheck disable=SC2086
+		expect 5 hsmctl key $line
+		says PIN_INCORRECT
+	done
+	after=$(wrong_pins)
+	mv "$HSMCTL_STORE/secrets/kept" "$HSMCTL_STORE/secrets/user.pin"
+	[ "$after" -eq $((before + 3)) ]
+	[ "$(grep -l 'wrong PIN' "$HSMCTL_STORE"/appliances/*/appliance.log | wc -l)" -eq 1 ]
+	in_sync
+}
+
+@test "generate that is killed at any moment can be run again" {
+	seed
+	killed=0
+	for i in 1 2 3 4 5 6 7 8; do
+		if kill_midway 60 hsmctl key generate payments --type ec-p256 --label "g$i"; then
+			killed=$((killed + 1))
+			run hsmctl verify payments
+			[ "$status" -eq 0 ] || [ "$status" -eq 3 ]
+			hsmctl -q sync payments >/dev/null
+			hsmctl -q key show payments "g$i" >/dev/null 2>&1 || own_key "g$i"
+		fi
+		hsmctl -q key show payments "g$i" >/dev/null
+	done
+	[ $killed -gt 0 ]
+	all_well
+}
+
+@test "delete that is killed at any moment can be run again" {
+	seed
+	killed=0
+	for i in 1 2 3 4 5 6 7 8; do
+		if kill_midway 50 hsmctl key delete payments "g$i" --yes; then
+			killed=$((killed + 1))
+			hsmctl -q key delete payments "g$i" --yes >/dev/null 2>&1 || [ $? -eq 6 ]
+		fi
+		expect 6 hsmctl key show payments "g$i"
+	done
+	[ $killed -gt 0 ]
+	all_well
+	for i in 1 2 3 4 5 6 7 8; do
+		expect 6 hsmctl key show payments "g$i"
+	done
+}
