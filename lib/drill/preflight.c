@@ -90,9 +90,11 @@ static uint32_t active_members(const struct fleet_group *group)
 	return mask;
 }
 
-static int refuse(const struct exercise *x, struct err *err)
+static int refuse(const struct exercise *x, bool forcible, struct err *err)
 {
 	err_wrap(err, "the drill was refused");
+	if (forcible)
+		return err_hint(err, "--force lets the standby members take over");
 	return err_hint(err, "see 'hsmctl ha show %s'", x->group->name);
 }
 
@@ -101,6 +103,7 @@ static int check_members(const struct exercise *x, uint32_t up, uint32_t targets
 {
 	uint32_t left = up & ~targets;
 	const char *group = x->group->name;
+	bool only_standbys = left && !(left & active_members(x->group));
 
 	if (__builtin_popcount(up) < 2)
 		err_set(err, ERR_GUARD, "group '%s' has %d member%s up, a drill needs 2", group,
@@ -109,11 +112,11 @@ static int check_members(const struct exercise *x, uint32_t up, uint32_t targets
 		err_set(err, ERR_GUARD, "'%s' is down already", x->set->members[__builtin_ctz(targets & ~up)].name);
 	else if (!left)
 		err_set(err, ERR_GUARD, "no member of '%s' would be left", group);
-	else if (!(left & active_members(x->group)) && !x->config->force)
-		err_set(err, ERR_GUARD, "no active member of '%s' would be left (--force lets standbys take over)", group);
+	else if (only_standbys && !x->config->force)
+		err_set(err, ERR_GUARD, "no active member of '%s' would be left", group);
 	else
 		return 0;
-	return refuse(x, err);
+	return refuse(x, only_standbys, err);
 }
 
 static int check_devices(const struct exercise *x, uint32_t targets, struct err *err)

@@ -252,6 +252,14 @@ static int prepare(struct exercise *x, struct err *err)
 	return rc < 0 ? rc : describe(x, err);
 }
 
+/* So that the trail knows of a drill that was killed. */
+static int enter_audit(const struct exercise *x, struct err *err)
+{
+	owned(mem) char *detail = mem_printf("%s %s", x->report->scenario, x->report->id);
+
+	return detail ? store_audit(x->store, "drill start", x->report->group, detail, err) : err_no_memory(err);
+}
+
 int drill_run(struct store *store, const struct drill_config *config, struct observer *observer,
 	      struct drill_report *ret, struct err *err)
 {
@@ -263,6 +271,8 @@ int drill_run(struct store *store, const struct drill_config *config, struct obs
 
 	if (rc < 0)
 		return rc;
-	rc = exercise_perform(&x, &why);
+	rc = enter_audit(&x, &why);
+	if (rc == 0)
+		rc = exercise_perform(&x, &why);
 	return exercise_conclude(&x, rc, &why, err);
 }

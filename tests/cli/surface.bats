@@ -33,7 +33,7 @@ each_runnable() {
 
 # The long options that --help shows.
 shown_options() {
-	hsmctl "$@" --help | grep -oE '^ +(-[a-z], )?--[a-z0-9-]+' | grep -oE -- '--[a-z0-9-]+'
+	hsmctl "$@" --help | sed "1,/^\$/d" | grep -oE '^ +(-[a-z], )?--[a-z0-9-]+' | grep -oE -- '--[a-z0-9-]+'
 }
 
 @test "the table is not empty and holds this project's commands" {
