@@ -90,11 +90,9 @@ static uint32_t active_members(const struct fleet_group *group)
 	return mask;
 }
 
-static int refuse(const struct exercise *x, bool forcible, struct err *err)
+static int refuse(const struct exercise *x, struct err *err)
 {
 	err_wrap(err, "the drill was refused");
-	if (forcible)
-		return err_hint(err, "--force lets the standby members take over");
 	return err_hint(err, "see 'hsmctl ha show %s'", x->group->name);
 }
 
@@ -102,21 +100,20 @@ static int refuse(const struct exercise *x, bool forcible, struct err *err)
 static int check_members(const struct exercise *x, uint32_t up, uint32_t targets, struct err *err)
 {
 	uint32_t left = up & ~targets;
+	int n_up = __builtin_popcount(up);
 	const char *group = x->group->name;
-	bool only_standbys = left && !(left & active_members(x->group));
 
-	if (__builtin_popcount(up) < 2)
-		err_set(err, ERR_GUARD, "group '%s' has %d member%s up, a drill needs 2", group,
-			__builtin_popcount(up), __builtin_popcount(up) == 1 ? "" : "s");
+	if (n_up < 2)
+		err_set(err, ERR_GUARD, "group '%s' has %d member%s up, a drill needs 2", group, n_up, n_up == 1 ? "" : "s");
 	else if (targets & ~up)
 		err_set(err, ERR_GUARD, "'%s' is down already", x->set->members[__builtin_ctz(targets & ~up)].name);
 	else if (!left)
 		err_set(err, ERR_GUARD, "no member of '%s' would be left", group);
-	else if (only_standbys && !x->config->force)
-		err_set(err, ERR_GUARD, "no active member of '%s' would be left", group);
-	else
+	else if (left & active_members(x->group) || x->config->force)
 		return 0;
-	return refuse(x, only_standbys, err);
+	else
+		err_set(err, ERR_GUARD, "no active member of '%s' would be left, and --force is not given", group);
+	return refuse(x, err);
 }
 
 static int check_devices(const struct exercise *x, uint32_t targets, struct err *err)

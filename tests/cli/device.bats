@@ -69,8 +69,8 @@ teardown() { end_fleet; }
 }
 
 @test "start --all brings killed and suspended devices back" {
-	kill -KILL "$(daemon hsm-1)"
-	kill -STOP "$(daemon hsm-2)"
+	break_daemon KILL hsm-1
+	break_daemon STOP hsm-2
 	expect 0 hsmctl device list -o json
 	[ "$(field '[.devices[].state] | unique | .[]')" = stopped ]
 	expect 0 hsmctl device start --all -o json
@@ -81,7 +81,7 @@ teardown() { end_fleet; }
 
 @test "stop --all ends suspended devices too" {
 	pid=$(daemon hsm-2)
-	kill -STOP "$pid"
+	break_daemon STOP hsm-2
 	expect 0 hsmctl device stop --all
 	[ ! -e "/proc/$pid/exe" ]
 }
@@ -99,17 +99,16 @@ teardown() { end_fleet; }
 	address=$(hsmctl device show hsm-1 -o json | jq -r '.partitions[0].address')
 	expect 0 hsmctl device stop hsm-1
 	before=$(jq .revision "$HSMCTL_STORE/fleet.json")
-	exec 7< <(exec /usr/bin/python3 -c 'import socket, sys
+	coproc HOLDER { exec /usr/bin/python3 -c 'import socket, sys
 s = socket.socket()
 s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 s.bind(("127.0.0.1", int(sys.argv[1])))
 s.listen()
 print("listening", flush=True)
-sys.stdin.read()' "${address##*:}" 3>&-)
-	holder=$!
-	read -r -u 7 _
+sys.stdin.read()' "${address##*:}" 3>&-; }
+	read -r -u "${HOLDER[0]}" _
 	run --separate-stderr hsmctl device start hsm-1 -o json
-	kill "$holder"
+	kill "$HOLDER_PID"
 	[ "$status" -eq 0 ]
 	[ "$(field '.devices[0].address')" != "$address" ]
 	[ "$(jq .revision "$HSMCTL_STORE/fleet.json")" = $((before + 1)) ]
@@ -119,7 +118,7 @@ sys.stdin.read()' "${address##*:}" 3>&-)
 @test "a torn token.object is restored at the next start" {
 	expect 0 hsmctl partition contents hsm-1
 	object=$(echo "$HSMCTL_STORE"/appliances/hsm-1/tokens/*/token.object)
-	kill -KILL "$(daemon hsm-1)"
+	break_daemon KILL hsm-1
 	: >"$object"
 	expect 0 hsmctl device start hsm-1
 	[ -s "$object" ]

@@ -84,6 +84,22 @@ daemon() {
 	cut -d' ' -f1 "$HSMCTL_STORE/appliances/$1/appliance.pid"
 }
 
+# break_daemon KILL|STOP DEVICE...: send the signal, and wait until it has worked.
+break_daemon() {
+	local signal=$1 device pid tries
+	shift
+	for device; do
+		pid=$(daemon "$device")
+		kill "-$signal" "$pid"
+		for ((tries = 0; tries < 100000; tries++)); do
+			case $(grep -s ^State: "/proc/$pid/status") in
+			'' | *Z* | *X*) break ;;
+			*T*) [ "$signal" = STOP ] && break ;;
+			esac
+		done
+	done
+}
+
 # End every daemon below the test's folder, however it is, and remove the folder.
 end_fleet() {
 	local file pid

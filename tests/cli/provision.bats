@@ -133,7 +133,7 @@ add_group() {
 @test "without SoftHSM the hint says what to install" {
 	HSMCTL_SOFTHSM_LIBRARY=/nonexistent expect 1 hsmctl provision apply "$FLEET" -o json
 	is_valid
-	[ "$(field .error.code)" = missing ]
+	[ "$(field .error.code)" = missing_software ]
 	says "apt-get install softhsm2"
 	[ ! -e "$HSMCTL_STORE/appliances" ]
 }
@@ -265,7 +265,7 @@ add_group() {
 	pids="$(daemon hsm-1) $(daemon hsm-2)"
 	expect 2 hsmctl provision destroy -o json
 	is_valid
-	[ "$(field .error.code)" = confirm ]
+	[ "$(field .error.code)" = confirmation_needed ]
 	expect 0 hsmctl provision destroy --yes -o json
 	is_valid
 	[ "$(field '.devices | length')" = 0 ]
@@ -283,8 +283,8 @@ add_group() {
 @test "apply starts what was killed or stopped, where it listened before" {
 	expect 0 hsmctl provision apply "$FLEET"
 	address=$(jq -r '.devices[0].partitions[0].link.address' "$HSMCTL_STORE/fleet.json")
-	kill -KILL "$(daemon hsm-1)"
-	kill -STOP "$(daemon hsm-2)"
+	break_daemon KILL hsm-1
+	break_daemon STOP hsm-2
 	expect 3 hsmctl provision plan "$FLEET" -o json
 	[ "$(field '[.changes[].kind] | join(" ")')" = "start start" ]
 	expect 0 hsmctl provision apply "$FLEET" -o json

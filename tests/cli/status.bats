@@ -27,7 +27,7 @@ add_group() {
 }
 
 @test "a device that is down is shown, and only --check makes it a status" {
-	kill -KILL "$(daemon hsm-2)"
+	break_daemon KILL hsm-2
 	expect 0 hsmctl status -o json
 	is_valid
 	[ "$(field '.devices[1] | "\(.state) \(.latency_ms)"')" = "down null" ]
@@ -39,7 +39,7 @@ add_group() {
 }
 
 @test "hung devices cost the time of one" {
-	kill -STOP "$(daemon hsm-1)" "$(daemon hsm-2)" "$(daemon hsm-3)"
+	break_daemon STOP hsm-1 hsm-2 hsm-3
 	expect 3 hsmctl --timeout 5 status --check -o json
 	is_valid
 	[ "$(field '[.devices[].state] | unique | .[]')" = down ]
