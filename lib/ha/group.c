@@ -49,6 +49,7 @@ void ha_group_free(struct ha_group *group)
 	ha_recovery_stop(group);
 	ha_index_clear(group);
 	free(group->objects);
+	free(group->cells);
 	free(group->mechanisms);
 	replica_set_free(group->set);
 	pthread_cond_destroy(&group->wake);

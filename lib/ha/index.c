@@ -28,30 +28,65 @@ void ha_index_clear(struct ha_group *group)
 	pthread_mutex_unlock(&group->refresh_lock);
 }
 
+/* Where an object's place stands, or would stand, in the map: a power of two of
+ * cells, at most half of them taken, each 0 or a handle. Uids are random. */
+static size_t cell_of(const struct ha_group *group, const uint8_t *uid, size_t part)
+{
+	uint64_t hash;
+	size_t cell;
+
+	memcpy(&hash, uid, sizeof(hash));
+	for (cell = (hash + part) & (group->n_cells - 1); group->cells[cell]; cell = (cell + 1) & (group->n_cells - 1)) {
+		const struct ha_object *object = &group->objects[group->cells[cell] - 1];
+
+		if (object->part == part && memcmp(object->uid, uid, UID_LEN) == 0)
+			break;
+	}
+	return cell;
+}
+
 static struct ha_object *find_object(struct ha_group *group, const uint8_t *uid, size_t part)
 {
+	size_t cell = group->n_cells ? cell_of(group, uid, part) : 0;
+
+	return group->n_cells && group->cells[cell] ? &group->objects[group->cells[cell] - 1] : NULL;
+}
+
+/* Room for one more object, in the list and in the map. */
+static bool grow(struct ha_group *group)
+{
+	size_t cap = group->cap_objects ? group->cap_objects * 2 : 64;
+	struct ha_object *objects;
+	CK_OBJECT_HANDLE *cells;
+
+	if (group->n_objects < group->cap_objects)
+		return true;
+	cells = mem_zalloc(2 * cap * sizeof(*cells));
+	objects = cells ? mem_grow(group->objects, group->cap_objects, cap, sizeof(*objects)) : NULL;
+	if (!objects) {
+		free(cells);
+		return false;
+	}
+	free(group->cells);
+	group->cells = cells;
+	group->n_cells = 2 * cap;
+	group->objects = objects;
+	group->cap_objects = cap;
 	for (size_t i = 0; i < group->n_objects; i++)
-		if (group->objects[i].part == part && memcmp(group->objects[i].uid, uid, UID_LEN) == 0)
-			return &group->objects[i];
-	return NULL;
+		cells[cell_of(group, objects[i].uid, objects[i].part)] = i + 1;
+	return true;
 }
 
 static struct ha_object *add_object(struct ha_group *group, const uint8_t *uid, size_t part)
 {
 	struct ha_object *object;
 
-	if (group->n_objects == group->cap_objects) {
-		size_t cap = group->cap_objects ? group->cap_objects * 2 : 64;
-		struct ha_object *grown = mem_grow(group->objects, group->cap_objects, cap, sizeof(*grown));
-
-		if (!grown)
-			return NULL;
-		group->objects = grown;
-		group->cap_objects = cap;
-	}
-	object = &group->objects[group->n_objects++];
+	if (!grow(group))
+		return NULL;
+	object = &group->objects[group->n_objects];
 	*object = (struct ha_object){.part = part};
 	memcpy(object->uid, uid, UID_LEN);
+	group->cells[cell_of(group, uid, part)] = ++group->n_objects;
 	return object;
 }
 

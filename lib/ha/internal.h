@@ -40,6 +40,8 @@ struct ha_group {
 	pthread_rwlock_t index_lock;
 	struct ha_object *objects;
 	size_t n_objects, cap_objects;
+	CK_OBJECT_HANDLE *cells;	/* map of uid and part to handle (index.c) */
+	size_t n_cells;
 
 	pthread_mutex_t refresh_lock;	/* of the three below; never taken with index_lock held */
 	uint64_t index_changes;		/* of the member it was read from */

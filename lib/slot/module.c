@@ -123,8 +123,10 @@ CK_RV slot_initialize(const CK_C_INITIALIZE_ARGS *args)
 		return CKR_CRYPTOKI_ALREADY_INITIALIZED;
 	/* After a fork: locks may be held by threads that are not here, and the
 	 * parent's connections are the parent's. All of it stays as it is. */
-	if (module.pid)
+	if (module.pid) {
+		open_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
 		module = (struct module){.lock = PTHREAD_RWLOCK_INITIALIZER, .last_handle = module.last_handle};
+	}
 	rv = check_args(args, &reserved);
 	if (rv != CKR_OK)
 		return rv;

@@ -57,15 +57,15 @@ teardown() { end_fleet; }
 @test "stop and start may be repeated and then change nothing" {
 	expect 0 hsmctl device start hsm-1
 	expect 0 hsmctl device stop hsm-1
-	lines=$(wc -l <"$HSMCTL_STORE/audit.log")
+	entries=$(wc -l <"$HSMCTL_STORE/audit.log")
 	expect 0 hsmctl device stop hsm-1
-	[ "$(wc -l <"$HSMCTL_STORE/audit.log")" = "$lines" ]
+	[ "$(wc -l <"$HSMCTL_STORE/audit.log")" = "$entries" ]
 	expect 0 hsmctl device start hsm-1
 	expect 0 hsmctl audit show --last 1 -o json
 	[ "$(field '.entries[0] | "\(.action) \(.subject)"')" = "device start hsm-1" ]
-	lines=$(wc -l <"$HSMCTL_STORE/audit.log")
+	entries=$(wc -l <"$HSMCTL_STORE/audit.log")
 	expect 0 hsmctl device start hsm-1
-	[ "$(wc -l <"$HSMCTL_STORE/audit.log")" = "$lines" ]
+	[ "$(wc -l <"$HSMCTL_STORE/audit.log")" = "$entries" ]
 }
 
 @test "start --all brings killed and suspended devices back" {

@@ -57,8 +57,8 @@ found() {
 	expect 3 hsmctl -o json verify payments
 	is_valid
 	[ "$(field .verdict)" = diverged ]
-	jq -e --arg kind "$1" --arg member "$2" --arg label "$3" \
-		'any(.findings[]; .kind == $kind and .member == $member and .key.label == $label)' \
+	jq -e --arg kind "$1" --arg member "$2" --arg name "$3" \
+		'any(.findings[]; .kind == $kind and .member == $member and .key.label == $name)' \
 		<<<"$output" >/dev/null || fail "no finding: $*"
 }
 
@@ -99,6 +99,17 @@ behind() {
 		pkcs11-tool --module "$SOFTHSM" --login --pin env:PIN "$@"
 }
 
+# DEVICE PATTERN: does its token list an object with such a line?
+lists() {
+	behind "$1" --list-objects 2>/dev/null | grep -qE -- "$2"
+}
+
+lacks() {
+	if lists "$@"; then
+		fail "$1 lists $2"
+	fi
+}
+
 # LABEL: what stands in its CKA_ID.
 id_of() {
 	hsmctl -o json key show payments "$1" | jq -r .id
@@ -115,9 +126,11 @@ seed() {
 	echo "SEED=$SEED"
 }
 
-# LIMIT_MS COMMAND...: SIGKILL it at a random moment; true if it was.
+# COMMAND...: SIGKILL it within $within ms; true if that came before its end,
+# otherwise the next one gets less time.
 kill_midway() {
-	local ms=$((RANDOM % $1))
-	shift
-	! timeout -s KILL "$(printf '0.%03d' "$ms")" "$@" >/dev/null 2>&1
+	local ms=$((1 + RANDOM % within))
+	! timeout -s KILL "$(printf '0.%03d' "$ms")" "$@" >/dev/null 2>&1 && return
+	within=$((within > 20 ? within * 2 / 3 : within))
+	return 1
 }

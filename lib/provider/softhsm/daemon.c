@@ -38,14 +38,19 @@ int softhsm_daemon_find(const struct softhsm_paths *paths, struct softhsm_daemon
 			struct err *err)
 {
 	struct softhsm_daemon found = {0};
+	char state;
 	int rc = proc_pid_file_read(paths->at[SOFTHSM_PID], &found.id, found.address,
 				    sizeof(found.address), err);
 
 	if (rc <= 0)
 		return rc;
+	state = process_state(found.id.pid);
+	/* Killed, but its last threads still hold the pid file. */
+	if (state == 'Z' || state == 'X' || !state)
+		return proc_wait_gone(&found.id, STOP_MS, err);
 	if (str_eq(found.address, "starting"))
 		*found.address = 0;
-	found.suspended = process_state(found.id.pid) == 'T';
+	found.suspended = state == 'T';
 	*ret = found;
 	return 1;
 }

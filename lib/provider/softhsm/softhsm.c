@@ -22,7 +22,7 @@
 #include "provider/softhsm/token.h"
 #include "store/store.h"
 
-enum { PIN_CHARS = 16, KILLED_MS = 5000 };
+enum { PIN_CHARS = 16, KILLED_MS = 5000, DYING_MS = 200 };
 
 static const char any_port[] = "127.0.0.1:0";
 
@@ -254,25 +254,45 @@ static int prove(const struct softhsm_paths *paths, struct fleet_device *device,
 	return str_eq(partition->serial, serial) ? 0 : fleet_set(&partition->serial, serial, err);
 }
 
-static int bring_up(const struct softhsm_paths *paths, struct fleet_device *device, struct err *err)
+/* Start it, or go on with the one that lives; *ret says which one it is. */
+static int run_daemon(const struct softhsm_paths *paths, const struct fleet_device *device,
+		      struct softhsm_daemon *ret, struct err *err)
 {
-	struct fleet_link *link = &device->partitions[0].link;
 	owned(mem) char *library = NULL;
-	struct softhsm_daemon daemon;
 	int rc = softhsm_library(device, &library, err);
 
 	if (rc == 0)
-		rc = softhsm_daemon_find(paths, &daemon, err);
-	if (rc > 0)
-		rc = softhsm_daemon_await(paths, &daemon, err);
-	else if (rc == 0)
-		rc = serve(paths, device, library, &daemon, err);
+		rc = softhsm_daemon_find(paths, ret, err);
+	if (rc < 0)
+		return rc;
+	return rc ? softhsm_daemon_await(paths, ret, err) : serve(paths, device, library, ret, err);
+}
+
+static int try_to_bring_up(const struct softhsm_paths *paths, struct fleet_device *device,
+			   struct softhsm_daemon *ret, struct err *err)
+{
+	struct fleet_link *link = &device->partitions[0].link;
+	int rc = run_daemon(paths, device, ret, err);
+
 	if (rc == 0)
-		rc = fleet_set(&link->address, daemon.address, err);
+		rc = fleet_set(&link->address, ret->address, err);
 	if (rc < 0)
 		return err_wrap(err, "cannot start '%s'", device->name);
 	link->kind = FLEET_LINK_TLS;
 	return prove(paths, device, err);
+}
+
+static int bring_up(const struct softhsm_paths *paths, struct fleet_device *device, struct err *err)
+{
+	struct softhsm_daemon daemon = {0};
+	int rc = try_to_bring_up(paths, device, &daemon, err);
+
+	/* It was killed just now, and dies while we look at it. */
+	if (rc == -ERR_UNREACHABLE && proc_wait_gone(&daemon.id, DYING_MS, NULL) == 0) {
+		err_clear(err);
+		rc = try_to_bring_up(paths, device, &daemon, err);
+	}
+	return rc;
 }
 
 /* One that runs with another certificate or elsewhere has to be started again. */

@@ -1,0 +1,152 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# Members are brought up to date, from any state, and stay so.
+load helper
+load fleet
+
+setup_file() {
+	own_fleet
+	own_group
+	own_key signing-1
+	own_key tls-1 rsa-2048
+	own_key wrap-1 aes-256
+}
+
+teardown_file() {
+	end_fleet
+}
+
+did() {
+	[ "$(field '"\(.copied) \(.deleted) \(.repaired) \(.adopted)"')" = "$1" ] || fail "did something else than $1"
+}
+
+@test "a sync of what is in sync does nothing" {
+	expect 0 hsmctl -o json sync payments
+	is_valid
+	did "0 0 0 0"
+	[ "$(field .verdict)" = in_sync ]
+	[ "$(field '.skipped + .conflicts | length')" = 0 ]
+	expect 0 hsmctl sync payments --dry-run
+}
+
+@test "a group nobody knows is not found" {
+	expect 6 hsmctl sync nope
+	says "no group 'nope'"
+	says "hsmctl ha list"
+}
+
+@test "a dry run says what there is to do with status 3, and does not do it" {
+	behind hsm-east-2 --delete-object --type secrkey --id "$(id_of wrap-1)"
+	for _ in 1 2; do
+		expect 3 hsmctl -o json sync payments --dry-run
+		is_valid
+		did "1 0 0 0"
+	done
+	expect 0 hsmctl -o json sync payments
+	did "1 0 0 0"
+	in_sync
+}
+
+@test "a key of every type is copied again" {
+	behind hsm-west-1 --delete-object --type secrkey --id "$(id_of wrap-1)"
+	behind hsm-west-1 --delete-object --type privkey --id "$(id_of tls-1)"
+	behind hsm-west-1 --delete-object --type privkey --id "$(id_of signing-1)"
+	expect 0 hsmctl -o json sync payments
+	did "3 0 0 0"
+	in_sync
+}
+
+@test "a key deleted and one made while a member was stopped reach it by the next sync" {
+	own_key short-lived
+	id=$(id_of short-lived)
+	hsmctl -q device stop hsm-east-2 >/dev/null
+	hsmctl -q key delete payments short-lived --yes >/dev/null
+	own_key newcomer
+	expect 7 hsmctl sync payments
+	hsmctl -q device start hsm-east-2 >/dev/null
+	found deleted hsm-east-2 short-lived
+	found missing hsm-east-2 newcomer
+	expect 0 hsmctl -o json sync payments
+	did "1 1 0 0"
+	in_sync
+	lacks hsm-east-2 "ID: *$id"
+	lists hsm-east-2 'label: *newcomer'
+}
+
+@test "a deleted key is not brought back by the only member that still has it" {
+	own_key zombie
+	id=$(id_of zombie)
+	hsmctl -q device stop hsm-west-2 >/dev/null
+	hsmctl -q key delete payments zombie --yes >/dev/null
+	hsmctl -q device start hsm-west-2 >/dev/null
+	hsmctl -q device stop hsm-east-1 >/dev/null
+	hsmctl -q device stop hsm-east-2 >/dev/null
+	run hsmctl -q sync payments
+	expect 6 hsmctl key show payments zombie
+	all_well
+	expect 6 hsmctl key show payments zombie
+	for device in $DEVICES; do
+		lacks "$device" "ID: *$id"
+	done
+}
+
+@test "an extractable key made directly on a member is adopted" {
+	behind hsm-west-1 --keygen --key-type AES:32 --label foundling --id 5151 --sensitive --extractable >/dev/null 2>&1
+	behind hsm-east-1 --keypairgen --key-type EC:prime256v1 --label pair --id 5252 --extractable >/dev/null 2>&1
+	expect 0 hsmctl -o json sync payments
+	is_valid
+	[ "$(field .adopted)" = 2 ]
+	expect 0 hsmctl -o json key show payments foundling
+	[ "$(field '"\(.id) \(.type) \(.replicas)"')" = "5151 aes-256 4" ]
+	expect 0 hsmctl -o json key show payments pair
+	[ "$(field '"\(.id) \(.type) \(.replicas)"')" = "5252 ec-p256 4" ]
+	in_sync
+}
+
+@test "a key that cannot be extracted is left where it is, and named" {
+	behind hsm-east-2 --keygen --key-type AES:32 --label stuck --id 6161 --sensitive >/dev/null 2>&1
+	expect 3 hsmctl -o json sync payments
+	is_valid
+	[ "$(field '.skipped[0].key')" = "stuck on hsm-east-2" ]
+	[[ $(field '.skipped[0].reason') == *"not extractable"* ]]
+	found extra hsm-east-2 stuck
+	behind hsm-east-2 --delete-object --type secrkey --id 6161
+	in_sync
+}
+
+@test "a strange key that has the label of a live one is a conflict for a person" {
+	behind hsm-east-2 --keygen --key-type AES:32 --label wrap-1 --id 6262 --sensitive --extractable >/dev/null 2>&1
+	expect 3 hsmctl -o json sync payments
+	is_valid
+	[ "$(field '.conflicts | length')" = 1 ]
+	found conflict hsm-east-2 wrap-1
+	behind hsm-east-2 --delete-object --type secrkey --id 6262
+	in_sync
+}
+
+@test "a member that lost its domain key gets it again" {
+	domain=$(jq -r '.groups[0].domain' "$HSMCTL_STORE/fleet.json")
+	behind hsm-west-1 --delete-object --type secrkey --id "$domain"
+	behind hsm-west-1 --delete-object --type secrkey --id "$(id_of wrap-1)"
+	expect 0 hsmctl sync payments
+	in_sync
+	lists hsm-west-1 "ID: *$domain"
+}
+
+@test "sync that is killed at any moment can be run again" {
+	seed
+	killed=0
+	within=60
+	for i in 1 2 3 4 5 6 7 8; do
+		for device in hsm-east-2 hsm-west-1; do
+			behind $device --delete-object --type privkey --id "$(id_of tls-1)" >/dev/null
+			behind $device --delete-object --type secrkey --id "$(id_of wrap-1)" >/dev/null
+		done
+		if kill_midway hsmctl sync payments; then
+			killed=$((killed + 1))
+			expect 0 hsmctl sync payments
+		fi
+		in_sync
+	done
+	[ $killed -gt 0 ]
+}

@@ -1,0 +1,611 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* stranger CHECK [ARGUMENTS]: load $MODULE as any application would and look at it; $PIN logs in. */
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <pkcs11.h>
+
+enum { THREADS = 8, BLOCKS = 64 };
+
+static void *module;
+static CK_FUNCTION_LIST *p11;
+static CK_SESSION_HANDLE session;
+
+#define IS(call, want)                                                                                     \
+	do {                                                                                               \
+		unsigned long is_ = (unsigned long)(call), want_ = (unsigned long)(want);                  \
+		if (is_ != want_) {                                                                        \
+			fprintf(stderr, "%s:%d: %s is 0x%lx, not 0x%lx\n", __FILE__, __LINE__, #call, is_, want_); \
+			exit(1);                                                                           \
+		}                                                                                          \
+	} while (0)
+#define OK(call) IS(call, CKR_OK)
+#define HOLDS(condition) IS(!!(condition), true)
+
+static CK_SESSION_HANDLE open_session(void)
+{
+	CK_SESSION_HANDLE ret;
+
+	OK(p11->C_OpenSession(0, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &ret));
+	return ret;
+}
+
+static CK_RV log_in(CK_SESSION_HANDLE s)
+{
+	char *pin = getenv("PIN");
+
+	return p11->C_Login(s, CKU_USER, (CK_UTF8CHAR *)pin, strlen(pin));
+}
+
+static void begin(void)
+{
+	OK(p11->C_Initialize(NULL));
+	session = open_session();
+	OK(log_in(session));
+}
+
+static CK_ULONG find(const CK_ATTRIBUTE *template, CK_ULONG n, CK_OBJECT_HANDLE *ret, CK_ULONG room)
+{
+	CK_ULONG count = 0;
+
+	OK(p11->C_FindObjectsInit(session, (CK_ATTRIBUTE *)template, n));
+	OK(p11->C_FindObjects(session, ret, room, &count));
+	OK(p11->C_FindObjectsFinal(session));
+	return count;
+}
+
+/* The only object with this label and class. */
+static CK_OBJECT_HANDLE object(const char *label, CK_OBJECT_CLASS class)
+{
+	const CK_ATTRIBUTE template[] = {
+		{CKA_LABEL, (void *)label, strlen(label)}, {CKA_CLASS, &class, sizeof(class)}};
+	CK_OBJECT_HANDLE list[4];
+
+	IS(find(template, 2, list, 4), 1);
+	return list[0];
+}
+
+/* ---- what an application finds first ---- */
+
+static void lists(char **args)
+{
+	CK_C_GetFunctionList get = (CK_C_GetFunctionList)dlsym(module, "C_GetFunctionList");
+	CK_C_GetInterfaceList get_all = (CK_C_GetInterfaceList)dlsym(module, "C_GetInterfaceList");
+	CK_C_GetInterface get_one = (CK_C_GetInterface)dlsym(module, "C_GetInterface");
+	CK_VERSION old = {2, 40}, none = {9, 9};
+	CK_INTERFACE *one, all[8];
+	CK_ULONG count = 0;
+	void **function;
+
+	(void)args;
+	IS(get(NULL), CKR_ARGUMENTS_BAD);
+	IS(p11->version.major * 100 + p11->version.minor, 240);
+	OK(get_all(NULL, &count));
+	IS(count, 2);
+	count = 1;
+	IS(get_all(all, &count), CKR_BUFFER_TOO_SMALL);
+	OK(get_all(all, &count));
+	OK(get_one(NULL, NULL, &one, 0));
+	IS(((CK_VERSION *)one->pFunctionList)->major, 3);
+	OK(get_one((CK_UTF8CHAR *)"PKCS 11", &old, &one, 0));
+	HOLDS(one->pFunctionList == p11);
+	IS(get_one((CK_UTF8CHAR *)"PKCS 11", &none, &one, 0), CKR_FUNCTION_FAILED);
+	IS(get_one((CK_UTF8CHAR *)"Vendor", NULL, &one, 0), CKR_FUNCTION_FAILED);
+	IS(get_one(NULL, NULL, NULL, 0), CKR_ARGUMENTS_BAD);
+	function = (void **)&((CK_FUNCTION_LIST_3_0 *)all[0].pFunctionList)->C_Initialize;
+	for (; function <= (void **)&((CK_FUNCTION_LIST_3_0 *)all[0].pFunctionList)->C_MessageVerifyFinal; function++)
+		HOLDS(*function);
+}
+
+static CK_RV mutex(CK_VOID_PTR *ignored)
+{
+	(void)ignored;
+	return CKR_OK;
+}
+
+static CK_RV mutex_do(CK_VOID_PTR ignored)
+{
+	(void)ignored;
+	return CKR_OK;
+}
+
+static void initialize(char **args)
+{
+	CK_C_INITIALIZE_ARGS some = {.CreateMutex = mutex};
+	CK_C_INITIALIZE_ARGS own = {.CreateMutex = mutex, .DestroyMutex = mutex_do, .LockMutex = mutex_do,
+				    .UnlockMutex = mutex_do};
+	CK_C_INITIALIZE_ARGS both = own, threads = {.flags = CKF_LIBRARY_CANT_CREATE_OS_THREADS | CKF_OS_LOCKING_OK};
+	CK_INFO info;
+
+	(void)args;
+	both.flags = CKF_OS_LOCKING_OK;
+	IS(p11->C_GetInfo(&info), CKR_CRYPTOKI_NOT_INITIALIZED);
+	IS(p11->C_Finalize(NULL), CKR_CRYPTOKI_NOT_INITIALIZED);
+	IS(p11->C_OpenSession(0, CKF_SERIAL_SESSION, NULL, NULL, &session), CKR_CRYPTOKI_NOT_INITIALIZED);
+	IS(p11->C_Initialize(&some), CKR_ARGUMENTS_BAD);
+	IS(p11->C_Initialize(&own), CKR_CANT_LOCK);
+	OK(p11->C_Initialize(&both));
+	IS(p11->C_Initialize(NULL), CKR_CRYPTOKI_ALREADY_INITIALIZED);
+	IS(p11->C_Finalize(&info), CKR_ARGUMENTS_BAD);
+	IS(p11->C_GetInfo(NULL), CKR_ARGUMENTS_BAD);
+	OK(p11->C_GetInfo(&info));
+	OK(p11->C_Finalize(NULL));
+	OK(p11->C_Initialize(&threads));
+	session = open_session();
+	OK(log_in(session));
+	OK(p11->C_Finalize(NULL));
+	IS(p11->C_CloseSession(session), CKR_CRYPTOKI_NOT_INITIALIZED);
+}
+
+/* stranger reserved PATH: the store named at C_Initialize, not by the environment. */
+static void reserved(char **args)
+{
+	char text[4096];
+	CK_C_INITIALIZE_ARGS named = {.flags = CKF_OS_LOCKING_OK, .LibraryParameters = (void *)text};
+	CK_ULONG count = 0;
+
+	OK(p11->C_Initialize(NULL));
+	OK(p11->C_GetSlotList(CK_TRUE, NULL, &count));
+	IS(count, 0);
+	OK(p11->C_Finalize(NULL));
+	snprintf(text, sizeof(text), "store=%s", args[0]);
+	OK(p11->C_Initialize(&named));
+	OK(p11->C_GetSlotList(CK_TRUE, NULL, &count));
+	IS(count, 1);
+}
+
+static void token(char **args)
+{
+	CK_TOKEN_INFO info;
+	CK_SLOT_INFO slot;
+	CK_SLOT_ID ids[4];
+	CK_ULONG count = 4;
+	char label[33];
+
+	OK(p11->C_Initialize(NULL));
+	IS(p11->C_GetSlotList(CK_TRUE, NULL, NULL), CKR_ARGUMENTS_BAD);
+	OK(p11->C_GetSlotList(CK_TRUE, ids, &count));
+	IS(count, 1);
+	count = 0;
+	IS(p11->C_GetSlotList(CK_TRUE, ids, &count), CKR_BUFFER_TOO_SMALL);
+	IS(p11->C_GetSlotInfo(99, &slot), CKR_SLOT_ID_INVALID);
+	OK(p11->C_GetSlotInfo(ids[0], &slot));
+	HOLDS(slot.flags & CKF_TOKEN_PRESENT);
+	OK(p11->C_GetTokenInfo(ids[0], &info));
+	snprintf(label, sizeof(label), "%-32s", args[0]);
+	HOLDS(memcmp(info.label, label, 32) == 0);
+	HOLDS(memcmp(info.serialNumber, args[1], 16) == 0);
+	HOLDS(memcmp(info.model, "hsmctl HA group ", 16) == 0);
+	HOLDS((info.flags & CKF_TOKEN_INITIALIZED) && (info.flags & CKF_LOGIN_REQUIRED));
+	IS(p11->C_InitToken(ids[0], (CK_UTF8CHAR *)"1234", 4, (CK_UTF8CHAR *)label), CKR_FUNCTION_NOT_SUPPORTED);
+}
+
+/* ---- sessions and login ---- */
+
+static CK_RV sign_with(CK_SESSION_HANDLE s, CK_OBJECT_HANDLE key, CK_MECHANISM_TYPE type)
+{
+	CK_MECHANISM mechanism = {type, NULL, 0};
+	CK_BYTE digest[32] = {1}, signature[512];
+	CK_ULONG len = sizeof(signature);
+	CK_RV rv = p11->C_SignInit(s, &mechanism, key);
+
+	return rv == CKR_OK ? p11->C_Sign(s, digest, sizeof(digest), signature, &len) : rv;
+}
+
+static void sessions(char **args)
+{
+	CK_SESSION_HANDLE other;
+	CK_SESSION_INFO info;
+	CK_OBJECT_HANDLE list[64], key;
+	CK_ULONG hidden, shown;
+
+	(void)args;
+	OK(p11->C_Initialize(NULL));
+	IS(p11->C_OpenSession(9, CKF_SERIAL_SESSION, NULL, NULL, &other), CKR_SLOT_ID_INVALID);
+	IS(p11->C_OpenSession(0, CKF_RW_SESSION, NULL, NULL, &other), CKR_SESSION_PARALLEL_NOT_SUPPORTED);
+	session = open_session();
+	other = open_session();
+	HOLDS(session != other);
+	hidden = find(NULL, 0, list, 64);
+	IS(p11->C_Login(session, CKU_SO, (CK_UTF8CHAR *)"1", 1), CKR_USER_TYPE_INVALID);
+	IS(p11->C_Logout(session), CKR_USER_NOT_LOGGED_IN);
+	OK(log_in(session));
+	IS(log_in(other), CKR_USER_ALREADY_LOGGED_IN);
+	OK(p11->C_GetSessionInfo(other, &info));
+	IS(info.state, CKS_RW_USER_FUNCTIONS);
+	shown = find(NULL, 0, list, 64);
+	HOLDS(shown > hidden);
+	key = object("signing-1", CKO_PRIVATE_KEY);
+	OK(sign_with(other, key, CKM_ECDSA));
+	OK(p11->C_Logout(other));
+	OK(p11->C_GetSessionInfo(session, &info));
+	IS(info.state, CKS_RW_PUBLIC_SESSION);
+	HOLDS(sign_with(session, key, CKM_ECDSA) != CKR_OK);
+	IS(find(NULL, 0, list, 64), hidden);
+	OK(p11->C_CloseSession(other));
+	IS(p11->C_CloseSession(other), CKR_SESSION_HANDLE_INVALID);
+	IS(p11->C_GetSessionInfo(other, &info), CKR_SESSION_HANDLE_INVALID);
+	OK(p11->C_CloseAllSessions(0));
+	IS(p11->C_GetSessionInfo(session, &info), CKR_SESSION_HANDLE_INVALID);
+	OK(p11->C_Finalize(NULL));
+}
+
+static void wrong_pin(char **args)
+{
+	(void)args;
+	OK(p11->C_Initialize(NULL));
+	session = open_session();
+	IS(p11->C_Login(session, CKU_USER, (CK_UTF8CHAR *)"0000", 4), CKR_PIN_INCORRECT);
+	OK(log_in(session));
+	OK(sign_with(session, object("signing-1", CKO_PRIVATE_KEY), CKM_ECDSA));
+}
+
+/* ---- fork ---- */
+
+static int child(bool again)
+{
+	CK_INFO info;
+
+	IS(p11->C_GetInfo(&info), CKR_CRYPTOKI_NOT_INITIALIZED);
+	IS(p11->C_CloseSession(session), CKR_CRYPTOKI_NOT_INITIALIZED);
+	if (again) {
+		begin();
+		OK(sign_with(session, object("signing-1", CKO_PRIVATE_KEY), CKM_ECDSA));
+		OK(p11->C_Finalize(NULL));
+	}
+	return 0;
+}
+
+static void forks(char **args)
+{
+	CK_OBJECT_HANDLE key;
+
+	(void)args;
+	begin();
+	key = object("signing-1", CKO_PRIVATE_KEY);
+	OK(sign_with(session, key, CKM_ECDSA));
+	for (int again = 0; again < 2; again++) {
+		int status = 1;
+		pid_t pid = fork();
+
+		if (pid == 0)
+			exit(child(again));
+		IS(waitpid(pid, &status, 0), pid);
+		IS(status, 0);
+		OK(sign_with(session, key, CKM_ECDSA));
+	}
+	OK(p11->C_Finalize(NULL));
+}
+
+/* ---- results in buffers ---- */
+
+static void buffers(char **args)
+{
+	CK_MECHANISM sign = {CKM_ECDSA, NULL, 0}, digest = {CKM_SHA256, NULL, 0}, ecb = {CKM_AES_ECB, NULL, 0};
+	CK_BYTE data[32] = {7}, out[128];
+	CK_ULONG len = 0;
+
+	(void)args;
+	begin();
+	IS(p11->C_Sign(session, data, 32, out, &len), CKR_OPERATION_NOT_INITIALIZED);
+	IS(p11->C_SignInit(session, NULL, 1), CKR_ARGUMENTS_BAD);
+	IS(p11->C_SignInit(session, &sign, 987654), CKR_KEY_HANDLE_INVALID);
+	OK(p11->C_SignInit(session, &sign, object("signing-1", CKO_PRIVATE_KEY)));
+	IS(p11->C_SignInit(session, &sign, object("signing-1", CKO_PRIVATE_KEY)), CKR_OPERATION_ACTIVE);
+	OK(p11->C_Sign(session, data, 32, NULL, &len));
+	IS(len, 64);
+	len = 63;
+	IS(p11->C_Sign(session, data, 32, out, &len), CKR_BUFFER_TOO_SMALL);
+	IS(len, 64);
+	OK(p11->C_Sign(session, data, 32, out, &len));
+	IS(p11->C_Sign(session, data, 32, out, &len), CKR_OPERATION_NOT_INITIALIZED);
+	OK(p11->C_VerifyInit(session, &sign, object("signing-1", CKO_PUBLIC_KEY)));
+	OK(p11->C_Verify(session, data, 32, out, 64));
+	out[20] ^= 1;
+	OK(p11->C_VerifyInit(session, &sign, object("signing-1", CKO_PUBLIC_KEY)));
+	IS(p11->C_Verify(session, data, 32, out, 64), CKR_SIGNATURE_INVALID);
+	OK(p11->C_DigestInit(session, &digest));
+	OK(p11->C_Digest(session, data, 32, NULL, &len));
+	IS(len, 32);
+	len = 31;
+	IS(p11->C_Digest(session, data, 32, out, &len), CKR_BUFFER_TOO_SMALL);
+	OK(p11->C_Digest(session, data, 32, out, &len));
+	OK(p11->C_EncryptInit(session, &ecb, object("wrap-1", CKO_SECRET_KEY)));
+	OK(p11->C_Encrypt(session, data, 32, NULL, &len));
+	IS(len, 32);
+	len = 16;
+	IS(p11->C_Encrypt(session, data, 32, out, &len), CKR_BUFFER_TOO_SMALL);
+	len = sizeof(out);
+	OK(p11->C_Encrypt(session, data, 32, out, &len));
+}
+
+/* ---- in parts as at once ---- */
+
+static CK_BYTE text[16 * BLOCKS + 5];
+
+static void fill_text(void)
+{
+	for (size_t i = 0; i < sizeof(text); i++)
+		text[i] = (CK_BYTE)(i * 7);
+}
+
+static CK_ULONG sign_in_parts(CK_MECHANISM_TYPE type, CK_OBJECT_HANDLE key, CK_ULONG step, CK_BYTE *ret, CK_ULONG room)
+{
+	CK_MECHANISM mechanism = {type, NULL, 0};
+
+	OK(p11->C_SignInit(session, &mechanism, key));
+	for (CK_ULONG at = 0; at < sizeof(text); at += step)
+		OK(p11->C_SignUpdate(session, text + at, at + step > sizeof(text) ? sizeof(text) - at : step));
+	OK(p11->C_SignFinal(session, ret, &room));
+	return room;
+}
+
+static void same_signatures(CK_MECHANISM_TYPE type, CK_OBJECT_HANDLE key)
+{
+	CK_MECHANISM mechanism = {type, NULL, 0};
+	CK_BYTE once[512], parts[512];
+	CK_ULONG len = sizeof(once);
+
+	OK(p11->C_SignInit(session, &mechanism, key));
+	OK(p11->C_Sign(session, text, sizeof(text), once, &len));
+	IS(sign_in_parts(type, key, 100, parts, sizeof(parts)), len);
+	HOLDS(memcmp(once, parts, len) == 0);
+}
+
+static void same_digests(void)
+{
+	CK_MECHANISM mechanism = {CKM_SHA256, NULL, 0};
+	CK_BYTE once[32], parts[32];
+	CK_ULONG len = 32;
+
+	OK(p11->C_DigestInit(session, &mechanism));
+	OK(p11->C_Digest(session, text, sizeof(text), once, &len));
+	OK(p11->C_DigestInit(session, &mechanism));
+	for (size_t i = 0; i < sizeof(text); i++)
+		OK(p11->C_DigestUpdate(session, text + i, 1));
+	OK(p11->C_DigestFinal(session, parts, &len));
+	HOLDS(memcmp(once, parts, 32) == 0);
+}
+
+/* Encrypt in two parts with something between them; the whole result. */
+static CK_ULONG encrypt_in_parts(CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key, void (*between)(void), CK_BYTE *ret, CK_ULONG room)
+{
+	CK_ULONG len = room, done;
+
+	OK(p11->C_EncryptInit(session, mechanism, key));
+	OK(p11->C_EncryptUpdate(session, text, 500, ret, &len));
+	done = len;
+	if (between)
+		between();
+	len = room - done;
+	OK(p11->C_EncryptUpdate(session, text + 500, sizeof(text) - 500, ret + done, &len));
+	done += len;
+	len = room - done;
+	OK(p11->C_EncryptFinal(session, ret + done, &len));
+	return done + len;
+}
+
+static void same_ciphertext(void (*between)(void))
+{
+	CK_BYTE iv[16] = {3}, once[sizeof(text) + 32], parts[sizeof(text) + 32], plain[sizeof(text) + 32];
+	CK_MECHANISM cbc = {CKM_AES_CBC_PAD, iv, sizeof(iv)};
+	CK_OBJECT_HANDLE key = object("wrap-1", CKO_SECRET_KEY);
+	CK_ULONG len = sizeof(once), plain_len = sizeof(plain);
+
+	OK(p11->C_EncryptInit(session, &cbc, key));
+	OK(p11->C_Encrypt(session, text, sizeof(text), once, &len));
+	IS(encrypt_in_parts(&cbc, key, between, parts, sizeof(parts)), len);
+	HOLDS(memcmp(once, parts, len) == 0);
+	OK(p11->C_DecryptInit(session, &cbc, key));
+	OK(p11->C_Decrypt(session, parts, len, plain, &plain_len));
+	IS(plain_len, sizeof(text));
+	HOLDS(memcmp(plain, text, sizeof(text)) == 0);
+}
+
+static void parts(char **args)
+{
+	CK_MECHANISM ecdsa = {CKM_ECDSA_SHA256, NULL, 0};
+	CK_BYTE signature[64];
+
+	(void)args;
+	begin();
+	fill_text();
+	same_digests();
+	same_signatures(CKM_SHA256_HMAC, object("mac-1", CKO_SECRET_KEY));
+	same_signatures(CKM_SHA256_RSA_PKCS, object("tls-1", CKO_PRIVATE_KEY));
+	same_ciphertext(NULL);
+	IS(sign_in_parts(CKM_ECDSA_SHA256, object("signing-1", CKO_PRIVATE_KEY), 99, signature, 64), 64);
+	OK(p11->C_VerifyInit(session, &ecdsa, object("signing-1", CKO_PUBLIC_KEY)));
+	OK(p11->C_Verify(session, text, sizeof(text), signature, 64));
+}
+
+/* Says "half", and goes on at the next line of stdin. */
+static void wait_for_line(void)
+{
+	char line[8];
+
+	puts("half");
+	fflush(stdout);
+	HOLDS(fgets(line, sizeof(line), stdin));
+}
+
+static void paused(char **args)
+{
+	(void)args;
+	begin();
+	fill_text();
+	same_ciphertext(wait_for_line);
+}
+
+/* ---- objects ---- */
+
+static void objects(char **args)
+{
+	CK_OBJECT_CLASS class = CKO_PRIVATE_KEY;
+	CK_OBJECT_HANDLE key, list[64];
+	CK_BBOOL sensitive, extractable, token;
+	CK_BYTE id[64], value[64], point[128];
+	CK_ATTRIBUTE by_class = {CKA_CLASS, &class, sizeof(class)}, none = {CKA_LABEL, "nothing", 7};
+	CK_ATTRIBUTE read[] = {{CKA_ID, id, sizeof(id)}, {CKA_SENSITIVE, &sensitive, 1}, {CKA_TOKEN, &token, 1}};
+	CK_ATTRIBUTE hidden = {CKA_VALUE, value, sizeof(value)}, odd = {0x7fffffff, value, sizeof(value)};
+	CK_ATTRIBUTE ec_point = {CKA_EC_POINT, NULL, 0}, open = {CKA_EXTRACTABLE, &extractable, 1};
+	CK_ULONG count;
+
+	(void)args;
+	begin();
+	IS(find(&by_class, 1, list, 64), 2);
+	IS(find(&none, 1, list, 64), 0);
+	key = object("signing-1", CKO_PRIVATE_KEY);
+	IS(object("signing-1", CKO_PRIVATE_KEY), key);
+	OK(p11->C_GetAttributeValue(session, key, read, 3));
+	HOLDS(sensitive && token && read[0].ulValueLen == 16);
+	IS(find(&(CK_ATTRIBUTE){CKA_ID, id, read[0].ulValueLen}, 1, list, 64), 2);
+	IS(p11->C_GetAttributeValue(session, key, &hidden, 1), CKR_ATTRIBUTE_SENSITIVE);
+	IS(hidden.ulValueLen, CK_UNAVAILABLE_INFORMATION);
+	IS(p11->C_GetAttributeValue(session, key, &odd, 1), CKR_ATTRIBUTE_TYPE_INVALID);
+	OK(p11->C_GetAttributeValue(session, key, &open, 1));
+	OK(p11->C_GetAttributeValue(session, object("signing-1", CKO_PUBLIC_KEY), &ec_point, 1));
+	HOLDS(ec_point.ulValueLen >= 65);
+	ec_point = (CK_ATTRIBUTE){CKA_EC_POINT, point, 3};
+	IS(p11->C_GetAttributeValue(session, object("signing-1", CKO_PUBLIC_KEY), &ec_point, 1), CKR_BUFFER_TOO_SMALL);
+	IS(p11->C_GetAttributeValue(session, 123456, read, 3), CKR_OBJECT_HANDLE_INVALID);
+	OK(p11->C_FindObjectsInit(session, NULL, 0));
+	IS(p11->C_FindObjectsInit(session, NULL, 0), CKR_OPERATION_ACTIVE);
+	OK(p11->C_FindObjects(session, list, 1, &count));
+	IS(count, 1);
+	OK(p11->C_FindObjectsFinal(session));
+	IS(p11->C_FindObjects(session, list, 1, &count), CKR_OPERATION_NOT_INITIALIZED);
+	list[0] = CKR_OK;
+	for (CK_ULONG i = 0; i < find(NULL, 0, list, 64); i++) {
+		CK_BYTE label[64] = {0};
+		CK_ATTRIBUTE is = {CKA_LABEL, label, sizeof(label) - 1};
+
+		OK(p11->C_GetAttributeValue(session, list[i], &is, 1));
+		HOLDS(strncmp((char *)label, "hsmctl ", 7) != 0);
+	}
+}
+
+/* stranger relabel OLD NEW */
+static void relabel(char **args)
+{
+	const CK_ATTRIBUTE old = {CKA_LABEL, args[0], strlen(args[0])};
+	CK_ATTRIBUTE label = {CKA_LABEL, args[1], strlen(args[1])};
+	CK_OBJECT_HANDLE list[4];
+	CK_ULONG count;
+
+	begin();
+	count = find(&old, 1, list, 4);
+	HOLDS(count > 0);
+	for (CK_ULONG i = 0; i < count; i++)
+		OK(p11->C_SetAttributeValue(session, list[i], &label, 1));
+}
+
+/* stranger destroy LABEL: all its objects. */
+static void destroy(char **args)
+{
+	const CK_ATTRIBUTE label = {CKA_LABEL, args[0], strlen(args[0])};
+	CK_OBJECT_HANDLE list[4];
+	CK_ULONG count;
+
+	begin();
+	count = find(&label, 1, list, 4);
+	HOLDS(count > 0);
+	for (CK_ULONG i = 0; i < count; i++) {
+		CK_RV rv = p11->C_DestroyObject(session, list[i]);
+
+		HOLDS(rv == CKR_OK || (i > 0 && rv == CKR_OBJECT_HANDLE_INVALID));
+	}
+	IS(find(&label, 1, list, 4), 0);
+}
+
+/* ---- many at once ---- */
+
+static struct {
+	CK_OBJECT_HANDLE keys[4];
+	CK_MECHANISM_TYPE mechanisms[4];
+	const char *until;
+	atomic_ulong done, failed, last;
+} crowd;
+
+static void *sign_all_the_time(void *data)
+{
+	size_t me = (size_t)data;
+	CK_SESSION_HANDLE s = open_session();
+
+	for (size_t i = me; access(crowd.until, F_OK) != 0; i++) {
+		CK_RV rv = sign_with(s, crowd.keys[i % 4], crowd.mechanisms[i % 4]);
+
+		crowd.done++;
+		if (rv != CKR_OK) {
+			crowd.failed++;
+			crowd.last = rv;
+		}
+	}
+	p11->C_CloseSession(s);
+	return NULL;
+}
+
+/* stranger crowd FILE: eight threads sign with four keys until FILE is there; "signing" once they do. */
+static void many(char **args)
+{
+	pthread_t threads[THREADS];
+
+	begin();
+	crowd.until = args[0];
+	crowd.keys[0] = object("signing-1", CKO_PRIVATE_KEY);
+	crowd.keys[1] = object("tls-1", CKO_PRIVATE_KEY);
+	crowd.keys[2] = object("mac-1", CKO_SECRET_KEY);
+	crowd.keys[3] = crowd.keys[0];
+	memcpy(crowd.mechanisms, (CK_MECHANISM_TYPE[]){CKM_ECDSA, CKM_SHA256_RSA_PKCS, CKM_SHA256_HMAC, CKM_ECDSA_SHA256},
+	       sizeof(crowd.mechanisms));
+	for (size_t i = 0; i < THREADS; i++)
+		IS(pthread_create(&threads[i], NULL, sign_all_the_time, (void *)i), 0);
+	puts("signing");
+	fflush(stdout);
+	for (size_t i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	printf("%lu done, %lu failed, last 0x%lx\n", crowd.done, crowd.failed, crowd.last);
+	HOLDS(crowd.done > THREADS);
+	IS(crowd.failed, 0);
+	OK(p11->C_Finalize(NULL));
+}
+
+static const struct {
+	const char *name;
+	void (*run)(char **args);
+	int args;
+} checks[] = {
+	{"lists", lists, 0}, {"initialize", initialize, 0}, {"reserved", reserved, 1}, {"token", token, 2},
+	{"sessions", sessions, 0}, {"wrong-pin", wrong_pin, 0}, {"forks", forks, 0}, {"buffers", buffers, 0},
+	{"parts", parts, 0}, {"paused", paused, 0}, {"objects", objects, 0}, {"relabel", relabel, 2},
+	{"destroy", destroy, 1}, {"crowd", many, 1},
+};
+
+int main(int argc, char **argv)
+{
+	const char *path = getenv("MODULE");
+	CK_C_GetFunctionList get;
+
+	module = dlopen(path ? path : "hsmctl-pkcs11.so", RTLD_NOW | RTLD_LOCAL);
+	if (!module) {
+		fprintf(stderr, "%s\n", dlerror());
+		return 1;
+	}
+	get = (CK_C_GetFunctionList)dlsym(module, "C_GetFunctionList");
+	OK(get(&p11));
+	for (size_t i = 0; argc > 1 && i < sizeof(checks) / sizeof(checks[0]); i++) {
+		if (strcmp(argv[1], checks[i].name) != 0 || argc - 2 != checks[i].args)
+			continue;
+		checks[i].run(argv + 2);
+		return 0;
+	}
+	fprintf(stderr, "usage: stranger CHECK [ARGUMENTS]\n");
+	return 2;
+}
