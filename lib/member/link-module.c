@@ -57,8 +57,15 @@ static int module_call(struct link *link, struct p11_call *calls, size_t count, 
 	return 0;
 }
 
+static bool module_alive(struct link *link)
+{
+	(void)link;
+	return true;
+}
+
 const struct link_ops link_module = {
 	.open = module_open,
 	.call = module_call,
+	.alive = module_alive,
 	.close = module_close,
 };

@@ -229,8 +229,15 @@ static int tls_link_call(struct link *link, struct p11_call *calls, size_t count
 	return rc;
 }
 
+/* A peer that owes nothing and has something to say has said goodbye. */
+static bool tls_link_alive(struct link *link)
+{
+	return tls_wait(((struct tls_link *)link)->tls, 0, NULL) == 0;
+}
+
 const struct link_ops link_tls = {
 	.open = tls_link_open,
 	.call = tls_link_call,
+	.alive = tls_link_alive,
 	.close = tls_link_close,
 };

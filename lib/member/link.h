@@ -22,6 +22,8 @@ struct link_ops {
 	int (*open)(const struct member_config *config, struct link **ret, struct err *err);
 	/* Carry out a batch; err->retry on failure. */
 	int (*call)(struct link *link, struct p11_call *calls, size_t count, struct err *err);
+	/* Between calls: is the peer still there, as far as can be told without asking? */
+	bool (*alive)(struct link *link);
 	void (*close)(struct link *link);
 };
 

@@ -201,20 +201,31 @@ static int connect_channel(struct member *m, struct member_channel **ret, struct
 	return 0;
 }
 
+static struct member_channel *take_idle(struct member *m)
+{
+	struct member_channel *channel;
+
+	pthread_mutex_lock(&m->lock);
+	channel = m->idle;
+	if (channel) {
+		m->idle = channel->next;
+		m->idle_count--;
+	}
+	pthread_mutex_unlock(&m->lock);
+	return channel;
+}
+
 int member_acquire(struct member *member, struct member_channel **ret, struct err *err)
 {
 	struct member_channel *channel;
 
-	pthread_mutex_lock(&member->lock);
-	channel = member->idle;
-	if (channel) {
-		member->idle = channel->next;
-		member->idle_count--;
-	}
-	pthread_mutex_unlock(&member->lock);
-	if (channel) {
-		*ret = channel;
-		return 0;
+	/* Those whose peer went away while they were idle are no loss. */
+	while ((channel = take_idle(member))) {
+		if (channel->link->ops->alive(channel->link)) {
+			*ret = channel;
+			return 0;
+		}
+		channel_close(channel);
 	}
 	return connect_channel(member, ret, err);
 }
@@ -319,6 +330,10 @@ int member_call(struct member_channel *channel, struct p11_call *calls, size_t c
 	atomic_fetch_sub(&m->load, 1);
 	if (rc < 0) {
 		channel->broken = true;
+		/* What cut this one is likely to have cut the idle ones. */
+		pthread_mutex_lock(&m->lock);
+		drop_idle(m);
+		pthread_mutex_unlock(&m->lock);
 		log_info("member", "%s: %s", m->config.name, err ? err->message : "call failed");
 		return err_wrap(err, "'%s'", m->config.name);
 	}

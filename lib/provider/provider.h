@@ -96,7 +96,8 @@ int provider_plan_make(struct store *store, const struct fleet *desired, struct 
 
 /*
  * Carry desired out, device by device, committing each whole step to the store.
- * Kill it anywhere and run it again: it continues.
+ * Kill it anywhere and run it again: it continues. A revision in desired that is
+ * not 0 must be the store's: ERR_CHANGED.
  */
 int provider_apply(struct store *store, const struct fleet *desired, struct observer *observer, struct err *err);
 

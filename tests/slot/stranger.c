@@ -411,8 +411,8 @@ static void same_ciphertext(void (*between)(void))
 
 static void parts(char **args)
 {
-	CK_MECHANISM ecdsa = {CKM_ECDSA_SHA256, NULL, 0};
-	CK_BYTE signature[64];
+	CK_MECHANISM rsa = {CKM_SHA256_RSA_PKCS, NULL, 0};
+	CK_BYTE signature[256];
 
 	(void)args;
 	begin();
@@ -421,9 +421,11 @@ static void parts(char **args)
 	same_signatures(CKM_SHA256_HMAC, object("mac-1", CKO_SECRET_KEY));
 	same_signatures(CKM_SHA256_RSA_PKCS, object("tls-1", CKO_PRIVATE_KEY));
 	same_ciphertext(NULL);
-	IS(sign_in_parts(CKM_ECDSA_SHA256, object("signing-1", CKO_PRIVATE_KEY), 99, signature, 64), 64);
-	OK(p11->C_VerifyInit(session, &ecdsa, object("signing-1", CKO_PUBLIC_KEY)));
-	OK(p11->C_Verify(session, text, sizeof(text), signature, 64));
+	IS(sign_in_parts(CKM_SHA256_RSA_PKCS, object("tls-1", CKO_PRIVATE_KEY), 99, signature, 256), 256);
+	OK(p11->C_VerifyInit(session, &rsa, object("tls-1", CKO_PUBLIC_KEY)));
+	OK(p11->C_VerifyUpdate(session, text, 17));
+	OK(p11->C_VerifyUpdate(session, text + 17, sizeof(text) - 17));
+	OK(p11->C_VerifyFinal(session, signature, 256));
 }
 
 /* Says "half", and goes on at the next line of stdin. */
@@ -452,7 +454,7 @@ static void objects(char **args)
 	CK_OBJECT_HANDLE key, list[64];
 	CK_BBOOL sensitive, extractable, token;
 	CK_BYTE id[64], value[64], point[128];
-	CK_ATTRIBUTE by_class = {CKA_CLASS, &class, sizeof(class)}, none = {CKA_LABEL, "nothing", 7};
+	CK_ATTRIBUTE by_class = {CKA_CLASS, &class, sizeof(class)}, none = {CKA_LABEL, (void *)"nothing", 7};
 	CK_ATTRIBUTE read[] = {{CKA_ID, id, sizeof(id)}, {CKA_SENSITIVE, &sensitive, 1}, {CKA_TOKEN, &token, 1}};
 	CK_ATTRIBUTE hidden = {CKA_VALUE, value, sizeof(value)}, odd = {0x7fffffff, value, sizeof(value)};
 	CK_ATTRIBUTE ec_point = {CKA_EC_POINT, NULL, 0}, open = {CKA_EXTRACTABLE, &extractable, 1};
@@ -460,7 +462,7 @@ static void objects(char **args)
 
 	(void)args;
 	begin();
-	IS(find(&by_class, 1, list, 64), 2);
+	IS(find(&by_class, 1, list, 64), 3);
 	IS(find(&none, 1, list, 64), 0);
 	key = object("signing-1", CKO_PRIVATE_KEY);
 	IS(object("signing-1", CKO_PRIVATE_KEY), key);
@@ -482,8 +484,8 @@ static void objects(char **args)
 	IS(count, 1);
 	OK(p11->C_FindObjectsFinal(session));
 	IS(p11->C_FindObjects(session, list, 1, &count), CKR_OPERATION_NOT_INITIALIZED);
-	list[0] = CKR_OK;
-	for (CK_ULONG i = 0; i < find(NULL, 0, list, 64); i++) {
+	count = find(NULL, 0, list, 64);
+	for (CK_ULONG i = 0; i < count; i++) {
 		CK_BYTE label[64] = {0};
 		CK_ATTRIBUTE is = {CKA_LABEL, label, sizeof(label) - 1};
 
@@ -562,8 +564,8 @@ static void many(char **args)
 	crowd.keys[0] = object("signing-1", CKO_PRIVATE_KEY);
 	crowd.keys[1] = object("tls-1", CKO_PRIVATE_KEY);
 	crowd.keys[2] = object("mac-1", CKO_SECRET_KEY);
-	crowd.keys[3] = crowd.keys[0];
-	memcpy(crowd.mechanisms, (CK_MECHANISM_TYPE[]){CKM_ECDSA, CKM_SHA256_RSA_PKCS, CKM_SHA256_HMAC, CKM_ECDSA_SHA256},
+	crowd.keys[3] = object("signing-2", CKO_PRIVATE_KEY);
+	memcpy(crowd.mechanisms, (CK_MECHANISM_TYPE[]){CKM_ECDSA, CKM_SHA256_RSA_PKCS, CKM_SHA256_HMAC, CKM_ECDSA},
 	       sizeof(crowd.mechanisms));
 	for (size_t i = 0; i < THREADS; i++)
 		IS(pthread_create(&threads[i], NULL, sign_all_the_time, (void *)i), 0);

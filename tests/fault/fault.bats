@@ -1,0 +1,151 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# Members die, hang and come back damaged; what a healthy member can answer is answered.
+load ../cli/helper
+load ../cli/fleet
+
+setup_file() {
+	own_fleet
+	own_group
+	own_key signing-1
+	own_key tls-1 rsa-2048
+	own_key wrap-1 aes-256
+	PIN=$(cat "$HSMCTL_STORE/secrets/user.pin")
+	MODULE=$BUILD/lib/pkcs11/hsmctl-pkcs11.so
+	export PIN MODULE
+	head -c 32 /dev/urandom >"$HOME/digest"
+}
+
+teardown_file() {
+	end_fleet
+}
+
+signs() {
+	pkcs11-tool --module "$MODULE" --login --pin env:PIN --sign --mechanism ECDSA --id "$(id_of signing-1)" \
+		-i "$HOME/digest" -o "$HOME/signature" >/dev/null 2>&1 && [ "$(stat -c %s "$HOME/signature")" -eq 64 ]
+}
+
+# DEVICE: the folder of its token.
+token_of() {
+	echo "$HSMCTL_STORE/appliances/$1/tokens"/*
+}
+
+@test "each member in turn is killed, and every signature comes" {
+	for device in $DEVICES; do
+		crash "$device"
+		for _ in 1 2 3; do
+			signs
+		done
+		hsmctl -q device start "$device" >/dev/null
+		signs
+	done
+	all_well
+}
+
+@test "all members but one are killed, each being the last in turn, and every signature comes" {
+	for last in $DEVICES; do
+		for device in $DEVICES; do
+			[ "$device" = "$last" ] || crash "$device"
+		done
+		signs
+		hsmctl -q device start --all >/dev/null
+	done
+	all_well
+}
+
+@test "each member in turn hangs, and every signature comes" {
+	for device in $DEVICES; do
+		pid=$(daemon "$device")
+		kill -STOP "$pid"
+		for _ in 1 2; do
+			signs || { kill -CONT "$pid"; fail "no signature while $device hung"; }
+		done
+		kill -CONT "$pid"
+		signs
+	done
+	all_well
+}
+
+@test "a member that hangs is unreachable to verify, not in sync" {
+	pid=$(daemon hsm-east-2)
+	kill -STOP "$pid"
+	run --separate-stderr hsmctl -o json verify payments
+	kill -CONT "$pid"
+	[ "$status" -eq 7 ]
+	is_valid
+	[ "$(field .verdict)" = unknown ]
+	[ "$(field '.findings[0] | "\(.kind) \(.member)"')" = "unreachable hsm-east-2" ]
+	all_well
+}
+
+@test "a hung daemon can be stopped and started" {
+	kill -STOP "$(daemon hsm-west-1)"
+	hsmctl -q device stop hsm-west-1 >/dev/null
+	if daemon hsm-west-1; then false; fi
+	hsmctl -q device start hsm-west-1 >/dev/null
+	all_well
+}
+
+@test "a token.object that was torn while its daemon was killed is put back at start" {
+	for size in 0 40; do
+		crash hsm-east-2
+		truncate -s $size "$(token_of hsm-east-2)/token.object"
+		hsmctl -q device start hsm-east-2 >/dev/null
+		all_well
+	done
+}
+
+# Every object of a stopped member in turn, cut to a part of its length: PERCENT.
+tear_each() {
+	local file whole
+	for file in "$(token_of hsm-west-1)"/*.object; do
+		[[ $file != */token.object ]] || continue
+		[ -e "$file" ] || continue
+		hsmctl -q device stop hsm-west-1 >/dev/null
+		[ -e "$file" ] || continue
+		whole=$(stat -c %s "$file")
+		truncate -s $((whole * $1 / 100)) "$file"
+		hsmctl -q device start hsm-west-1 >/dev/null
+		run --separate-stderr hsmctl -o json verify payments
+		is_valid
+		[ "$status" -eq 0 ] || [ "$(field '[.findings[].member] | unique | join(",")')" = hsm-west-1 ] ||
+			fail "blames somebody else"
+		signs
+		hsmctl -q sync payments >/dev/null 2>&1 || hsmctl sync payments >&2 || fail "$file of $whole"
+		in_sync
+	done
+}
+
+@test "an object that is empty after a crash is named and made anew" {
+	tear_each 0
+	all_well
+}
+
+@test "an object of which half is there after a crash is named and made anew" {
+	tear_each 50
+	all_well
+}
+
+@test "members are killed at random while keys are made and deleted, and no acknowledged key is lost" {
+	seed
+	made=0
+	for i in 1 2 3 4 5 6; do
+		victim=$(shuf -n 1 -e hsm-east-1 hsm-east-2 hsm-west-1 hsm-west-2 --random-source=<(yes $RANDOM))
+		hsmctl -q key generate payments --type ec-p256 --label "k$i" >/dev/null 2>&1 &
+		work=$!
+		crash "$victim"
+		if wait $work; then
+			touch "$BATS_TEST_TMPDIR/k$i"
+			made=$((made + 1))
+		fi
+		hsmctl -q device start "$victim" >/dev/null
+	done
+	hsmctl -q sync payments >/dev/null
+	for file in "$BATS_TEST_TMPDIR"/k*; do
+		[ -e "$file" ] || continue
+		expect 0 hsmctl -o json key show payments "${file##*/}"
+		[ "$(field .replicas)" = 4 ]
+	done
+	[ $made -gt 0 ]
+	all_well
+}
