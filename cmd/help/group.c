@@ -72,6 +72,9 @@ static int write_schemas(const char *folder, struct err *err)
 
 	if (r == 0)
 		r = write_schema(folder, &cli_error_type, err);
+	/* What administrators write themselves. */
+	if (r == 0)
+		r = write_schema(folder, &fleet_type, err);
 	for (size_t i = 0; r == 0 && all_groups[i]; i++) {
 		const struct cli_command *const *commands = all_groups[i]->commands;
 
