@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "fleet/fleet.h"
 #include "groups.h"
 
 enum { PAGE_MAX = 1 << 20 };
