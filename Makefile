@@ -98,7 +98,7 @@ $(STRANGERS): $(BUILD)/tests/%: tests/%.c
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< -ldl -pthread
 # What a signature costs through a group, beside the same call made directly.
 bench: all $(BUILD)/tests/bench/sign
-	./tests/bench/run
+	$(Q)BUILD=$(BUILD) ./tests/bench/run
 
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(ROOM_LIBS)
 	@mkdir -p $(@D)

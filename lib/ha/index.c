@@ -101,6 +101,8 @@ static int put(struct ha_group *group, const struct record *record, CK_OBJECT_HA
 		if (rc == 0 && !object)
 			object = add_object(group, record->uid, part);
 		if (rc < 0 || !object) {
+			if (copy)
+				record_release(copy);
 			free(copy);
 			return err_no_memory(err);
 		}

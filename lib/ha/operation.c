@@ -365,10 +365,12 @@ CK_RV ha_operation_update(struct ha_operation *o, const void *in, CK_ULONG len, 
 		return update_stream(o, in, len, out, out_len, ret_over);
 	/* Nothing is sent before the end, unless there is more than can be kept. */
 	if (o->channel || o->recorded.len + len > REPLAY_MAX - RESULT_ROOM) {
-		for (CK_ULONG at = 0; at < len && rv == CKR_OK; at += REPLAY_STEP)
+		for (CK_ULONG at = 0; at < len && rv == CKR_OK; at += REPLAY_STEP) {
 			rv = stream(o, kinds[o->kind].update, (const uint8_t *)in + at,
 				    len - at < REPLAY_STEP ? len - at : REPLAY_STEP, NULL, NULL);
-		o->forgotten = true;
+			/* From the first step on: a replay would lack it. */
+			o->forgotten = true;
+		}
 	} else {
 		record_input(o, in, len);
 	}

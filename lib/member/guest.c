@@ -53,11 +53,12 @@ static CK_RV add_session(struct guest *guest, CK_SESSION_HANDLE session)
 {
 	if (guest->n_sessions == guest->cap) {
 		size_t cap = guest->cap ? guest->cap * 2 : 4;
-		CK_SESSION_HANDLE *grown = mem_grow(guest->sessions, guest->cap, cap, sizeof(*grown));
+		bool full = cap > SESSIONS_MAX;
+		CK_SESSION_HANDLE *grown = full ? NULL : mem_grow(guest->sessions, guest->cap, cap, sizeof(*grown));
 
-		if (!grown || cap > SESSIONS_MAX) {
+		if (!grown) {
 			host_functions(guest->host)->C_CloseSession(session);
-			return grown ? CKR_SESSION_COUNT : CKR_HOST_MEMORY;
+			return full ? CKR_SESSION_COUNT : CKR_HOST_MEMORY;
 		}
 		guest->sessions = grown;
 		guest->cap = cap;
@@ -116,24 +117,31 @@ static CK_RV virtual_login(struct guest *guest, const struct p11_call *call)
 	return rv;
 }
 
-/* Handles this guest may see, moved to the front; false when none is left of some. */
-static bool filter(struct guest *guest, struct p11_call *call)
+/* Handles this guest may see, moved to the front; how many. */
+static CK_ULONG filter(struct guest *guest, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE *list, CK_ULONG found)
 {
-	CK_OBJECT_HANDLE *list = call->args[1].out;
-	CK_ULONG kept = 0, found = *call->args[1].out_len;
+	CK_ULONG kept = 0;
 
 	for (CK_ULONG i = 0; i < found; i++)
-		if (visible(guest, call->args[0].number, list[i]))
+		if (visible(guest, session, list[i]))
 			list[kept++] = list[i];
-	*call->args[1].out_len = kept;
-	return kept || !found;
+	return kept;
 }
 
+/* As many as there is room for: fewer would tell the client that there are no more. */
 static CK_RV find(struct guest *guest, struct p11_call *call)
 {
+	CK_SESSION_HANDLE session = call->args[0].number;
+	CK_ULONG room = call->args[1].number, kept = 0, found;
+	CK_OBJECT_HANDLE *list = call->args[1].out;
+
 	do {
-		p11_execute(host_functions(guest->host), host_slot(guest->host), call);
-	} while (call->rv == CKR_OK && !filter(guest, call));
+		found = 0;
+		call->rv = host_functions(guest->host)->C_FindObjects(session, list + kept, room - kept, &found);
+		if (call->rv == CKR_OK)
+			kept += filter(guest, session, list + kept, found);
+	} while (call->rv == CKR_OK && found && kept < room);
+	*call->args[1].out_len = kept;
 	return call->rv;
 }
 

@@ -278,7 +278,7 @@ static void destroy(struct member_channel *channel, CK_OBJECT_HANDLE object)
 }
 
 /* A session key carried under the domain key must do the same on both sides. */
-static int prove(struct replica_site *from, struct replica_site *to, struct err *err)
+int domain_prove(struct replica_site *from, struct replica_site *to, struct err *err)
 {
 	CK_MECHANISM generate = {CKM_AES_KEY_GEN, NULL, 0};
 	CK_ULONG len = 16;
@@ -321,7 +321,7 @@ int domain_join(struct replica_site *from, struct replica_site *to, const uint8_
 		return rc;
 	memcpy(ret_fingerprint, transport.fingerprint, DOMAIN_FINGERPRINT);
 	rc = domain_find(to->channel, id, &to->domain, err);
-	if (rc == 0 && prove(from, to, err) == 0)
+	if (rc == 0 && domain_prove(from, to, err) == 0)
 		return 0;
 	if (rc == 0)
 		destroy(to->channel, to->domain);
@@ -332,7 +332,7 @@ int domain_join(struct replica_site *from, struct replica_site *to, const uint8_
 		return rc;
 	rc = transfer(from, imported, to, transport.private_key, id, &to->domain, err);
 	destroy(from->channel, imported);
-	return rc < 0 ? rc : prove(from, to, err);
+	return rc < 0 ? rc : domain_prove(from, to, err);
 }
 
 int domain_destroy(struct member_channel *channel, const uint8_t *id, struct err *err)

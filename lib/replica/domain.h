@@ -38,6 +38,12 @@ int domain_create(struct member_channel *channel, const uint8_t id[static DOMAIN
 int domain_join(struct replica_site *from, struct replica_site *to, const uint8_t id[static DOMAIN_ID_LEN],
 		const char *pinned, char ret_fingerprint[static DOMAIN_FINGERPRINT], struct err *err);
 
+/*
+ * Do both sites have the same domain key, and does it work? from == to asks only
+ * the latter. ERR_DIFFERENT when a key carried from one to the other is not the same.
+ */
+int domain_prove(struct replica_site *from, struct replica_site *to, struct err *err);
+
 /* Destroy domain keys: that of id, or with NULL every one a group left behind. */
 int domain_destroy(struct member_channel *channel, const uint8_t *id, struct err *err);
 

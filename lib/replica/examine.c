@@ -227,6 +227,9 @@ int examine(struct replica_sites *sites, const struct census *census, enum verif
 	for (size_t i = 0; i < census->n_strays && rc == 0; i++)
 		if (sites->sites[census->strays[i].site].channel)
 			rc = examine_stray(ret, census, (long)i);
+	for (size_t s = 0; s < sites->count && rc == 0; s++)
+		if (sites->sites[s].channel && !sites->sites[s].domain)
+			rc = add(ret, FINDING_MISSING, s, NO_KEY, NO_KEY, "the group's domain key is not here");
 	/* Last: a site may have been lost on the way. */
 	for (size_t s = 0; s < sites->count && rc == 0; s++)
 		if (!sites->sites[s].channel)

@@ -21,6 +21,7 @@ static int use(struct replica_site *site, enum p11_fn init, enum p11_fn operatio
 	       CK_OBJECT_HANDLE key, const void *in, size_t in_len, uint8_t *out, CK_ULONG *out_len, struct err *err)
 {
 	CK_SESSION_HANDLE session = member_session(site->channel);
+	uint64_t epoch = member_epoch(site->channel);
 	CK_MECHANISM mechanism = {type, NULL, 0};
 	struct p11_call calls[] = {
 		p11_init(init, session, &mechanism, key),
@@ -37,6 +38,12 @@ static int use(struct replica_site *site, enum p11_fn init, enum p11_fn operatio
 	rc = member_acquire(site->of->member, &site->channel, err);
 	if (rc < 0)
 		return rc;
+	if (member_epoch(site->channel) != epoch) {
+		/* Handles known so far may mean other objects now. */
+		member_release(site->channel);
+		site->channel = NULL;
+		return err_set(err, ERR_UNREACHABLE, "the host of the token was started anew meanwhile");
+	}
 	return err_set(err, ERR_DIFFERENT, "the key does not work: %s", p11_rv_name(rv));
 }
 

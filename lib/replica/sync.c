@@ -57,7 +57,9 @@ static int note(struct replica_sync_note **list, size_t *count, const struct p11
 {
 	struct replica_sync_note *n;
 	char label[128];
-	owned(mem) char *key = mem_printf("%s on %s", p11_attrs_text(attrs, CKA_LABEL, label, sizeof(label)), member);
+	owned(mem) char *key = attrs->count ? mem_printf("%s on %s", p11_attrs_text(attrs, CKA_LABEL, label, sizeof(label)),
+							 member)
+					    : mem_printf("domain key on %s", member);
 
 	for (size_t i = 0; key && i < *count; i++)
 		if (strcmp((*list)[i].key, key) == 0 && strcmp((*list)[i].reason, reason) == 0)
@@ -266,7 +268,8 @@ static int work(struct round *r, struct observer *observer, struct err *err)
 		struct replica_site *site = &r->sites->sites[f->site];
 		struct err why = {0};
 
-		if (!site->channel || f->kind == FINDING_UNREACHABLE || repeats(r->x, i) ||
+		/* The domain key itself was seen to before. */
+		if (!site->channel || (f->key == NO_KEY && f->stray == NO_KEY) || repeats(r->x, i) ||
 		    (f->kind == FINDING_EXTRA && r->mode == SYNC_RECOVER))
 			continue;
 		observer_step(observer, site->of->name, "repairing keys", i, r->x->n_findings);
@@ -307,22 +310,48 @@ static int spread_tombstones(struct replica_sites *sites, const struct census *c
 	return 0;
 }
 
-/* A member that has lost its domain key, or joins, gets it from one that has it. */
-static void rejoin(struct replica_sites *sites)
+static int note_site(struct replica_sync_note **list, size_t *count, const struct replica_site *site, const char *reason)
+{
+	const struct p11_attrs none = {0};
+
+	return note(list, count, &none, site->of->name, reason);
+}
+
+/* A member whose domain key is lost or torn gets it from one whose works. */
+static int rejoin_site(struct replica_site *from, struct replica_site *to, const uint8_t *id,
+		       struct replica_sync_report *report)
+{
+	char fingerprint[DOMAIN_FINGERPRINT];
+	struct err why = {0};
+
+	if (to->domain && domain_prove(to, to, &why) == 0) {
+		/* Two that work and differ: which is right is not for a program to say. */
+		if (domain_prove(from, to, &why) == -ERR_DIFFERENT)
+			return note_site(&report->conflicts, &report->n_conflicts, to, why.message);
+		return 0;
+	}
+	if (!*to->of->transport)
+		return 0;
+	if (domain_join(from, to, id, to->of->transport, fingerprint, &why) == 0)
+		return 0;
+	to->domain = CK_INVALID_HANDLE;
+	return note_site(&report->skipped, &report->n_skipped, to, why.message);
+}
+
+static int rejoin(struct replica_sites *sites, struct replica_sync_report *report)
 {
 	struct replica_site *from = NULL;
+	struct err why;
+	int rc = 0;
 
 	for (size_t s = 0; s < sites->count && !from; s++)
-		if (sites->sites[s].channel && sites->sites[s].domain)
+		if (sites->sites[s].channel && sites->sites[s].domain &&
+		    domain_prove(&sites->sites[s], &sites->sites[s], &why) == 0)
 			from = &sites->sites[s];
-	for (size_t s = 0; s < sites->count && from; s++) {
-		char fingerprint[DOMAIN_FINGERPRINT];
-		struct err why = {0};
-
-		if (sites->sites[s].channel && !sites->sites[s].domain && *sites->sites[s].of->transport)
-			domain_join(from, &sites->sites[s], sites->set->domain_id, sites->sites[s].of->transport,
-				    fingerprint, &why);
-	}
+	for (size_t s = 0; s < sites->count && from && rc == 0; s++)
+		if (sites->sites[s].channel && &sites->sites[s] != from)
+			rc = rejoin_site(from, &sites->sites[s], sites->set->domain_id, report);
+	return rc;
 }
 
 int replica_sync(struct replica_set *set, uint32_t mask, enum sync_mode mode, struct observer *observer,
@@ -334,7 +363,7 @@ int replica_sync(struct replica_set *set, uint32_t mask, enum sync_mode mode, st
 	bool dry_run = mode == SYNC_DRY_RUN;
 
 	if (rc == 0 && !dry_run)
-		rejoin(&sites);
+		rc = rejoin(&sites, ret);
 	for (int i = 0; rc == 0 && more > 0; i++) {
 		owned(census) struct census census = {0};
 		owned(examination) struct examination x = {0};

@@ -315,7 +315,8 @@ static struct slot_session *take_out(size_t at)
 	return session;
 }
 
-/* Closing the last session logs out (PKCS#11 v3.0 section 5.6.2). */
+/* Closing the last session logs out (PKCS#11 v3.0 section 5.6.2). With the lock
+ * held, so that it is not the login of a session opened meanwhile that ends. */
 static void log_out_when_last(struct slot *slot)
 {
 	if (slot->sessions == 0 && slot->ha)
@@ -332,12 +333,13 @@ CK_RV slot_session_close(CK_SESSION_HANDLE handle)
 		return rv;
 	pthread_rwlock_wrlock(&module.lock);
 	at = find_session(handle);
-	if (at < module.n_sessions)
+	if (at < module.n_sessions) {
 		session = take_out(at);
+		log_out_when_last(session->slot);
+	}
 	pthread_rwlock_unlock(&module.lock);
 	if (!session)
 		return CKR_SESSION_HANDLE_INVALID;
-	log_out_when_last(session->slot);
 	session_put(session);
 	return CKR_OK;
 }
@@ -351,11 +353,10 @@ CK_RV slot_session_close_all(struct slot *slot)
 		for (size_t at = 0; at < module.n_sessions && !session; at++)
 			if (module.sessions[at]->slot == slot)
 				session = take_out(at);
+		log_out_when_last(slot);
 		pthread_rwlock_unlock(&module.lock);
 		if (!session)
-			break;
+			return CKR_OK;
 		session_put(session);
 	}
-	log_out_when_last(slot);
-	return CKR_OK;
 }

@@ -24,7 +24,7 @@ struct fleet_group;
 struct slot {
 	const struct fleet_group *group;	/* of module.fleet */
 	struct ha_group *ha;			/* opened at first use */
-	unsigned sessions, rw_sessions;
+	atomic_uint sessions, rw_sessions;
 };
 
 struct slot_session {

@@ -7,6 +7,8 @@ load ../cli/fleet
 setup_file() {
 	own_fleet
 	own_group
+	# The group's own: the domain key and the transport pair by which it comes.
+	ls "$HSMCTL_STORE"/appliances/hsm-west-1/tokens/*/*.object >"$HOME/own"
 	own_key signing-1
 	own_key tls-1 rsa-2048
 	own_key wrap-1 aes-256
@@ -81,7 +83,7 @@ token_of() {
 @test "a hung daemon can be stopped and started" {
 	kill -STOP "$(daemon hsm-west-1)"
 	hsmctl -q device stop hsm-west-1 >/dev/null
-	if daemon hsm-west-1; then false; fi
+	gone hsm-west-1
 	hsmctl -q device start hsm-west-1 >/dev/null
 	all_well
 }
@@ -95,16 +97,18 @@ token_of() {
 	done
 }
 
-# Every object of a stopped member in turn, cut to a part of its length: PERCENT.
+# Every object of a key on a stopped member in turn, cut to a part of its length: PERCENT.
 tear_each() {
-	local file whole
+	local file whole torn=0
 	for file in "$(token_of hsm-west-1)"/*.object; do
-		[[ $file != */token.object ]] || continue
-		[ -e "$file" ] || continue
+		if grep -qxF "$file" "$HOME/own"; then
+			continue
+		fi
 		hsmctl -q device stop hsm-west-1 >/dev/null
 		[ -e "$file" ] || continue
 		whole=$(stat -c %s "$file")
 		truncate -s $((whole * $1 / 100)) "$file"
+		torn=$((torn + 1))
 		hsmctl -q device start hsm-west-1 >/dev/null
 		run --separate-stderr hsmctl -o json verify payments
 		is_valid
@@ -114,6 +118,7 @@ tear_each() {
 		hsmctl -q sync payments >/dev/null 2>&1 || hsmctl sync payments >&2 || fail "$file of $whole"
 		in_sync
 	done
+	[ $torn -gt 0 ]
 }
 
 @test "an object that is empty after a crash is named and made anew" {
