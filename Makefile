@@ -93,7 +93,7 @@ UNIT := $(patsubst %.c,$(BUILD)/%,$(UNIT_SRCS))
 # The strangers know the PKCS#11 headers and no room: tests/slot and tests/bench load the module with them.
 STRANGERS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/slot/*.c tests/bench/*.c))
 unit: $(UNIT) $(STRANGERS)
-$(STRANGERS): $(BUILD)/tests/%: tests/%.c
+$(STRANGERS): $(BUILD)/tests/%: tests/%.c $(wildcard tests/slot/*.h)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< -ldl -pthread
 # What a signature costs through a group, beside the same call made directly.

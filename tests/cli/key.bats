@@ -111,7 +111,8 @@ objects() {
 	own_key other
 	first=$(id_of twin)
 	second=$(id_of other)
-	PIN=$(cat "$HSMCTL_STORE/secrets/user.pin") "$BUILD/tests/slot/stranger" relabel other twin
+	PIN=$(cat "$HSMCTL_STORE/secrets/user.pin") \
+		MODULE=$BUILD/lib/pkcs11/hsmctl-pkcs11.so "$BUILD/tests/slot/keys" relabel other twin
 	expect 2 hsmctl key delete payments twin --yes
 	says "2 keys are called 'twin'"
 	says "--id"

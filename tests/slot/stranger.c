@@ -1,76 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* stranger CHECK [ARGUMENTS]: load $MODULE as any application would and look at it; $PIN logs in. */
-#include <dlfcn.h>
-#include <pthread.h>
-#include <stdatomic.h>
-#include <stdbool.h>
-#include <stdio.h>
+/* stranger CHECK [ARGUMENTS]: the module's manners: lists, sessions, forks, buffers, operations in parts. */
 #include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <pkcs11.h>
-
-enum { THREADS = 8, BLOCKS = 64 };
-
-static void *module;
-static CK_FUNCTION_LIST *p11;
-static CK_SESSION_HANDLE session;
-
-#define IS(call, want)                                                                                     \
-	do {                                                                                               \
-		unsigned long is_ = (unsigned long)(call), want_ = (unsigned long)(want);                  \
-		if (is_ != want_) {                                                                        \
-			fprintf(stderr, "%s:%d: %s is 0x%lx, not 0x%lx\n", __FILE__, __LINE__, #call, is_, want_); \
-			exit(1);                                                                           \
-		}                                                                                          \
-	} while (0)
-#define OK(call) IS(call, CKR_OK)
-#define HOLDS(condition) IS(!!(condition), true)
-
-static CK_SESSION_HANDLE open_session(void)
-{
-	CK_SESSION_HANDLE ret;
-
-	OK(p11->C_OpenSession(0, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &ret));
-	return ret;
-}
-
-static CK_RV log_in(CK_SESSION_HANDLE s)
-{
-	char *pin = getenv("PIN");
-
-	return p11->C_Login(s, CKU_USER, (CK_UTF8CHAR *)pin, strlen(pin));
-}
-
-static void begin(void)
-{
-	OK(p11->C_Initialize(NULL));
-	session = open_session();
-	OK(log_in(session));
-}
-
-static CK_ULONG find(const CK_ATTRIBUTE *template, CK_ULONG n, CK_OBJECT_HANDLE *ret, CK_ULONG room)
-{
-	CK_ULONG count = 0;
-
-	OK(p11->C_FindObjectsInit(session, (CK_ATTRIBUTE *)template, n));
-	OK(p11->C_FindObjects(session, ret, room, &count));
-	OK(p11->C_FindObjectsFinal(session));
-	return count;
-}
-
-/* The only object with this label and class. */
-static CK_OBJECT_HANDLE object(const char *label, CK_OBJECT_CLASS class)
-{
-	const CK_ATTRIBUTE template[] = {
-		{CKA_LABEL, (void *)label, strlen(label)}, {CKA_CLASS, &class, sizeof(class)}};
-	CK_OBJECT_HANDLE list[4];
-
-	IS(find(template, 2, list, 4), 1);
-	return list[0];
-}
+#include "stranger.h"
 
 /* ---- what an application finds first ---- */
 
@@ -188,16 +122,6 @@ static void token(char **args)
 }
 
 /* ---- sessions and login ---- */
-
-static CK_RV sign_with(CK_SESSION_HANDLE s, CK_OBJECT_HANDLE key, CK_MECHANISM_TYPE type)
-{
-	CK_MECHANISM mechanism = {type, NULL, 0};
-	CK_BYTE digest[32] = {1}, signature[512];
-	CK_ULONG len = sizeof(signature);
-	CK_RV rv = p11->C_SignInit(s, &mechanism, key);
-
-	return rv == CKR_OK ? p11->C_Sign(s, digest, sizeof(digest), signature, &len) : rv;
-}
 
 static void sessions(char **args)
 {
@@ -328,6 +252,7 @@ static void buffers(char **args)
 
 /* ---- in parts as at once ---- */
 
+enum { BLOCKS = 64 };
 static CK_BYTE text[16 * BLOCKS + 5];
 
 static void fill_text(void)
@@ -446,168 +371,13 @@ static void paused(char **args)
 	same_ciphertext(wait_for_line);
 }
 
-/* ---- objects ---- */
-
-static void objects(char **args)
-{
-	CK_OBJECT_CLASS class = CKO_PRIVATE_KEY;
-	CK_OBJECT_HANDLE key, list[64];
-	CK_BBOOL sensitive, extractable, token;
-	CK_BYTE id[64], value[64], point[128];
-	CK_ATTRIBUTE by_class = {CKA_CLASS, &class, sizeof(class)}, none = {CKA_LABEL, (void *)"nothing", 7};
-	CK_ATTRIBUTE read[] = {{CKA_ID, id, sizeof(id)}, {CKA_SENSITIVE, &sensitive, 1}, {CKA_TOKEN, &token, 1}};
-	CK_ATTRIBUTE hidden = {CKA_VALUE, value, sizeof(value)}, odd = {0x7fffffff, value, sizeof(value)};
-	CK_ATTRIBUTE ec_point = {CKA_EC_POINT, NULL, 0}, open = {CKA_EXTRACTABLE, &extractable, 1};
-	CK_ULONG count;
-
-	(void)args;
-	begin();
-	IS(find(&by_class, 1, list, 64), 3);
-	IS(find(&none, 1, list, 64), 0);
-	key = object("signing-1", CKO_PRIVATE_KEY);
-	IS(object("signing-1", CKO_PRIVATE_KEY), key);
-	OK(p11->C_GetAttributeValue(session, key, read, 3));
-	HOLDS(sensitive && token && read[0].ulValueLen == 16);
-	IS(find(&(CK_ATTRIBUTE){CKA_ID, id, read[0].ulValueLen}, 1, list, 64), 2);
-	IS(p11->C_GetAttributeValue(session, key, &hidden, 1), CKR_ATTRIBUTE_SENSITIVE);
-	IS(hidden.ulValueLen, CK_UNAVAILABLE_INFORMATION);
-	IS(p11->C_GetAttributeValue(session, key, &odd, 1), CKR_ATTRIBUTE_TYPE_INVALID);
-	OK(p11->C_GetAttributeValue(session, key, &open, 1));
-	OK(p11->C_GetAttributeValue(session, object("signing-1", CKO_PUBLIC_KEY), &ec_point, 1));
-	HOLDS(ec_point.ulValueLen >= 65);
-	ec_point = (CK_ATTRIBUTE){CKA_EC_POINT, point, 3};
-	IS(p11->C_GetAttributeValue(session, object("signing-1", CKO_PUBLIC_KEY), &ec_point, 1), CKR_BUFFER_TOO_SMALL);
-	IS(p11->C_GetAttributeValue(session, 123456, read, 3), CKR_OBJECT_HANDLE_INVALID);
-	OK(p11->C_FindObjectsInit(session, NULL, 0));
-	IS(p11->C_FindObjectsInit(session, NULL, 0), CKR_OPERATION_ACTIVE);
-	OK(p11->C_FindObjects(session, list, 1, &count));
-	IS(count, 1);
-	OK(p11->C_FindObjectsFinal(session));
-	IS(p11->C_FindObjects(session, list, 1, &count), CKR_OPERATION_NOT_INITIALIZED);
-	count = find(NULL, 0, list, 64);
-	for (CK_ULONG i = 0; i < count; i++) {
-		CK_BYTE label[64] = {0};
-		CK_ATTRIBUTE is = {CKA_LABEL, label, sizeof(label) - 1};
-
-		OK(p11->C_GetAttributeValue(session, list[i], &is, 1));
-		HOLDS(strncmp((char *)label, "hsmctl ", 7) != 0);
-	}
-}
-
-/* stranger relabel OLD NEW */
-static void relabel(char **args)
-{
-	const CK_ATTRIBUTE old = {CKA_LABEL, args[0], strlen(args[0])};
-	CK_ATTRIBUTE label = {CKA_LABEL, args[1], strlen(args[1])};
-	CK_OBJECT_HANDLE list[4];
-	CK_ULONG count;
-
-	begin();
-	count = find(&old, 1, list, 4);
-	HOLDS(count > 0);
-	for (CK_ULONG i = 0; i < count; i++)
-		OK(p11->C_SetAttributeValue(session, list[i], &label, 1));
-}
-
-/* stranger destroy LABEL: all its objects. */
-static void destroy(char **args)
-{
-	const CK_ATTRIBUTE label = {CKA_LABEL, args[0], strlen(args[0])};
-	CK_OBJECT_HANDLE list[4];
-	CK_ULONG count;
-
-	begin();
-	count = find(&label, 1, list, 4);
-	HOLDS(count > 0);
-	for (CK_ULONG i = 0; i < count; i++) {
-		CK_RV rv = p11->C_DestroyObject(session, list[i]);
-
-		HOLDS(rv == CKR_OK || (i > 0 && rv == CKR_OBJECT_HANDLE_INVALID));
-	}
-	IS(find(&label, 1, list, 4), 0);
-}
-
-/* ---- many at once ---- */
-
-static struct {
-	CK_OBJECT_HANDLE keys[4];
-	CK_MECHANISM_TYPE mechanisms[4];
-	const char *until;
-	atomic_ulong done, failed, last;
-} crowd;
-
-static void *sign_all_the_time(void *data)
-{
-	size_t me = (size_t)data;
-	CK_SESSION_HANDLE s = open_session();
-
-	for (size_t i = me; access(crowd.until, F_OK) != 0; i++) {
-		CK_RV rv = sign_with(s, crowd.keys[i % 4], crowd.mechanisms[i % 4]);
-
-		crowd.done++;
-		if (rv != CKR_OK) {
-			crowd.failed++;
-			crowd.last = rv;
-		}
-	}
-	p11->C_CloseSession(s);
-	return NULL;
-}
-
-/* stranger crowd FILE: eight threads sign with four keys until FILE is there; "signing" once they do. */
-static void many(char **args)
-{
-	pthread_t threads[THREADS];
-
-	begin();
-	crowd.until = args[0];
-	crowd.keys[0] = object("signing-1", CKO_PRIVATE_KEY);
-	crowd.keys[1] = object("tls-1", CKO_PRIVATE_KEY);
-	crowd.keys[2] = object("mac-1", CKO_SECRET_KEY);
-	crowd.keys[3] = object("signing-2", CKO_PRIVATE_KEY);
-	memcpy(crowd.mechanisms, (CK_MECHANISM_TYPE[]){CKM_ECDSA, CKM_SHA256_RSA_PKCS, CKM_SHA256_HMAC, CKM_ECDSA},
-	       sizeof(crowd.mechanisms));
-	for (size_t i = 0; i < THREADS; i++)
-		IS(pthread_create(&threads[i], NULL, sign_all_the_time, (void *)i), 0);
-	puts("signing");
-	fflush(stdout);
-	for (size_t i = 0; i < THREADS; i++)
-		pthread_join(threads[i], NULL);
-	printf("%lu done, %lu failed, last 0x%lx\n", crowd.done, crowd.failed, crowd.last);
-	HOLDS(crowd.done > THREADS);
-	IS(crowd.failed, 0);
-	OK(p11->C_Finalize(NULL));
-}
-
-static const struct {
-	const char *name;
-	void (*run)(char **args);
-	int args;
-} checks[] = {
+static const struct check checks[] = {
 	{"lists", lists, 0}, {"initialize", initialize, 0}, {"reserved", reserved, 1}, {"token", token, 2},
 	{"sessions", sessions, 0}, {"wrong-pin", wrong_pin, 0}, {"forks", forks, 0}, {"buffers", buffers, 0},
-	{"parts", parts, 0}, {"paused", paused, 0}, {"objects", objects, 0}, {"relabel", relabel, 2},
-	{"destroy", destroy, 1}, {"crowd", many, 1},
+	{"parts", parts, 0}, {"paused", paused, 0}, {0},
 };
 
 int main(int argc, char **argv)
 {
-	const char *path = getenv("MODULE");
-	CK_C_GetFunctionList get;
-
-	module = dlopen(path ? path : "hsmctl-pkcs11.so", RTLD_NOW | RTLD_LOCAL);
-	if (!module) {
-		fprintf(stderr, "%s\n", dlerror());
-		return 1;
-	}
-	get = (CK_C_GetFunctionList)dlsym(module, "C_GetFunctionList");
-	OK(get(&p11));
-	for (size_t i = 0; argc > 1 && i < sizeof(checks) / sizeof(checks[0]); i++) {
-		if (strcmp(argv[1], checks[i].name) != 0 || argc - 2 != checks[i].args)
-			continue;
-		checks[i].run(argv + 2);
-		return 0;
-	}
-	fprintf(stderr, "usage: stranger CHECK [ARGUMENTS]\n");
-	return 2;
+	return run_check(checks, argc, argv);
 }
