@@ -191,7 +191,7 @@ static void beat(struct connection *c, struct buf *frame)
 		return;
 	if (atomic_load(&c->busy_since)) {
 		frame_begin(frame);
-		if (frame_send(c->tls, frame, FRAME_BEAT, clock_now_ms() + FRAME_BEAT_MS, NULL) < 0)
+		if (frame_send(c->tls, frame, FRAME_BEAT, clock_now_ms(), NULL) < 0)
 			tls_cut(c->tls);
 	}
 	pthread_mutex_unlock(&c->write_lock);
@@ -244,8 +244,11 @@ static void accept_one(struct server *server, int listener)
 	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	struct connection *c;
 
-	if (fd < 0)
+	if (fd < 0) {
+		/* Out of descriptors: the connection still waits, so do not spin. */
+		clock_sleep_ms(10);
 		return;
+	}
 	c = mem_new(struct connection);
 	if (!c) {
 		close(fd);

@@ -432,12 +432,13 @@ static bool delivers(const struct p11_call *call, enum p11_arg_kind kind)
 		call->rv == CKR_BUFFER_TOO_SMALL);
 }
 
-static void encode_values(struct buf *b, const struct p11_arg *a)
+static void encode_values(struct buf *b, const struct p11_arg *a, CK_RV rv)
 {
 	const CK_ATTRIBUTE *values = a->out;
 
 	for (CK_ULONG i = 0; i < a->number; i++) {
-		bool there = values[i].ulValueLen != UNAVAILABLE && values[i].pValue;
+		/* Too small a room: the length may be what would be needed, not what is there. */
+		bool there = values[i].ulValueLen != UNAVAILABLE && values[i].pValue && rv != CKR_BUFFER_TOO_SMALL;
 
 		buf_put_u64(b, values[i].ulValueLen == UNAVAILABLE ? UINT64_MAX : values[i].ulValueLen);
 		buf_put_u8(b, there);
@@ -459,7 +460,7 @@ static void encode_result(struct buf *b, const struct p11_call *call, enum p11_a
 
 	switch (kind) {
 	case P11_ARG_ATTRS:
-		encode_values(b, a);
+		encode_values(b, a, call->rv);
 		break;
 	case P11_ARG_OUT:
 		buf_put_u64(b, *a->out_len);

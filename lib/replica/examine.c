@@ -52,13 +52,14 @@ static int add(struct examination *x, enum finding_kind kind, size_t site, long 
 }
 
 /* A key that should be gone: deleted, or never finished. */
-static int examine_gone(struct examination *x, const struct census_key *key, size_t site, long index)
+static int examine_gone(struct examination *x, const struct census_key *key, size_t site, long index, bool all_here)
 {
 	const struct census_copy *copy = &key->copies[site];
 	bool creating = key->truth->state == RECORD_CREATING;
 	bool left = copy->objects[0] || copy->objects[1] || copy->surplus;
 
-	if (creating && key->truth->lease_ms > clock_utc_ms())
+	/* A member that is away may hold the live record. */
+	if (creating && (key->truth->lease_ms > clock_utc_ms() || !all_here))
 		return 0;
 	if (creating && (left || copy->record))
 		return add(x, FINDING_DELETED, site, index, NO_KEY, "left over from a creation that was not finished");
@@ -90,41 +91,45 @@ static int examine_listing(struct examination *x, const struct census_key *key, 
 	return rc;
 }
 
-/* The value most sites agree on. */
+static bool same_proof(const struct proof *a, const struct proof *b)
+{
+	return a->len == b->len && memcmp(a->value, b->value, a->len) == 0;
+}
+
+/* The value that more than half of the sites agree on, NULL when there is none. */
 static const struct proof *majority(const struct proof *proofs, uint32_t mask, size_t count)
 {
-	const struct proof *best = NULL;
-	size_t best_votes = 0;
+	size_t voters = (size_t)__builtin_popcount(mask);
 
 	for (size_t i = 0; i < count; i++) {
 		size_t votes = 0;
 
-		if (!(mask & 1u << i) || !proofs[i].len)
-			continue;
 		for (size_t j = 0; j < count; j++)
-			votes += (mask & 1u << j) && proofs[j].len == proofs[i].len &&
-				 memcmp(proofs[j].value, proofs[i].value, proofs[i].len) == 0;
-		if (votes > best_votes) {
-			best = &proofs[i];
-			best_votes = votes;
-		}
+			votes += (mask & 1u << i) && (mask & 1u << j) && same_proof(&proofs[i], &proofs[j]);
+		if (2 * votes > voters)
+			return &proofs[i];
 	}
-	return best;
+	return NULL;
 }
 
+/* Copies that passed by themselves must also agree. Where no side outnumbers
+ * the other nobody is a source: a person must decide. */
 static int compare_proofs(struct examination *x, struct replica_sites *sites, const struct proof *proofs, long index)
 {
-	const struct proof *agreed = majority(proofs, x->proven[index], sites->count);
+	uint32_t mask = x->proven[index];
+	const struct proof *agreed = majority(proofs, mask, sites->count);
 	int rc = 0;
 
-	for (size_t s = 0; agreed && s < sites->count && rc == 0; s++) {
-		if (!(x->proven[index] & 1u << s) || !proofs[s].len ||
-		    (proofs[s].len == agreed->len && memcmp(proofs[s].value, agreed->value, agreed->len) == 0))
+	for (size_t s = 0; s < sites->count && rc == 0; s++) {
+		if (!(mask & 1u << s) || (agreed && same_proof(&proofs[s], agreed)))
 			continue;
 		x->proven[index] &= ~(1u << s);
 		x->passed--;
 		x->failed++;
-		rc = add(x, FINDING_UNUSABLE, s, index, NO_KEY, "it answers a challenge otherwise than other members");
+		rc = agreed ? add(x, FINDING_UNUSABLE, s, index, NO_KEY,
+				  "it answers a challenge otherwise than other members")
+			    : add(x, FINDING_CONFLICT, s, index, NO_KEY,
+				  "members answer a challenge in different ways, and none is outnumbered");
 	}
 	return rc;
 }
@@ -206,6 +211,7 @@ static int examine_stray(struct examination *x, const struct census *census, lon
 int examine(struct replica_sites *sites, const struct census *census, enum verify_mode mode,
 	    struct observer *observer, struct examination *ret, struct err *err)
 {
+	bool all_here = replica_sites_up(sites) == (1ull << sites->count) - 1;
 	uint8_t challenge[16];
 	int rc = crypto_random(challenge, sizeof(challenge), err);
 
@@ -222,7 +228,7 @@ int examine(struct replica_sites *sites, const struct census *census, enum verif
 		}
 		for (size_t s = 0; key->truth && s < sites->count && rc == 0; s++)
 			if (sites->sites[s].channel)
-				rc = examine_gone(ret, key, s, (long)k);
+				rc = examine_gone(ret, key, s, (long)k, all_here);
 	}
 	for (size_t i = 0; i < census->n_strays && rc == 0; i++)
 		if (sites->sites[census->strays[i].site].channel)

@@ -198,10 +198,14 @@ int replica_generate(struct replica_sites *sites, const struct key_request *requ
 		else
 			failed(&sites->sites[i], &why);
 	}
-	/* One live record is enough to roll forward; none means it never was. */
-	rc = mask ? 0 : err_set(err, ERR_UNREACHABLE, "every member of '%s' went away", sites->set->name);
-	if (rc < 0)
-		return rc;
+	/* One live record rolls forward at the next sync, but only as many as the
+	 * policy wants are a promise. */
+	rc = mask ? replica_policy_check(sites, mask, err)
+		  : err_set(err, ERR_UNREACHABLE, "every member of '%s' went away", sites->set->name);
+	if (rc < 0) {
+		err_wrap(err, "it is not known whether the key was made");
+		return err_hint(err, "hsmctl sync %s", sites->set->name);
+	}
 	*ret = live;
 	live = (struct record){0};
 	*ret_mask = mask;
