@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which members are up, which one is asked, and how one comes back. */
 #include <signal.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -78,13 +79,30 @@ void ha_member_up(struct ha_group *group, size_t member)
 	pthread_mutex_unlock(&group->health_lock);
 }
 
+/* What a sync left undone on a member is told as "KEY on MEMBER". */
+static bool left_undone(const struct replica_sync_report *report, const char *member)
+{
+	size_t len = strlen(member);
+
+	for (size_t i = 0; i < report->n_skipped; i++) {
+		const char *key = report->skipped[i].key;
+
+		if (strlen(key) > len && strcmp(key + strlen(key) - len, member) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* A member that was away may miss keys, or hold deleted ones: bring it up to
  * date from those that are up before it serves. */
 static int bring_up_to_date(struct ha_group *group, size_t member, struct err *err)
 {
 	struct replica_sync_report report = {0};
+	const char *name = group->set->members[member].name;
 	int rc = replica_sync(group->set, ha_up(group) | 1u << member, SYNC_RECOVER, NULL, &report, err);
 
+	if (rc == 0 && (member >= report.n_members || !report.members[member].reachable || left_undone(&report, name)))
+		rc = err_set(err, ERR_UNREACHABLE, "'%s' could not be brought up to date", name);
 	json_release(&replica_sync_report_type, &report);
 	return rc;
 }

@@ -24,7 +24,7 @@ void ha_index_clear(struct ha_group *group)
 		object_clear(&group->objects[i]);
 	pthread_rwlock_unlock(&group->index_lock);
 	pthread_mutex_lock(&group->refresh_lock);
-	group->index_valid = false;
+	memset(group->index_changes, 0, sizeof(group->index_changes));
 	pthread_mutex_unlock(&group->refresh_lock);
 }
 
@@ -120,6 +120,7 @@ CK_RV ha_index_put(struct ha_group *group, const struct record *record, CK_OBJEC
 	int rc;
 
 	pthread_rwlock_wrlock(&group->index_lock);
+	group->index_writes++;
 	rc = put(group, record, ret, &err);
 	pthread_rwlock_unlock(&group->index_lock);
 	return rc < 0 ? p11_rv_from_err(&err) : CKR_OK;
@@ -128,6 +129,7 @@ CK_RV ha_index_put(struct ha_group *group, const struct record *record, CK_OBJEC
 void ha_index_drop(struct ha_group *group, const uint8_t uid[static UID_LEN])
 {
 	pthread_rwlock_wrlock(&group->index_lock);
+	group->index_writes++;
 	for (size_t i = 0; i < group->n_objects; i++)
 		if (memcmp(group->objects[i].uid, uid, UID_LEN) == 0)
 			object_clear(&group->objects[i]);
@@ -171,13 +173,18 @@ static int by_uid_then_newest(const void *a, const void *b)
 	return record_newer(x, y) ? -1 : record_newer(y, x) ? 1 : 0;
 }
 
-/* Replace what the index knows by what was read. */
-static int take_over(struct ha_group *group, struct reading *reading, struct err *err)
+/* Replace what the index knows by what was read; 0 when a write came in between
+ * or the application logged out, 1 when it is done. */
+static int take_over(struct ha_group *group, struct reading *reading, uint64_t writes, struct err *err)
 {
 	int rc = 0;
 
-	pthread_rwlock_wrlock(&group->index_lock);
 	qsort(reading->records, reading->count, sizeof(*reading->records), by_uid_then_newest);
+	pthread_rwlock_wrlock(&group->index_lock);
+	if (group->index_writes != writes || !ha_logged_in(group)) {
+		pthread_rwlock_unlock(&group->index_lock);
+		return 0;
+	}
 	for (size_t i = 0; i < group->n_objects; i++)
 		object_clear(&group->objects[i]);
 	for (size_t i = 0; i < reading->count && rc == 0; i++) {
@@ -189,35 +196,92 @@ static int take_over(struct ha_group *group, struct reading *reading, struct err
 			rc = put(group, r, NULL, err);
 	}
 	pthread_rwlock_unlock(&group->index_lock);
+	return rc < 0 ? rc : 1;
+}
+
+/* The member's change counter, in one round trip; differs after a restart, too. */
+static int ask_changes(struct member_channel *channel, uint64_t *ret, struct err *err)
+{
+	CK_TOKEN_INFO info;
+	struct p11_call ping = p11_get_token_info(&info);
+	int rc = member_run(channel, &ping, 1, err);
+
+	*ret = member_changes(member_of(channel)) + member_epoch(channel);
 	return rc;
 }
 
-/* Ask the member for its change counter; read the records if it moved. */
-static int refresh_from(struct ha_group *group, size_t member, struct err *err)
+/* One look at all members that are up: has any of them changed? *ret_up: who answered. */
+static int look(struct ha_group *group, struct member_channel **channels, uint64_t *changes, uint32_t *ret_up,
+		bool *ret_changed)
 {
-	struct member *m = group->set->members[member].member;
-	struct member_channel *channel = NULL;
-	struct reading reading = {0};
-	CK_TOKEN_INFO info;
-	struct p11_call ping = p11_get_token_info(&info);
-	uint64_t changes = 0;
-	int rc = member_acquire(m, &channel, err);
+	uint32_t up = ha_up(group);
 
-	if (rc == 0)
-		rc = member_run(channel, &ping, 1, err);
-	if (rc == 0) {
-		changes = member_changes(m) + member_epoch(channel);
-		if (!group->index_valid || group->index_member != member || !member_changes(m) ||
-		    group->index_changes != changes) {
-			rc = record_read_all(channel, NULL, keep, &reading, err);
-			if (rc == 0)
-				rc = take_over(group, &reading, err);
-			group->index_valid = rc == 0;
-			group->index_member = member;
-			group->index_changes = changes;
+	/* None is up: each gets its chance, as for any other call. */
+	if (!up)
+		up = UINT32_MAX;
+	for (size_t i = 0; i < group->set->n_members; i++) {
+		struct err err = {0};
+		int rc = 0;
+
+		if (!(up & 1u << i))
+			continue;
+		rc = member_acquire(group->set->members[i].member, &channels[i], &err);
+		if (rc == 0)
+			rc = ask_changes(channels[i], &changes[i], &err);
+		if (rc == 0) {
+			*ret_up |= 1u << i;
+			/* A member without a counter may always have changed. */
+			*ret_changed = *ret_changed || group->index_changes[i] != changes[i] ||
+				       !member_changes(group->set->members[i].member);
+			continue;
 		}
+		if (err.code == ERR_NO_MEMORY || err.code == ERR_PIN)
+			return rc;
+		ha_member_down(group, i, &err);
 	}
-	member_release(channel);
+	return 0;
+}
+
+/* The records of all members together: the newest version of each key counts, so
+ * that one that was away neither hides a key nor brings a deleted one back. */
+static int read_all(struct ha_group *group, struct member_channel **channels, uint32_t *up, struct reading *reading,
+		    struct err *err)
+{
+	for (size_t i = 0; i < group->set->n_members; i++) {
+		if (!(*up & 1u << i) || record_read_all(channels[i], NULL, keep, reading, err) == 0)
+			continue;
+		if (err->code == ERR_NO_MEMORY)
+			return -ERR_NO_MEMORY;
+		*up &= ~(1u << i);
+		ha_member_down(group, i, err);
+	}
+	return 0;
+}
+
+/* 1 when the index is right, 0 when it has to be tried again. */
+static int refresh(struct ha_group *group, uint32_t *ret_up, struct err *err)
+{
+	struct member_channel *channels[SET_MAX] = {NULL};
+	uint64_t changes[SET_MAX] = {0}, writes;
+	struct reading reading = {0};
+	bool changed = false;
+	int rc;
+
+	pthread_rwlock_rdlock(&group->index_lock);
+	writes = group->index_writes;
+	pthread_rwlock_unlock(&group->index_lock);
+	rc = look(group, channels, changes, ret_up, &changed);
+	if (rc == 0 && changed) {
+		rc = read_all(group, channels, ret_up, &reading, err);
+		if (rc == 0 && *ret_up)
+			rc = take_over(group, &reading, writes, err);
+		for (size_t i = 0; i < SET_MAX; i++)
+			group->index_changes[i] = rc == 1 && (*ret_up & 1u << i) ? changes[i] : 0;
+	} else if (rc == 0) {
+		rc = 1;
+	}
+	for (size_t i = 0; i < SET_MAX; i++)
+		member_release(channels[i]);
 	for (size_t i = 0; i < reading.count; i++)
 		record_release(&reading.records[i]);
 	free(reading.records);
@@ -226,36 +290,24 @@ static int refresh_from(struct ha_group *group, size_t member, struct err *err)
 
 CK_RV ha_index_refresh(struct ha_group *group)
 {
+	enum { TRIES = 5 };
 	struct err err = {0};
-	uint32_t tried = 0;
-	CK_RV rv = CKR_DEVICE_REMOVED;
+	uint32_t up = 0;
+	int rc = 0;
 
 	if (!ha_logged_in(group))
 		return CKR_OK;
 	pthread_mutex_lock(&group->refresh_lock);
-	for (;;) {
-		size_t member = ha_choose(group, tried);
-		int rc;
-
-		/* Stay with the member it was read from as long as it is up. */
-		if (!tried && group->index_valid && (ha_up(group) & 1u << group->index_member))
-			member = group->index_member;
-		if (member == group->set->n_members)
+	for (int n = 0; n < TRIES && rc == 0; n++) {
+		up = 0;
+		rc = refresh(group, &up, &err);
+		if (rc == 0 && !up)
 			break;
-		tried |= 1u << member;
-		rc = refresh_from(group, member, &err);
-		if (rc == 0) {
-			rv = CKR_OK;
-			break;
-		}
-		if (err.code == ERR_NO_MEMORY || err.code == ERR_PIN) {
-			rv = p11_rv_from_err(&err);
-			break;
-		}
-		ha_member_down(group, member, &err);
 	}
 	pthread_mutex_unlock(&group->refresh_lock);
-	return rv;
+	if (rc < 0)
+		return err.code ? p11_rv_from_err(&err) : CKR_USER_NOT_LOGGED_IN;
+	return up ? CKR_OK : CKR_DEVICE_REMOVED;
 }
 
 CK_RV ha_object_get(struct ha_group *group, CK_OBJECT_HANDLE handle, struct record *ret, size_t *ret_part)

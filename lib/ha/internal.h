@@ -43,14 +43,14 @@ struct ha_group {
 	CK_OBJECT_HANDLE *cells;	/* map of uid and part to handle (index.c) */
 	size_t n_cells;
 
-	pthread_mutex_t refresh_lock;	/* of the three below; never taken with index_lock held */
-	uint64_t index_changes;		/* of the member it was read from */
-	size_t index_member;
-	bool index_valid;
+	uint64_t index_writes;		/* own writes into the index, with index_lock */
+
+	pthread_mutex_t refresh_lock;	/* of what is below; never taken with index_lock held */
+	uint64_t index_changes[SET_MAX];/* of each member when it was read, 0 = not read */
 
 	pthread_mutex_t write_lock;	/* one replicated write at a time */
 	pthread_mutex_t login_lock;
-	bool logged_in;
+	_Atomic bool logged_in;
 
 	CK_MECHANISM_TYPE *mechanisms;
 	CK_ULONG n_mechanisms;

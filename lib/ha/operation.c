@@ -14,6 +14,7 @@ enum {
 	RESULT_ROOM = 64 << 10,		/* more than any signature or digest */
 	REPLAY_STEP = 1 << 20,
 	SINGLE_MAX = 3 << 20,		/* encrypt and decrypt in one call */
+	BLOCK_MAX = 64,			/* more than any cipher holds back */
 };
 
 static const struct {
@@ -39,12 +40,15 @@ struct ha_operation {
 	bool forgotten;			/* more came than is recorded: no replay */
 	size_t delivered;		/* output of a stream the application has */
 	struct member_channel *channel;	/* of a stream */
-	/* A result made for an application that had no room for it. */
+	/* A result made for an application that had no room for it: of which
+	 * call, and of which input. The same call again gets it. */
+	enum { NOTHING, AFTER_ONCE, AFTER_UPDATE, AFTER_FINAL } pending;
 	struct buf result;
-	uint8_t *asked;			/* the input it was made from */
+	uint8_t *asked;
 	CK_ULONG asked_len;
-	bool has_result;
 };
+
+static void forget_asked(struct ha_operation *o);
 
 void ha_operation_free(struct ha_operation *o)
 {
@@ -56,9 +60,7 @@ void ha_operation_free(struct ha_operation *o)
 	p11_mechanism_release(&o->mechanism);
 	buf_release(&o->recorded);
 	buf_release(&o->result);
-	if (o->asked)
-		explicit_bzero(o->asked, o->asked_len);
-	free(o->asked);
+	forget_asked(o);
 	free(o);
 }
 
@@ -128,21 +130,47 @@ static CK_RV room(struct buf *result, size_t len, uint8_t **ret)
 	return *ret ? CKR_OK : CKR_HOST_MEMORY;
 }
 
-static CK_RV hand_out(struct ha_operation *o, void *out, CK_ULONG *out_len, bool *ret_over)
+static void forget_asked(struct ha_operation *o)
 {
-	CK_ULONG len = o->result.len;
+	if (o->asked)
+		explicit_bzero(o->asked, o->asked_len);
+	free(o->asked);
+	o->asked = NULL;
+	o->asked_len = 0;
+	o->pending = NOTHING;
+}
+
+/* Is a result of this call, made from the same input, waiting? */
+static bool is_pending(const struct ha_operation *o, int of, const void *in, CK_ULONG len)
+{
+	return (int)o->pending == of && len == o->asked_len && (!len || memcmp(in, o->asked, len) == 0);
+}
+
+static CK_RV hand_out(struct ha_operation *o, int of, const void *in, CK_ULONG len, void *out, CK_ULONG *out_len,
+		      bool *ret_over)
+{
+	CK_ULONG made = o->result.len;
 
 	*ret_over = false;
-	if (!out || *out_len < len) {
-		*out_len = len;
-		o->has_result = true;
-		return out ? CKR_BUFFER_TOO_SMALL : CKR_OK;
+	if (out && *out_len >= made) {
+		memcpy(out, o->result.data, made);
+		*out_len = made;
+		forget_asked(o);
+		*ret_over = true;
+		return CKR_OK;
 	}
-	memcpy(out, o->result.data, len);
-	*out_len = len;
-	o->has_result = false;
-	*ret_over = true;
-	return CKR_OK;
+	*out_len = made;
+	if (!is_pending(o, of, in, len)) {
+		forget_asked(o);
+		o->asked = mem_dup(in, len);
+		if (!o->asked) {
+			*ret_over = true;
+			return CKR_HOST_MEMORY;
+		}
+		o->asked_len = len;
+		o->pending = of;
+	}
+	return out ? CKR_BUFFER_TOO_SMALL : CKR_OK;
 }
 
 /* ---- one batch that any member can do ---- */
@@ -193,8 +221,8 @@ CK_RV ha_operation_once(struct ha_operation *o, const void *in, CK_ULONG len, vo
 		return CKR_OPERATION_ACTIVE;
 	if (len > (kinds[o->kind].streams ? (CK_ULONG)SINGLE_MAX : (CK_ULONG)REPLAY_MAX - RESULT_ROOM))
 		return CKR_DATA_LEN_RANGE;
-	if (o->has_result && len == o->asked_len && (!len || memcmp(in, o->asked, len) == 0))
-		return hand_out(o, out, out_len, ret_over);
+	if (is_pending(o, AFTER_ONCE, in, len))
+		return hand_out(o, AFTER_ONCE, in, len, out, out_len, ret_over);
 	b.out_room = kinds[o->kind].streams ? len + RESULT_ROOM : RESULT_ROOM;
 	rv = room(&o->result, b.out_room, &b.out);
 	if (rv == CKR_OK)
@@ -202,17 +230,7 @@ CK_RV ha_operation_once(struct ha_operation *o, const void *in, CK_ULONG len, vo
 	if (rv != CKR_OK)
 		return rv;
 	o->result.len = b.out_len;
-	rv = hand_out(o, out, out_len, ret_over);
-	if (!*ret_over) {
-		free(o->asked);
-		o->asked = mem_dup(in, len);
-		o->asked_len = len;
-		if (!o->asked) {
-			*ret_over = true;
-			return CKR_HOST_MEMORY;
-		}
-	}
-	return rv;
+	return hand_out(o, AFTER_ONCE, in, len, out, out_len, ret_over);
 }
 
 /* ---- streams ---- */
@@ -338,7 +356,16 @@ static CK_RV update_stream(struct ha_operation *o, const void *in, CK_ULONG len,
 
 	if (len > SINGLE_MAX)
 		return CKR_DATA_LEN_RANGE;
-	if (!o->has_result || len != o->asked_len) {
+	/* A question for the length must not take the input in; the answer may be
+	 * larger than what comes (PKCS#11 v3.0 section 5.2). */
+	if (!out) {
+		*out_len = len + BLOCK_MAX;
+		*ret_over = false;
+		return CKR_OK;
+	}
+	if (!is_pending(o, AFTER_UPDATE, in, len)) {
+		if (o->pending)
+			return CKR_OPERATION_ACTIVE;
 		made = len + RESULT_ROOM;
 		rv = room(&o->result, made, &at);
 		if (rv == CKR_OK)
@@ -348,10 +375,9 @@ static CK_RV update_stream(struct ha_operation *o, const void *in, CK_ULONG len,
 		o->result.len = made;
 		record_input(o, in, len);
 		o->delivered += made;
-		o->asked_len = len;
 	}
-	rv = hand_out(o, out, out_len, ret_over);
-	*ret_over = false;
+	rv = hand_out(o, AFTER_UPDATE, in, len, out, out_len, ret_over);
+	*ret_over = rv == CKR_HOST_MEMORY;
 	return rv;
 }
 
@@ -386,8 +412,10 @@ CK_RV ha_operation_final(struct ha_operation *o, void *out, CK_ULONG *out_len, b
 	CK_RV rv;
 
 	*ret_over = true;
-	if (o->has_result)
-		return hand_out(o, out, out_len, ret_over);
+	if (o->pending == AFTER_FINAL)
+		return hand_out(o, AFTER_FINAL, NULL, 0, out, out_len, ret_over);
+	if (o->pending)
+		return CKR_OPERATION_ACTIVE;
 	rv = room(&o->result, RESULT_ROOM, &at);
 	if (rv != CKR_OK)
 		return rv;
@@ -401,7 +429,7 @@ CK_RV ha_operation_final(struct ha_operation *o, void *out, CK_ULONG *out_len, b
 	if (rv != CKR_OK)
 		return rv;
 	o->result.len = made;
-	return hand_out(o, out, out_len, ret_over);
+	return hand_out(o, AFTER_FINAL, NULL, 0, out, out_len, ret_over);
 }
 
 CK_RV ha_operation_verify(struct ha_operation *o, bool once, const void *in, CK_ULONG len,

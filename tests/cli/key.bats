@@ -177,19 +177,22 @@ objects() {
 	in_sync
 }
 
-@test "generate that is killed at any moment can be run again" {
+@test "generate that is killed at any moment can be run again, and looks well meanwhile" {
 	seed
 	killed=0
 	within=40
-	for i in 1 2 3 4 5 6 7 8; do
-		if kill_midway hsmctl key generate payments --type ec-p256 --label "g$i"; then
+	for n in 1 2 3 4 5 6 7 8; do
+		if kill_midway hsmctl key generate payments --type ec-p256 --label "g$n"; then
 			killed=$((killed + 1))
-			run hsmctl verify payments
-			[ "$status" -eq 0 ] || [ "$status" -eq 3 ]
-			hsmctl -q sync payments >/dev/null
-			hsmctl -q key show payments "g$i" >/dev/null 2>&1 || own_key "g$i"
+			if hsmctl -q key show payments "g$n" >/dev/null 2>&1; then
+				expect 0 hsmctl sync payments
+			else
+				# Its lease runs: it may be at work still.
+				in_sync
+				own_key "g$n"
+			fi
 		fi
-		hsmctl -q key show payments "g$i" >/dev/null
+		expect 0 hsmctl key show payments "g$n"
 	done
 	[ $killed -gt 0 ]
 	all_well
@@ -199,16 +202,16 @@ objects() {
 	seed
 	killed=0
 	within=40
-	for i in 1 2 3 4 5 6 7 8; do
-		if kill_midway hsmctl key delete payments "g$i" --yes; then
+	for n in 1 2 3 4 5 6 7 8; do
+		if kill_midway hsmctl key delete payments "g$n" --yes; then
 			killed=$((killed + 1))
-			hsmctl -q key delete payments "g$i" --yes >/dev/null 2>&1 || [ $? -eq 6 ]
+			hsmctl -q key delete payments "g$n" --yes >/dev/null 2>&1 || [ $? -eq 6 ]
 		fi
-		expect 6 hsmctl key show payments "g$i"
+		expect 6 hsmctl key show payments "g$n"
 	done
 	[ $killed -gt 0 ]
 	all_well
-	for i in 1 2 3 4 5 6 7 8; do
-		expect 6 hsmctl key show payments "g$i"
+	for n in 1 2 3 4 5 6 7 8; do
+		expect 6 hsmctl key show payments "g$n"
 	done
 }

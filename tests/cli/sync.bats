@@ -137,7 +137,7 @@ did() {
 	seed
 	killed=0
 	within=60
-	for i in 1 2 3 4 5 6 7 8; do
+	for _ in 1 2 3 4 5 6 7 8; do
 		for device in hsm-east-2 hsm-west-1; do
 			behind $device --delete-object --type privkey --id "$(id_of tls-1)" >/dev/null
 			behind $device --delete-object --type secrkey --id "$(id_of wrap-1)" >/dev/null

@@ -48,7 +48,8 @@ tool() {
 }
 
 @test "the store may be named at C_Initialize" {
-	HSMCTL_STORE=$BATS_TEST_TMPDIR/nothing passes stranger reserved "$HSMCTL_STORE"
+	store=$HSMCTL_STORE
+	HSMCTL_STORE=$BATS_TEST_TMPDIR/nothing passes stranger reserved "$store"
 }
 
 @test "the token has the group's name and serial, and cannot be initialised" {
