@@ -241,11 +241,13 @@ static void a_stopped_daemon_is_cut_at_the_deadline(void **state)
 	struct err err = {0};
 	CK_BYTE random[8];
 	struct p11_call call;
+	int status;
 
 	(void)state;
 	assert_int_equal(member_open(&config, &member, NULL), 0);
 	assert_int_equal(member_acquire(member, &channel, &err), 0);
 	kill(it.pid, SIGSTOP);
+	assert_int_equal(waitpid(it.pid, &status, WUNTRACED), it.pid);	/* now it has stopped */
 	call = p11_generate_random(member_session(channel), random, sizeof(random));
 	assert_int_equal(member_call(channel, &call, 1, &err), -ERR_UNREACHABLE);
 	kill(it.pid, SIGCONT);
