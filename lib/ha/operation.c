@@ -48,7 +48,15 @@ struct ha_operation {
 	CK_ULONG asked_len;
 };
 
-static void forget_asked(struct ha_operation *o);
+static void forget_asked(struct ha_operation *o)
+{
+	if (o->asked)
+		explicit_bzero(o->asked, o->asked_len);
+	free(o->asked);
+	o->asked = NULL;
+	o->asked_len = 0;
+	o->pending = NOTHING;
+}
 
 void ha_operation_free(struct ha_operation *o)
 {
@@ -128,16 +136,6 @@ static CK_RV room(struct buf *result, size_t len, uint8_t **ret)
 	buf_clear(result);
 	*ret = buf_reserve(result, len);
 	return *ret ? CKR_OK : CKR_HOST_MEMORY;
-}
-
-static void forget_asked(struct ha_operation *o)
-{
-	if (o->asked)
-		explicit_bzero(o->asked, o->asked_len);
-	free(o->asked);
-	o->asked = NULL;
-	o->asked_len = 0;
-	o->pending = NOTHING;
 }
 
 /* Is a result of this call, made from the same input, waiting? */
