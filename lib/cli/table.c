@@ -65,6 +65,7 @@ static bool absent(const struct column *c, const void *data)
 		return !*(char *const *)value || !**(char *const *)value;
 	case JSON_LIST:
 	case JSON_STRINGS:
+	case JSON_MAP:
 		return count_of(c, data) == 0;
 	case JSON_INT:
 		number = (double)*(const int64_t *)value;
@@ -103,6 +104,14 @@ static void list_cell(const struct column *c, const void *data, struct buf *ret)
 	}
 }
 
+static void map_cell(const struct column *c, const void *data, struct buf *ret)
+{
+	const struct json_pair *pairs = *(const struct json_pair *const *)at(data, c->offset);
+
+	for (size_t i = 0; i < count_of(c, data); i++)
+		buf_printf(ret, "%s%s=%s", i ? ", " : "", pairs[i].name, pairs[i].value);
+}
+
 static void cell_value(const struct column *c, const void *data, struct buf *ret)
 {
 	const void *value = at(data, c->offset);
@@ -129,6 +138,9 @@ static void cell_value(const struct column *c, const void *data, struct buf *ret
 		return;
 	case JSON_LIST:
 		list_cell(c, data, ret);
+		return;
+	case JSON_MAP:
+		map_cell(c, data, ret);
 		return;
 	case JSON_OBJECT:
 		return;

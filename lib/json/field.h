@@ -33,13 +33,18 @@ static inline void field_set_list(const struct json_field *field, void *data, vo
 	*field_count(field, data) = count;
 }
 
-/* Bytes of one element of a list. */
+/* Bytes of one element of a list or map. */
 static inline size_t field_element_size(const struct json_field *field)
 {
+	if (field->kind == JSON_MAP)
+		return sizeof(struct json_pair);
 	return field->kind == JSON_STRINGS ? sizeof(char *) : field->type->size;
 }
 
 /* True when there is nothing worth writing: NULL, 0, false, empty. */
 bool json_field_empty(const struct json_field *field, const void *data);
+
+/* Can a map have it? Keys with escapes are refused, so no name may need one. */
+bool json_field_is_key(const char *name);
 
 #endif

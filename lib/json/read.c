@@ -228,6 +228,44 @@ static int read_list(struct reader *r, const struct place *p)
 	return p->field->kind == JSON_LIST ? check_list(r, p, elements, count) : 0;
 }
 
+static int read_pair(struct reader *r, const struct place *map, const char *name, struct json_object *value,
+		     struct json_pair *ret)
+{
+	struct place p = {.value = value, .mark = next_mark(r), .field = map->field};
+
+	json_lines_add(r->lines, ret, p.mark.line);
+	if (!json_field_is_key(name))
+		return fail(r, p.mark.line, "a name in '%s' holds a control character", map->field->name);
+	if (!json_object_is_type(value, json_type_string))
+		return fail(r, p.mark.line, "'%.80s' in '%s' must be a string", name, map->field->name);
+	ret->name = mem_strdup(name);
+	return ret->name ? read_text(r, &p, &ret->value) : err_no_memory(r->err);
+}
+
+static int read_map(struct reader *r, const struct place *p)
+{
+	struct json_pair *pairs;
+	int count;
+
+	if (!json_object_is_type(p->value, json_type_object))
+		return wrong_kind(r, p, "an object of strings");
+	count = json_object_object_length(p->value);
+	if (!count)
+		return 0;
+	pairs = mem_zalloc((size_t)count * sizeof(*pairs));
+	if (!pairs)
+		return err_no_memory(r->err);
+	field_set_list(p->field, p->data, pairs, (size_t)count);
+	json_object_object_foreach(p->value, name, value)
+	{
+		int rc = read_pair(r, p, name, value, pairs++);
+
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
 /* What null and an absent key stand for where null may be written. */
 static void set_null(const struct json_field *field, void *data)
 {
@@ -260,6 +298,8 @@ static int read_field(struct reader *r, const struct place *p)
 		if (!json_object_is_type(p->value, json_type_object))
 			return wrong_kind(r, p, "an object");
 		return read_object(r, p->field->type, p->value, at, p->mark.line);
+	case JSON_MAP:
+		return read_map(r, p);
 	default:
 		return read_list(r, p);
 	}

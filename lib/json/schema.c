@@ -76,6 +76,15 @@ static void put_items(struct json_emit *e, const struct json_field *f)
 	json_emit_close(e, '}');
 }
 
+static void put_map(struct json_emit *e)
+{
+	put_type(e, "object", false);
+	json_emit_key(e, "additionalProperties");
+	json_emit_open(e, '{');
+	put_type(e, "string", false);
+	json_emit_close(e, '}');
+}
+
 static void put_field(struct json_emit *e, const struct json_field *f)
 {
 	bool nullable = f->flags & JSON_NULLABLE;
@@ -103,6 +112,9 @@ static void put_field(struct json_emit *e, const struct json_field *f)
 		break;
 	case JSON_OBJECT:
 		put_object(e, f->type);
+		break;
+	case JSON_MAP:
+		put_map(e);
 		break;
 	default:
 		put_items(e, f);

@@ -6,17 +6,26 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "json/field.h"
+#include "json/utf8.h"
+
+static void release_element(const struct json_field *f, void *element)
+{
+	if (f->kind == JSON_LIST) {
+		json_release(f->type, element);
+	} else if (f->kind == JSON_MAP) {
+		free(((struct json_pair *)element)->name);
+		free(((struct json_pair *)element)->value);
+	} else {
+		free(*(char **)element);
+	}
+}
 
 static void release_list(const struct json_field *f, void *data)
 {
 	char *elements = field_list(f, data);
 
-	for (size_t i = 0; i < *field_count(f, data); i++) {
-		if (f->kind == JSON_STRINGS)
-			free(((char **)(void *)elements)[i]);
-		else
-			json_release(f->type, elements + i * f->type->size);
-	}
+	for (size_t i = 0; i < *field_count(f, data); i++)
+		release_element(f, elements + i * field_element_size(f));
 	free(elements);
 }
 
@@ -27,7 +36,7 @@ void json_release(const struct json_type *type, void *data)
 			free(*(char **)field_at(f, data));
 		else if (f->kind == JSON_OBJECT)
 			json_release(f->type, field_at(f, data));
-		else if (f->kind == JSON_LIST || f->kind == JSON_STRINGS)
+		else if (f->kind == JSON_LIST || f->kind == JSON_STRINGS || f->kind == JSON_MAP)
 			release_list(f, data);
 	}
 	memset(data, 0, type->size);
@@ -43,6 +52,20 @@ static int copy_text(const char *text, char **ret)
 	return *ret ? 0 : -ERR_NO_MEMORY;
 }
 
+static int copy_pair(const struct json_pair *pair, struct json_pair *ret)
+{
+	int rc = copy_text(pair->name, &ret->name);
+
+	return rc < 0 ? rc : copy_text(pair->value, &ret->value);
+}
+
+static int copy_element(const struct json_field *f, const void *from, void *to)
+{
+	if (f->kind == JSON_LIST)
+		return copy_object(f->type, from, to);
+	return f->kind == JSON_MAP ? copy_pair(from, to) : copy_text(*(char *const *)from, to);
+}
+
 static int copy_list(const struct json_field *f, const void *data, void *ret)
 {
 	size_t count = *field_count(f, data), size = field_element_size(f);
@@ -55,12 +78,8 @@ static int copy_list(const struct json_field *f, const void *data, void *ret)
 	if (!to)
 		return -ERR_NO_MEMORY;
 	field_set_list(f, ret, to, count);
-	for (size_t i = 0; rc == 0 && i < count; i++) {
-		if (f->kind == JSON_STRINGS)
-			rc = copy_text(((char **)(void *)from)[i], (char **)(void *)to + i);
-		else
-			rc = copy_object(f->type, from + i * size, to + i * size);
-	}
+	for (size_t i = 0; rc == 0 && i < count; i++)
+		rc = copy_element(f, from + i * size, to + i * size);
 	return rc;
 }
 
@@ -125,6 +144,27 @@ static bool equal_lists(const struct json_field *f, const void *a, const void *b
 	return true;
 }
 
+static bool has_pair(const struct json_pair *pairs, size_t count, const struct json_pair *pair)
+{
+	for (size_t i = 0; i < count; i++)
+		if (str_eq(pairs[i].name, pair->name))
+			return str_eq(pairs[i].value, pair->value);
+	return false;
+}
+
+static bool equal_maps(const struct json_field *f, const void *a, const void *b)
+{
+	const struct json_pair *one = field_list(f, a), *other = field_list(f, b);
+	size_t count = *field_count(f, a);
+
+	if (count != *field_count(f, b))
+		return false;
+	for (size_t i = 0; i < count; i++)
+		if (!has_pair(other, count, &one[i]))
+			return false;
+	return true;
+}
+
 static bool equal_fields(const struct json_field *f, const void *a, const void *b)
 {
 	const void *one = field_at(f, a), *other = field_at(f, b);
@@ -142,6 +182,8 @@ static bool equal_fields(const struct json_field *f, const void *a, const void *
 		return *(const unsigned *)one == *(const unsigned *)other;
 	case JSON_OBJECT:
 		return json_equal(f->type, one, other);
+	case JSON_MAP:
+		return equal_maps(f, a, b);
 	default:
 		return equal_lists(f, a, b);
 	}
@@ -183,6 +225,19 @@ bool json_field_empty(const struct json_field *field, const void *data)
 	default:
 		return *field_count(field, data) == 0;
 	}
+}
+
+bool json_field_is_key(const char *name)
+{
+	size_t left = strlen(name);
+	uint32_t c;
+
+	for (size_t n; left; name += n, left -= n) {
+		n = json_utf8(name, left, &c);
+		if (!n || c < 0x20 || (c >= 0x7f && c < 0xa0) || c == '"' || c == '\\')
+			return false;
+	}
+	return true;
 }
 
 void *json_append(void *items, size_t *count, size_t size)

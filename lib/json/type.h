@@ -8,9 +8,9 @@
  *
  * In memory: strings are char * (NULL = absent), integers int64_t, numbers
  * double, enums unsigned (index into a name table), nested objects are
- * embedded structs, lists are a pointer to elements beside a size_t count.
- * Everything reachable is owned by the outermost struct and given back by
- * json_release().
+ * embedded structs, lists are a pointer to elements beside a size_t count, maps
+ * are such a list of pairs. Everything reachable is owned by the outermost
+ * struct and given back by json_release().
  */
 #ifndef JSON_TYPE_H
 #define JSON_TYPE_H
@@ -32,6 +32,12 @@ enum json_kind {
 	JSON_OBJECT,	/* embedded struct of another type */
 	JSON_LIST,	/* list of structs of another type */
 	JSON_STRINGS,	/* list of char * */
+	JSON_MAP,	/* object of strings with names of the user's: list of struct json_pair */
+};
+
+/* Names are unique; their order says nothing. */
+struct json_pair {
+	char *name, *value;
 };
 
 enum {
@@ -50,7 +56,7 @@ struct json_field {
 	enum json_kind kind;
 	unsigned flags;
 	size_t offset;
-	size_t count_offset;		/* lists: of the size_t count */
+	size_t count_offset;		/* lists and maps: of the size_t count */
 	const char *const *names;	/* JSON_ENUM: NULL-terminated */
 	const struct json_type *type;	/* JSON_OBJECT, JSON_LIST */
 	int64_t min, max;		/* JSON_INT: 0, 0 = any */
@@ -84,6 +90,8 @@ struct json_type {
 	{.name = #f, .kind = JSON_LIST, .flags = (fl), .offset = offsetof(T, f), .count_offset = JSON_FIELD_(T, n_##f, size_t), .type = &(t), .summary = (s)}
 #define JSON_F_STRINGS(T, f, fl, s)                                            \
 	{.name = #f, .kind = JSON_STRINGS, .flags = (fl), .offset = JSON_FIELD_(T, f, char **), .count_offset = JSON_FIELD_(T, n_##f, size_t), .summary = (s)}
+#define JSON_F_MAP(T, f, fl, s)                                                \
+	{.name = #f, .kind = JSON_MAP, .flags = (fl), .offset = JSON_FIELD_(T, f, struct json_pair *), .count_offset = JSON_FIELD_(T, n_##f, size_t), .summary = (s)}
 #define JSON_F_END {.name = NULL}
 
 enum { JSON_COMMENTS = 1 };	/* // and slash-star comments are allowed */

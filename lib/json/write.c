@@ -32,6 +32,22 @@ static int write_list(struct writer *w, const struct json_field *f, const void *
 	return rc;
 }
 
+static int write_map(struct writer *w, const struct json_field *f, const void *data)
+{
+	const struct json_pair *pairs = field_list(f, data);
+
+	json_emit_open(&w->emit, '{');
+	for (size_t i = 0; i < *field_count(f, data); i++) {
+		if (!json_field_is_key(pairs[i].name))
+			return err_set(w->err, ERR_INVALID, "'%.80s' is no name for '%s': it needs an escape",
+				       pairs[i].name, f->name);
+		json_emit_key(&w->emit, pairs[i].name);
+		json_emit_string(&w->emit, pairs[i].value);
+	}
+	json_emit_close(&w->emit, '}');
+	return 0;
+}
+
 static int write_enum(struct writer *w, const struct json_field *f, unsigned value)
 {
 	for (unsigned i = 0; f->names[i]; i++)
@@ -65,6 +81,8 @@ static int write_value(struct writer *w, const struct json_field *f, const void 
 		return write_enum(w, f, *(const unsigned *)at);
 	case JSON_OBJECT:
 		return write_object(w, f->type, at);
+	case JSON_MAP:
+		return write_map(w, f, data);
 	default:
 		return write_list(w, f, data);
 	}

@@ -312,6 +312,66 @@ static void comments_keep_lines(void **state)
 	}
 }
 
+struct tagged {
+	struct json_pair *tags;
+	size_t n_tags;
+};
+
+static const struct json_field tagged_fields[] = {
+	JSON_F_MAP(struct tagged, tags, 0, "tags"),
+	JSON_F_END,
+};
+static const struct json_type tagged_type = {
+	.summary = "A map", .size = sizeof(struct tagged), .fields = tagged_fields,
+};
+
+static void bad_maps_are_refused_with_their_line(void **state)
+{
+	static const struct bad maps[] = {
+		{"{\n\"tags\":[]}", "2: 'tags' must be an object of strings", ""},
+		{"{\"tags\":\"a\"}", "1: 'tags' must be an object of strings", ""},
+		{"{\"tags\":null}", "1: 'tags' must be an object of strings", ""},
+		{"{\"tags\":{\n\"a\":\"b\",\n\"c\":1}}", "3: 'c' in 'tags' must be a string", ""},
+		{"{\"tags\":{\n\"a\":\nnull}}", "2: 'a' in 'tags' must be a string", ""},
+		{"{\"tags\":{\"a\":{\"b\":\"c\"}}}", "1: 'a' in 'tags' must be a string", ""},
+		{"{\"tags\":{\"a\":[\"b\"]}}", "1: 'a' in 'tags' must be a string", ""},
+		{"{\"tags\":{\"a\":\"b\",\n\"a\":\"c\"}}", "2: the key 'a' stands in line 1 already", ""},
+		{"{\"tags\":{\"a\":\"\\u0000\"}}", "1: 'tags' holds a zero character", ""},
+		{"{\"tags\":{\"\\u0061\":\"b\"}}", "1: a key holds an escape", ""},
+		{"{\"tags\":{\n\"a\x7f\":\"b\"}}", "2: a name in 'tags' holds a control character", ""},
+		{"{\"tags\":{\"\xc2\x9b\":\"b\"}}", "1: a name in 'tags' holds a control character", ""},
+		{"{\"tags\":{\"a\":\"b\"},\n\"tag\":1}", "2: unknown key 'tag'", "did you mean 'tags'?"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(maps) / sizeof(maps[0]); i++) {
+		struct tagged t = {0};
+		struct err err;
+
+		assert_int_equal(json_read(&tagged_type, maps[i].text, strlen(maps[i].text), "f.json", 0, &t, &err),
+				 -ERR_INVALID);
+		if (!str_starts(err.message + strlen("f.json:"), maps[i].message))
+			fail_msg("%s: '%s', expected '%s'", maps[i].text, err.message, maps[i].message);
+		assert_string_equal(err.hint, maps[i].hint);
+		assert_null(t.tags);
+		assert_int_equal(t.n_tags, 0);
+	}
+}
+
+static void lines_of_pairs_are_known(void **state)
+{
+	static const char text[] = "{\n\"tags\": {\n\"a\": \"b\",\n\n\"c\": \"d\"\n}}";
+	owned(json_lines) struct json_lines *lines = NULL;
+	struct tagged t = {0};
+
+	(void)state;
+	assert_int_equal(json_read_lines(&tagged_type, text, strlen(text), "f.json", 0, &t, &lines, NULL), 0);
+	assert_int_equal(json_lines_of(lines, &t.tags), 2);
+	assert_int_equal(json_lines_of(lines, &t.tags[0]), 3);
+	assert_int_equal(json_lines_of(lines, &t.tags[1]), 5);
+	json_release(&tagged_type, &t);
+}
+
 static int read_and_release(void)
 {
 	struct sample s = {0};
@@ -368,6 +428,8 @@ int main(void)
 		cmocka_unit_test(comments_keep_lines),
 		cmocka_unit_test(no_memory_is_survived),
 		cmocka_unit_test(lines_are_known_by_address),
+		cmocka_unit_test(bad_maps_are_refused_with_their_line),
+		cmocka_unit_test(lines_of_pairs_are_known),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -234,6 +234,148 @@ static void no_memory_is_survived(void **state)
 	json_release(&sample_type, &s);
 }
 
+/* ---- maps ---- */
+
+struct tagged {
+	struct json_pair *tags, *more;
+	size_t n_tags, n_more;
+};
+
+static const struct json_field tagged_fields[] = {
+	JSON_F_MAP(struct tagged, tags, 0, "tags"),
+	JSON_F_MAP(struct tagged, more, JSON_OMIT, "more tags"),
+	JSON_F_END,
+};
+static const struct json_type tagged_type = {
+	.summary = "Maps", .size = sizeof(struct tagged), .fields = tagged_fields,
+};
+
+static const char tagged_text[] =
+	"{\"tags\":{\"owner\":\"a\",\"cost.center\":\"\",\"\":\"\\\"\xc3\xa9\"},\"more\":{\"x\":\"y\"}}";
+
+static void read_tagged(const char *text, struct tagged *t)
+{
+	assert_int_equal(json_read(&tagged_type, text, strlen(text), "tagged", 0, t, NULL), 0);
+}
+
+static void maps_survive_a_round_trip(void **state)
+{
+	owned(buf) struct buf text = {.max = 65536};
+	struct tagged t = {0}, copy = {0};
+
+	(void)state;
+	read_tagged(tagged_text, &t);
+	assert_int_equal(t.n_tags, 3);
+	assert_string_equal(t.tags[1].name, "cost.center");
+	assert_string_equal(t.tags[1].value, "");
+	assert_string_equal(t.tags[2].value, "\"\xc3\xa9");
+	assert_int_equal(json_copy(&tagged_type, &t, &copy, NULL), 0);
+	assert_true(json_equal(&tagged_type, &t, &copy));
+	assert_ptr_not_equal(t.tags[0].name, copy.tags[0].name);
+	assert_ptr_not_equal(t.tags[0].value, copy.tags[0].value);
+	json_release(&tagged_type, &t);
+	assert_int_equal(json_write(&tagged_type, &copy, false, &text, NULL), 0);
+	assert_string_equal(buf_text(&text), tagged_text);
+	json_release(&tagged_type, &copy);
+	assert_null(copy.tags);
+	assert_int_equal(copy.n_tags, 0);
+}
+
+static void empty_maps_can_be_left_out(void **state)
+{
+	static const char *const texts[] = {"{}", "{\"tags\":{},\"more\":{}}"};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		owned(buf) struct buf text = {.max = 65536}, pretty = {.max = 65536};
+		struct tagged t = {0};
+
+		read_tagged(texts[i], &t);
+		assert_int_equal(t.n_tags + t.n_more, 0);
+		assert_int_equal(json_write(&tagged_type, &t, false, &text, NULL), 0);
+		assert_string_equal(buf_text(&text), "{\"tags\":{}}");
+		json_release(&tagged_type, &t);
+		read_tagged("{\"tags\":{\"a\":\"b\"}}", &t);
+		assert_int_equal(json_write(&tagged_type, &t, true, &pretty, NULL), 0);
+		assert_string_equal(buf_text(&pretty), "{\n  \"tags\": {\n    \"a\": \"b\"\n  }\n}\n");
+		json_release(&tagged_type, &t);
+	}
+}
+
+static void maps_are_equal_in_any_order(void **state)
+{
+	static const struct {
+		const char *a, *b;
+		bool equal;
+	} cases[] = {
+		{"{\"a\":\"1\",\"b\":\"2\"}", "{\"b\":\"2\",\"a\":\"1\"}", true},
+		{"{\"a\":\"1\",\"b\":\"2\"}", "{\"a\":\"2\",\"b\":\"1\"}", false},
+		{"{\"a\":\"1\",\"b\":\"2\"}", "{\"a\":\"1\"}", false},
+		{"{\"a\":\"1\"}", "{\"A\":\"1\"}", false},
+		{"{\"a\":\"1\"}", "{}", false},
+		{"{}", "{}", true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct tagged a = {0}, b = {0};
+		char text[100];
+
+		snprintf(text, sizeof(text), "{\"tags\":%s}", cases[i].a);
+		read_tagged(text, &a);
+		snprintf(text, sizeof(text), "{\"tags\":%s}", cases[i].b);
+		read_tagged(text, &b);
+		assert_int_equal(json_equal(&tagged_type, &a, &b), cases[i].equal);
+		assert_int_equal(json_equal(&tagged_type, &b, &a), cases[i].equal);
+		json_release(&tagged_type, &a);
+		json_release(&tagged_type, &b);
+	}
+}
+
+static void names_that_cannot_be_read_are_not_written(void **state)
+{
+	static const char *const names[] = {"a\"b", "a\\b", "a\nb", "\x7f", "\xc2\x80", "\x80"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		owned(buf) struct buf text = {.max = 65536};
+		struct json_pair pair = {.name = (char *)(uintptr_t)names[i], .value = (char[]){"v"}};
+		struct tagged t = {.tags = &pair, .n_tags = 1};
+		struct err err;
+
+		assert_int_equal(json_write(&tagged_type, &t, false, &text, &err), -ERR_INVALID);
+		assert_non_null(strstr(err.message, "is no name for 'tags'"));
+		assert_int_equal(text.len, 0);
+	}
+}
+
+static int read_copy_and_write_maps(void)
+{
+	owned(buf) struct buf text = {.max = 65536};
+	static const struct tagged zero;
+	struct tagged t = {0}, copy = {0};
+	struct err err;
+	int rc = json_read(&tagged_type, tagged_text, strlen(tagged_text), "tagged", 0, &t, &err);
+
+	if (rc < 0)
+		assert_memory_equal(&t, &zero, sizeof(t));
+	if (rc == 0)
+		rc = json_copy(&tagged_type, &t, &copy, &err);
+	if (rc < 0)
+		assert_memory_equal(&copy, &zero, sizeof(copy));
+	if (rc == 0)
+		rc = json_write(&tagged_type, &copy, true, &text, &err);
+	json_release(&tagged_type, &t);
+	json_release(&tagged_type, &copy);
+	return rc;
+}
+
+static void maps_survive_no_memory(void **state)
+{
+	(void)state;
+	assert_survives_no_memory(read_copy_and_write_maps());
+}
+
 static const char *save(const char *folder, const char *name, const void *data, size_t len)
 {
 	static char path[2][300];
@@ -291,6 +433,28 @@ static void the_schema_says_what_the_reader_does(void **state)
 	}
 }
 
+static void the_schema_of_maps_says_what_the_reader_does(void **state)
+{
+	static const char *const texts[] = {
+		tagged_text, "{}", "{\"tags\":{}}", "{\"tags\":[]}", "{\"tags\":\"a\"}", "{\"tags\":null}",
+		"{\"tags\":{\"a\":1}}", "{\"tags\":{\"a\":null}}", "{\"tags\":{\"a\":{}}}",
+		"{\"tags\":{\"a\":[\"b\"]}}",
+	};
+	owned(buf) struct buf schema = {.max = 65536};
+
+	if (access("/usr/bin/python3", X_OK) < 0)
+		skip();
+	assert_int_equal(json_schema(&tagged_type, &schema, NULL), 0);
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		struct tagged t = {0};
+		int rc = json_read(&tagged_type, texts[i], strlen(texts[i]), "t", 0, &t, NULL);
+
+		if (accepts(*state, &schema, texts[i]) != (rc == 0))
+			fail_msg("reader and schema differ: %s", texts[i]);
+		json_release(&tagged_type, &t);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -303,7 +467,13 @@ int main(void)
 		cmocka_unit_test(each_difference_is_seen),
 		cmocka_unit_test(lists_grow_and_shrink),
 		cmocka_unit_test(no_memory_is_survived),
+		cmocka_unit_test(maps_survive_a_round_trip),
+		cmocka_unit_test(empty_maps_can_be_left_out),
+		cmocka_unit_test(maps_are_equal_in_any_order),
+		cmocka_unit_test(names_that_cannot_be_read_are_not_written),
+		cmocka_unit_test(maps_survive_no_memory),
 		temp_test(the_schema_says_what_the_reader_does),
+		temp_test(the_schema_of_maps_says_what_the_reader_does),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
