@@ -12,6 +12,12 @@ void observer_step(struct observer *o, const char *subject, const char *what,
 		o->step(o, subject, what, done, total);
 }
 
+void observer_board(struct observer *o, const struct observer_item *items, size_t n)
+{
+	if (o && o->board)
+		o->board(o, items, n);
+}
+
 void observer_note(struct observer *o, const char *fmt, ...)
 {
 	char text[400];
