@@ -25,27 +25,31 @@ Q := $(V_$(V))
 
 # Room by room; lib/README.md is the map.
 ROOMS := base json crypto cli p11 fleet store member provider replica ha drill
+# What speaks to clouds: a library of its own, loaded when a fleet stands in one (libcurl starts slowly).
+CLOUD_ROOMS := http azure provider/azure
 ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE -fPIC -pthread $(WARN) $(HARDEN) $(CFLAGS) -Ilib -Icmd \
 	-isystem /usr/include/nss -isystem /usr/include/nspr -DHSMCTL_VERSION='"$(VERSION)"' \
 	-DHSMCTL_LIBEXECDIR='"$(LIBEXECDIR)/hsmctl"' -DHSMCTL_MODULE='"$(LIBDIR)/pkcs11/hsmctl-pkcs11.so"'
 CORE_LIBS := -ljson-c -lssl -lcrypto -ldl -lm -pthread
 
-srcs = $(sort $(wildcard $(1)/*.c) $(wildcard $(1)/*/*.c))
+srcs = $(filter-out $(if $(filter lib/provider,$(1)),lib/provider/azure/%),$(sort $(wildcard $(1)/*.c) $(wildcard $(1)/*/*.c)))
 objs = $(patsubst %.c,$(BUILD)/%.o,$(call srcs,$(1)))
 ROOM_LIBS := $(foreach r,$(ROOMS),$(BUILD)/lib/$(r).a)
+CLOUD_LIBS := $(foreach r,$(CLOUD_ROOMS),$(BUILD)/lib/$(r).a)
 GROUPS_ := $(filter-out hsmctl,$(notdir $(patsubst %/,%,$(sort $(wildcard cmd/*/)))))
 PROGRAMS := $(BUILD)/bin/hsmctl $(patsubst %,$(BUILD)/libexec/hsmctl/hsmctl-%,$(GROUPS_))
 CORE := $(BUILD)/lib/hsmctl/libhsmctl.so
+CLOUD := $(BUILD)/lib/hsmctl/libhsmctl-cloud.so
 MODULE := $(BUILD)/lib/pkcs11/hsmctl-pkcs11.so
 
-all: $(PROGRAMS) $(MODULE) $(BUILD)/share/hsmctl/schemas
+all: $(PROGRAMS) $(MODULE) $(CLOUD) $(BUILD)/share/hsmctl/schemas
 
 # A room as an archive: unit tests link just the rooms they may use.
 define room_rule
 $(BUILD)/lib/$(1).a: $(call objs,lib/$(1))
 	$$(Q)rm -f $$@ && ar rcs $$@ $$^
 endef
-$(foreach r,$(ROOMS) slot,$(eval $(call room_rule,$(r))))
+$(foreach r,$(ROOMS) $(CLOUD_ROOMS) slot,$(eval $(call room_rule,$(r))))
 
 $(BUILD)/%.o: %.c Makefile
 	@mkdir -p $(@D)
@@ -54,6 +58,11 @@ $(BUILD)/%.o: %.c Makefile
 $(CORE): $(foreach r,$(ROOMS),$(call objs,lib/$(r))) lib/hsmctl.map
 	@mkdir -p $(@D)
 	$(Q)$(CC) -shared -Wl,-soname,libhsmctl.so -Wl,--version-script=lib/hsmctl.map $(HARDEN_LINK) $(LDFLAGS) -o $@ $(filter %.o,$^) $(CORE_LIBS)
+
+$(CLOUD): $(foreach r,$(CLOUD_ROOMS),$(call objs,lib/$(r))) $(CORE) lib/cloud.map
+	@mkdir -p $(@D)
+	$(Q)$(CC) -shared -Wl,-soname,libhsmctl-cloud.so -Wl,--version-script=lib/cloud.map -Wl,-z,defs $(HARDEN_LINK) $(LDFLAGS) -o $@ $(filter %.o,$^) \
+		$(CORE) -lcurl -lm -pthread -Wl,-rpath,'$$ORIGIN'
 
 $(MODULE): $(call objs,lib/slot) $(ROOM_LIBS) lib/slot/slot.map
 	@mkdir -p $(@D)
@@ -96,13 +105,15 @@ unit: $(UNIT) $(STRANGERS)
 $(STRANGERS): $(BUILD)/tests/%: tests/%.c $(wildcard tests/slot/*.h)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< -ldl -pthread
-# What a signature costs through a group, beside the same call made directly.
+# What a signature costs through a group, beside the same call made directly; how long a fleet in Azure takes,
+# beside the longest chain of its resources.
 bench: all $(BUILD)/tests/bench/sign
 	$(Q)BUILD=$(BUILD) ./tests/bench/run
+	$(Q)BUILD=$(BUILD) ./tests/bench/azure.py
 
-$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(ROOM_LIBS)
+$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(ROOM_LIBS) $(CLOUD_LIBS)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(ROOM_LIBS) -Wl,--end-group $(CORE_LIBS) -lcmocka -lutil
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(CLOUD_LIBS) $(ROOM_LIBS) -Wl,--end-group -Wl,--as-needed -lcurl $(CORE_LIBS) -lcmocka -lutil
 .PRECIOUS: $(BUILD)/tests/unit/%.o
 
 check: all
@@ -113,9 +124,11 @@ sanitize:
 	$(MAKE) SANITIZE=address,undefined all unit
 	for t in build-address,undefined/tests/unit/*/test_*; do [ -x $$t ] || continue; $$t || exit 1; done
 
-# What is too long for every run: everything under the sanitizers, the fuzzed parsers with many seeds.
+# What is too long for every run: everything under the sanitizers, the fuzzed parsers with many seeds, and something
+# wrong at every single request of a fleet's life in Azure.
 check-long: sanitize check
 	for n in $$(seq 20); do $(BUILD)/tests/unit/p11/test_wire || exit 1; done
+	BUILD=$(BUILD) ./tests/azure/sweep --all
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(LIBEXECDIR)/hsmctl $(DESTDIR)$(LIBDIR)/hsmctl $(DESTDIR)$(LIBDIR)/pkcs11 \
@@ -123,7 +136,7 @@ install: all
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	install -m 755 $(BUILD)/bin/hsmctl $(DESTDIR)$(PREFIX)/bin
 	install -m 755 $(filter %,$(wildcard $(BUILD)/libexec/hsmctl/hsmctl-*)) $(DESTDIR)$(LIBEXECDIR)/hsmctl
-	install -m 644 $(CORE) $(DESTDIR)$(LIBDIR)/hsmctl
+	install -m 644 $(CORE) $(CLOUD) $(DESTDIR)$(LIBDIR)/hsmctl
 	install -m 644 $(MODULE) $(DESTDIR)$(LIBDIR)/pkcs11
 	install -m 644 man/*.1 $(DESTDIR)$(MANDIR)/man1
 	install -m 644 examples/*.json $(DESTDIR)$(PREFIX)/share/hsmctl/examples
