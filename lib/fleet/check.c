@@ -148,12 +148,43 @@ static int check_device(struct check *c, struct fleet_device *device)
 	return rc;
 }
 
+/* Exactly one of stamp and zone says where in a region a dedicated HSM stands. */
+static int check_place(struct check *c, const struct fleet_datacenter *datacenter)
+{
+	const char *wrong = datacenter->stamp ? datacenter->stamp : datacenter->zone;
+	bool dedicated = str_eq(datacenter->provider, "azure-dedicated-hsm");
+
+	if (!dedicated && wrong)
+		return fail(c, datacenter, "datacenter '%s' has a stamp or zone; only azure-dedicated-hsm knows them",
+			    datacenter->name);
+	if (dedicated && !datacenter->stamp == !datacenter->zone) {
+		fail(c, datacenter, "datacenter '%s' needs %s", datacenter->name,
+		     wrong ? "a stamp or a zone, not both" : "a stamp or a zone");
+		return err_hint(c->err, "\"stamp\": \"stamp1\", or \"zone\": \"1\" in regions with availability zones");
+	}
+	return 0;
+}
+
+/* One in Azure stands in a region that the azure section describes. */
+static int check_azure_datacenter(struct check *c, const struct fleet_datacenter *datacenter)
+{
+	if (!str_starts(datacenter->provider, "azure-") || fleet_azure_region(c->fleet, datacenter->region))
+		return 0;
+	fail(c, &datacenter->region, "datacenter '%s' stands in region '%s', which is not in the azure section",
+	     datacenter->name, datacenter->region);
+	return err_hint(c->err, "name it in \"azure\": {\"regions\": [{\"name\": \"%s\", \"location\": …}]}",
+			datacenter->region);
+}
+
 static int check_datacenter(struct check *c, const struct fleet_datacenter *datacenter)
 {
 	char names[200] = "";
 
-	if (str_index(fleet_provider_names, datacenter->provider) >= 0)
-		return 0;
+	if (str_index(fleet_provider_names, datacenter->provider) >= 0) {
+		int rc = check_place(c, datacenter);
+
+		return rc < 0 ? rc : check_azure_datacenter(c, datacenter);
+	}
 	for (size_t i = 0; fleet_provider_names[i]; i++) {
 		size_t used = strlen(names);
 

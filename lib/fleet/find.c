@@ -23,6 +23,11 @@ struct fleet_partition *fleet_partition(const struct fleet_device *device, const
 	return fleet_part(FLEET_PARTS(device, partitions), name);
 }
 
+struct fleet_azure_region *fleet_azure_region(const struct fleet *fleet, const char *name)
+{
+	return fleet_part(FLEET_PARTS(&fleet->azure, regions), name);
+}
+
 struct fleet_group *fleet_group(const struct fleet *fleet, const char *name)
 {
 	return fleet_part(FLEET_PARTS(fleet, groups), name);

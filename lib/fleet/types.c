@@ -3,7 +3,9 @@
 #include "fleet/fleet.h"
 #include "fleet/types.h"
 
-const char *const fleet_provider_names[] = {"softhsm", NULL};
+const char *const fleet_provider_names[] = {"softhsm", "azure-dedicated-hsm", "azure-cloud-hsm", NULL};
+const char *const fleet_azure_connection_names[] = {"auto", "none", "vpn", "peering", NULL};
+const char *const fleet_azure_cloud_names[] = {"public", "usgov", "china", NULL};
 const char *const fleet_role_names[] = {"active", "standby", NULL};
 const char *const fleet_link_names[] = {"none", "tls", "module", NULL};
 
@@ -41,6 +43,29 @@ static const struct json_type partition_type = {
 	.size = sizeof(struct fleet_partition), .fields = partition_fields,
 };
 
+static const struct json_field azure_device_fields[] = {
+	JSON_F_STRING(struct fleet_azure_device, name, JSON_OMIT,
+		      "name of the resource; without it that of the device"),
+	JSON_F_STRING(struct fleet_azure_device, sku, JSON_OMIT,
+		      "SKU; without it SafeNet Luna Network HSM A790, or Standard_B1"),
+	JSON_F_STRING(struct fleet_azure_device, address, JSON_OMIT,
+		      "address in its network; a dedicated HSM without one is given one by Azure"),
+	JSON_F_STRING(struct fleet_azure_device, endpoint, JSON_OMIT,
+		      "cloud HSM: id of a private endpoint that exists and is kept; without it one is made"),
+	JSON_F_STRING(struct fleet_azure_device, identity, JSON_OMIT,
+		      "cloud HSM: id of the user-assigned identity that makes backups"),
+	JSON_F_STRING(struct fleet_azure_device, name_scope, JSON_OMIT,
+		      "cloud HSM: TenantReuse, SubscriptionReuse, ResourceGroupReuse or NoReuse of its DNS label"),
+	JSON_F_STRING(struct fleet_azure_device, id, JSON_OMIT, "id of the resource; written by hsmctl"),
+	JSON_F_STRINGS(struct fleet_azure_device, hosts, JSON_OMIT,
+		       "cloud HSM: names of the cluster's HSMs; written by hsmctl"),
+	JSON_F_END,
+};
+const struct json_type fleet_azure_device_type = {
+	.summary = "What the device is in Azure",
+	.size = sizeof(struct fleet_azure_device), .fields = azure_device_fields,
+};
+
 static const struct json_field device_fields[] = {
 	JSON_F_STRING(struct fleet_device, name, JSON_REQUIRED | JSON_NAME | JSON_UNIQUE,
 		      "name of the device"),
@@ -48,6 +73,8 @@ static const struct json_field device_fields[] = {
 		      "datacenter it stands in"),
 	JSON_F_STRING(struct fleet_device, module, JSON_OMIT,
 		      "softhsm: path of the PKCS#11 library that the appliance hosts"),
+	JSON_F_OBJECT(struct fleet_device, azure, JSON_OMIT, fleet_azure_device_type,
+		      "what it is in Azure"),
 	JSON_F_LIST(struct fleet_device, partitions, JSON_OMIT, partition_type,
 		    "its tokens; without any it gets one with the name of the device"),
 	JSON_F_END,
@@ -63,12 +90,65 @@ static const struct json_field datacenter_fields[] = {
 	JSON_F_STRING(struct fleet_datacenter, region, JSON_REQUIRED | JSON_NAME,
 		      "region it belongs to"),
 	JSON_F_STRING(struct fleet_datacenter, provider, JSON_REQUIRED,
-		      "what makes devices there: softhsm"),
+		      "what makes devices there: softhsm, azure-dedicated-hsm or azure-cloud-hsm"),
+	JSON_F_STRING(struct fleet_datacenter, stamp, JSON_OMIT,
+		      "azure-dedicated-hsm: stamp1 or stamp2, where the region has no availability zones"),
+	JSON_F_STRING(struct fleet_datacenter, zone, JSON_OMIT,
+		      "azure-dedicated-hsm: availability zone 1, 2 or 3, where the region has them"),
 	JSON_F_END,
 };
 static const struct json_type datacenter_type = {
 	.summary = "A place where devices stand and fail together",
 	.size = sizeof(struct fleet_datacenter), .fields = datacenter_fields,
+};
+
+static const struct json_field azure_region_fields[] = {
+	JSON_F_STRING(struct fleet_azure_region, name, JSON_REQUIRED | JSON_NAME | JSON_UNIQUE,
+		      "region that datacenters name"),
+	JSON_F_STRING(struct fleet_azure_region, location, JSON_REQUIRED, "Azure's name of it: westus"),
+	JSON_F_STRING(struct fleet_azure_region, network, JSON_OMIT,
+		      "name of its virtual network, or the id of one that exists and is kept"),
+	JSON_F_STRINGS(struct fleet_azure_region, address_space, JSON_OMIT,
+		       "address ranges of the virtual network: 10.2.0.0/16"),
+	JSON_F_STRING(struct fleet_azure_region, hsm_subnet, JSON_OMIT,
+		      "address range that is delegated to dedicated HSMs; or the id of a subnet that exists and is kept"),
+	JSON_F_STRING(struct fleet_azure_region, gateway_subnet, JSON_OMIT,
+		      "address range of GatewaySubnet, /27 or larger; or an id"),
+	JSON_F_STRING(struct fleet_azure_region, client_subnet, JSON_OMIT,
+		      "address range for clients and private endpoints; or an id"),
+	JSON_F_STRING(struct fleet_azure_region, express_route_gateway, JSON_OMIT,
+		      "SKU of the gateway that dedicated HSMs need, without it Standard; or the id of one that exists and is kept"),
+	JSON_F_STRING(struct fleet_azure_region, vpn_gateway, JSON_OMIT,
+		      "SKU of the gateway to other regions, without it VpnGw1; or an id"),
+	JSON_F_BOOL(struct fleet_azure_region, express_route_public_ip, JSON_OMIT,
+		    "the ExpressRoute gateway gets a public address of its own, as older regions want it"),
+	JSON_F_END,
+};
+static const struct json_type azure_region_type = {
+	.summary = "The network of one region",
+	.size = sizeof(struct fleet_azure_region), .fields = azure_region_fields,
+};
+
+static const struct json_field azure_fields[] = {
+	JSON_F_ENUM(struct fleet_azure, cloud, JSON_OMIT, fleet_azure_cloud_names, "national cloud"),
+	JSON_F_STRING(struct fleet_azure, subscription, JSON_OMIT, "id of the subscription"),
+	JSON_F_STRING(struct fleet_azure, tenant, JSON_OMIT, "id of the tenant"),
+	JSON_F_STRING(struct fleet_azure, resource_group, JSON_OMIT,
+		      "resource group of all; without it the name of the fleet"),
+	JSON_F_STRING(struct fleet_azure, location, JSON_OMIT,
+		      "location of the resource group; without it the first region's"),
+	JSON_F_MAP(struct fleet_azure, tags, JSON_OMIT, "tags of every resource"),
+	JSON_F_ENUM(struct fleet_azure, connection, JSON_OMIT, fleet_azure_connection_names,
+		    "between regions; auto: vpn where there are dedicated HSMs, else peering"),
+	JSON_F_STRING(struct fleet_azure, dedicated_hsm_api, JSON_OMIT, "api-version of dedicatedHSMs"),
+	JSON_F_STRING(struct fleet_azure, cloud_hsm_api, JSON_OMIT, "api-version of cloudHsmClusters"),
+	JSON_F_STRING(struct fleet_azure, network_api, JSON_OMIT, "api-version of Microsoft.Network"),
+	JSON_F_LIST(struct fleet_azure, regions, JSON_OMIT, azure_region_type, "the networks"),
+	JSON_F_END,
+};
+const struct json_type fleet_azure_type = {
+	.summary = "Where the fleet is in Azure",
+	.size = sizeof(struct fleet_azure), .fields = azure_fields,
 };
 
 static const struct json_field member_fields[] = {
@@ -132,6 +212,8 @@ const struct json_type fleet_group_type = {
 #define FLEET_FIELDS(groups_flags)                                                                 \
 	JSON_F_STRING(struct fleet, name, JSON_REQUIRED | JSON_NAME, "name of the fleet"),         \
 	JSON_F_INT(struct fleet, revision, 0, 0, INT64_MAX, "counted by the store"),               \
+	JSON_F_OBJECT(struct fleet, azure, JSON_OMIT, fleet_azure_type,                            \
+		      "subscription and networks of a fleet in Azure"),                            \
 	JSON_F_LIST(struct fleet, datacenters, JSON_REQUIRED, datacenter_type, "where devices stand"), \
 	JSON_F_LIST(struct fleet, devices, JSON_REQUIRED, device_type, "the devices"),             \
 	JSON_F_LIST(struct fleet, groups, (groups_flags), fleet_group_type, "the HA groups"),            \
