@@ -8,14 +8,16 @@
 #include "base/mem.h"
 #include "base/observer.h"
 #include "fleet/fleet.h"
+#include "provider/layout.h"
 #include "provider/plan.h"
 #include "provider/walk.h"
 #include "store/store.h"
 
 struct applier {
 	struct walk walk;	/* first: cast back */
+	const struct provider_call *call;
 	struct store_edit *edit;
-	struct observer *observer;
+	struct fleet *before;	/* as the store had it */
 	size_t done, total;
 };
 
@@ -27,15 +29,16 @@ static int carry_out(struct walk *walk, const struct change *change, struct err 
 	const struct provider *provider;
 	int rc = cancel_check(err);
 
-	observer_step(a->observer, change->name, doing[change->kind], a->done, a->total);
 	if (rc < 0 || !change->device)
 		return rc;
 	rc = provider_of(walk->fleet, change->device, &provider, err);
-	if (rc < 0)
+	/* Devices of a cloud are made, and unmade, when all of them are known. */
+	if (rc < 0 || provider->layout)
 		return rc;
+	observer_step(a->call->observer, change->name, doing[change->kind], a->done, a->total);
 	if (change->kind == CHANGE_DESTROY)
 		return provider->destroy(walk->store, change->device, err);
-	return provider->apply(walk->store, walk->fleet, change->device, a->observer, err);
+	return provider->apply(walk->store, walk->fleet, change->device, a->call->observer, err);
 }
 
 static int record(struct walk *walk, const struct change *change, struct err *err)
@@ -50,42 +53,99 @@ static int record(struct walk *walk, const struct change *change, struct err *er
 	return store_edit_commit(a->edit, "provision apply", subject, detail, err);
 }
 
-static int check_revision(const struct fleet *have, const struct fleet *desired, struct err *err)
+/* ---- what stands in a cloud ---- */
+
+struct recorder {
+	struct provider_step step;	/* first: cast back */
+	struct store_edit *edit;
+	const char *action;
+};
+
+static int record_step(struct provider_step *step, const char *subject, const char *detail, struct err *err)
 {
-	if (!desired->revision || desired->revision == have->revision)
+	struct recorder *r = (struct recorder *)step;
+
+	return store_edit_commit(r->edit, r->action, subject, detail, err);
+}
+
+static int settle(struct walk *walk, struct err *err)
+{
+	struct applier *a = (struct applier *)walk;
+	struct recorder recorder = {{record_step}, a->edit, "provision apply"};
+	const struct provider_layout *make = NULL, *unmake = NULL;
+	int rc = provider_layout_of(walk->desired, &make, err);
+
+	if (rc == 0)
+		rc = provider_layout_of(a->before, &unmake, err);
+	if (rc == 0 && make)
+		rc = make->apply(a->call, walk->desired, walk->fleet, &recorder.step, err);
+	/* Also with nothing before: an earlier run may have been killed. */
+	unmake = unmake ? unmake : make;
+	return rc < 0 || !unmake ? rc : unmake->remove(a->call, a->before, walk->desired, err);
+}
+
+/* ---- the whole ---- */
+
+static int check_fresh(const struct provider_plan *kept, const struct provider_plan *now, struct err *err)
+{
+	if (!kept)
 		return 0;
-	err_set(err, ERR_CHANGED, "the plan was made against revision %lld, the store has %lld",
-		(long long)desired->revision, (long long)have->revision);
+	if (kept->revision != now->revision)
+		err_set(err, ERR_CHANGED, "the plan was made against revision %lld, the store has %lld",
+			(long long)kept->revision, (long long)now->revision);
+	else if (!json_equal(&provider_plan_type, kept, now))
+		err_set(err, ERR_CHANGED, "what is to be done is no longer what the plan says");
+	else
+		return 0;
 	return err_hint(err, "make a new one with 'hsmctl provision plan'");
 }
 
-int provider_apply(struct store *store, const struct fleet *desired, struct observer *observer,
+static int begin(struct applier *a, const struct fleet *desired, const struct provider_plan *kept, struct err *err)
+{
+	owned(provider_plan) struct provider_plan plan = {0};
+	int rc = plan_compare(a->call, store_edit_fleet(a->edit), desired, &plan, err);
+
+	if (rc == 0)
+		rc = check_fresh(kept, &plan, err);
+	if (rc == 0)
+		rc = provider_plan_check(&plan, err);
+	if (rc == 0 && plan.ends_hsms && !a->call->zeroised) {
+		err_set(err, ERR_CONFIRM, "dedicated HSMs are to be deleted, which must hold no keys any more");
+		return err_hint(err, "zeroise them (see 'hsmctl provision plan'), and give --zeroised");
+	}
+	if (rc == 0)
+		rc = fleet_copy(store_edit_fleet(a->edit), &a->before, err);
+	a->total = plan.n_changes;
+	return rc;
+}
+
+int provider_apply(const struct provider_call *call, const struct fleet *desired, const struct provider_plan *kept,
 		   struct err *err)
 {
 	owned(store_edit) struct store_edit *edit = NULL;
-	struct provider_plan plan = {0};
+	owned(fleet) struct fleet *complete = NULL, *before = NULL;
 	struct applier applier = {
-		.walk = {.store = store, .desired = desired, .carry_out = carry_out, .record = record},
-		.observer = observer,
+		.walk = {.store = call->store, .carry_out = carry_out, .settle = settle, .record = record},
+		.call = call,
 	};
-	int rc = store_edit_begin(store, "provision apply", &edit, err);
+	int rc = store_edit_begin(call->store, "provision apply", &edit, err);
 
 	if (rc == 0)
-		rc = check_revision(store_edit_fleet(edit), desired, err);
+		rc = plan_prepare(call, desired, &complete, err);
+	applier.edit = edit;
 	if (rc == 0)
-		rc = plan_compare(store, store_edit_fleet(edit), desired, &plan, err);
+		rc = begin(&applier, complete, kept, err);
+	before = applier.before;
 	if (rc < 0)
 		return rc;
-	applier.total = plan.n_changes;
-	json_release(&provider_plan_type, &plan);
-	applier.edit = edit;
+	applier.walk.desired = complete;
 	applier.walk.fleet = store_edit_fleet(edit);
 	return walk_run(&applier.walk, err);
 }
 
 /* ---- destroy ---- */
 
-static int destroy_device(struct store *store, struct store_edit *edit, size_t i, struct err *err)
+static int destroy_device(struct store *store, struct store_edit *edit, size_t i, const char *action, struct err *err)
 {
 	struct fleet *fleet = store_edit_fleet(edit);
 	const struct fleet_device *device = &fleet->devices[i];
@@ -95,12 +155,12 @@ static int destroy_device(struct store *store, struct store_edit *edit, size_t i
 
 	if (rc == 0)
 		rc = provider_of(fleet, device, &provider, err);
-	if (rc == 0)
+	if (rc == 0 && !provider->layout)
 		rc = provider->destroy(store, device, err);
 	if (rc < 0)
 		return rc;
 	walk_forget_device(fleet, i);
-	return store_edit_commit(edit, "provision destroy", subject, NULL, err);
+	return store_edit_commit(edit, action, subject, NULL, err);
 }
 
 /* What belonged to all devices: PINs and certificates. */
@@ -125,21 +185,31 @@ static int check_no_groups(const struct fleet *fleet, struct err *err)
 	return err_hint(err, "hsmctl ha delete %s", fleet->groups[0].name);
 }
 
-static int destroy_datacenters(struct store_edit *edit, struct err *err)
+static int forget_places(struct store_edit *edit, struct err *err)
 {
 	struct fleet *fleet = store_edit_fleet(edit);
 
-	if (!fleet->n_datacenters)
+	if (!fleet->n_datacenters && !fleet->azure.n_regions)
 		return 0;
 	while (fleet->n_datacenters)
 		walk_forget_datacenter(fleet, fleet->n_datacenters - 1);
+	json_release(&fleet_azure_type, &fleet->azure);
 	return store_edit_commit(edit, "provision destroy", "datacenters", NULL, err);
 }
 
-int provider_destroy(struct store *store, struct observer *observer, struct err *err)
+/* Of a cloud everything goes at once, and before the store forgets it. */
+static int empty_cloud(const struct provider_call *call, const struct fleet *fleet, struct err *err)
+{
+	const struct provider_layout *layout = NULL;
+	int rc = provider_layout_of(fleet, &layout, err);
+
+	return rc < 0 || !layout ? rc : layout->remove(call, fleet, NULL, err);
+}
+
+int provider_destroy(const struct provider_call *call, struct err *err)
 {
 	owned(store_edit) struct store_edit *edit = NULL;
-	int rc = store_edit_begin(store, "provision destroy", &edit, err);
+	int rc = store_edit_begin(call->store, "provision destroy", &edit, err);
 	struct fleet *fleet;
 	size_t total;
 
@@ -148,13 +218,53 @@ int provider_destroy(struct store *store, struct observer *observer, struct err 
 	fleet = store_edit_fleet(edit);
 	total = fleet->n_devices;
 	rc = check_no_groups(fleet, err);
+	if (rc == 0)
+		rc = empty_cloud(call, fleet, err);
 	while (rc == 0 && fleet->n_devices) {
 		size_t last = fleet->n_devices - 1;
 
-		observer_step(observer, fleet->devices[last].name, doing[CHANGE_DESTROY], total - last - 1, total);
-		rc = destroy_device(store, edit, last, err);
+		observer_step(call->observer, fleet->devices[last].name, doing[CHANGE_DESTROY], total - last - 1, total);
+		rc = destroy_device(call->store, edit, last, "provision destroy", err);
 	}
 	if (rc == 0)
-		rc = destroy_datacenters(edit, err);
-	return rc < 0 ? rc : remove_shared(store, err);
+		rc = forget_places(edit, err);
+	return rc < 0 ? rc : remove_shared(call->store, err);
+}
+
+/* ---- one device ---- */
+
+static int check_free(const struct fleet *fleet, const struct fleet_device *device, struct err *err)
+{
+	const struct fleet_group *group = fleet_group_of(fleet, device->name, NULL);
+
+	if (!group)
+		return 0;
+	err_set(err, ERR_IN_USE, "device '%s' serves in group '%s'", device->name, group->name);
+	return err_hint(err, "take it out of the group first (see 'hsmctl ha show %s')", group->name);
+}
+
+int provider_decommission(const struct provider_call *call, const char *name, struct err *err)
+{
+	owned(store_edit) struct store_edit *edit = NULL;
+	const struct provider_layout *layout = NULL;
+	const struct provider *provider;
+	struct fleet_device *device;
+	struct fleet *fleet;
+	int rc = store_edit_begin(call->store, "device decommission", &edit, err);
+
+	if (rc < 0)
+		return rc;
+	fleet = store_edit_fleet(edit);
+	rc = fleet_find_device(fleet, name, &device, err);
+	if (rc == 0)
+		rc = check_free(fleet, device, err);
+	if (rc == 0)
+		rc = provider_of(fleet, device, &provider, err);
+	if (rc == 0 && provider->layout)
+		rc = provider->layout(&layout, err);
+	if (rc == 0 && layout)
+		rc = layout->decommission(call, fleet, device, err);
+	if (rc < 0)
+		return rc;
+	return destroy_device(call->store, edit, (size_t)(device - fleet->devices), "device decommission", err);
 }

@@ -42,8 +42,9 @@ static void check_name(struct problems *p, const struct fleet *have, const struc
 	hint(p, "give another --store, or destroy that fleet first");
 }
 
+/* foreign: its tokens are made by others. */
 static void check_partitions(struct problems *p, const struct fleet *fleet, const struct fleet_device *have,
-			     const struct fleet_device *want)
+			     const struct fleet_device *want, bool foreign)
 {
 	const struct fleet_group *group = have ? fleet_group_of(fleet, have->name, NULL) : NULL;
 
@@ -51,7 +52,7 @@ static void check_partitions(struct problems *p, const struct fleet *fleet, cons
 		const struct fleet_partition *w = &want->partitions[i];
 		const struct fleet_partition *h = have && i < have->n_partitions ? &have->partitions[i] : NULL;
 
-		if (w->serial && !(h && str_eq(h->serial, w->serial))) {
+		if (!foreign && w->serial && !(h && str_eq(h->serial, w->serial))) {
 			problem(p, ERR_INVALID, "the token of '%s' cannot be made with the serial '%s'",
 				want->name, w->serial);
 			hint(p, "leave the serial out");
@@ -65,7 +66,7 @@ static void check_partitions(struct problems *p, const struct fleet *fleet, cons
 static void check_device(struct problems *p, const struct fleet *have, const struct fleet *desired,
 			 const struct fleet_device *want)
 {
-	const struct provider *provider;
+	const struct provider *provider = NULL;
 	int rc;
 
 	err_clear(&p->one);
@@ -74,7 +75,7 @@ static void check_device(struct problems *p, const struct fleet *have, const str
 		rc = provider->check(desired, want, &p->one);
 	if (rc < 0)
 		add(p);
-	check_partitions(p, have, fleet_device(have, want->name), want);
+	check_partitions(p, have, fleet_device(have, want->name), want, provider && provider->layout);
 }
 
 static void check_removal(struct problems *p, const struct fleet *have, const struct fleet_device *device)

@@ -6,7 +6,23 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "fleet/fleet.h"
-#include "provider/provider.h"
+#include "provider/layout.h"
+
+const char *const inventory_done_names[] = {"open", "done", "unknown", NULL};
+
+static const struct json_field step_fields[] = {
+	JSON_F_STRING(struct inventory_step, device, JSON_REQUIRED | JSON_COLUMN, "whose administrator does it"),
+	JSON_F_INT(struct inventory_step, number, JSON_REQUIRED | JSON_COLUMN, 1, INT64_MAX, "in this order"),
+	JSON_F_ENUM(struct inventory_step, state, JSON_REQUIRED | JSON_COLUMN, inventory_done_names,
+		    "whether it was seen to be done; unknown: cannot be seen from here"),
+	JSON_F_STRING(struct inventory_step, text, JSON_REQUIRED | JSON_COLUMN, "what is to be done"),
+	JSON_F_STRING(struct inventory_step, command, JSON_OMIT | JSON_COLUMN, "what to type"),
+	JSON_F_END
+};
+static const struct json_type step_type = {
+	.summary = "What only a device's administrator can do", .size = sizeof(struct inventory_step),
+	.fields = step_fields,
+};
 
 static const struct json_field device_fields[] = {
 	JSON_F_STRING(struct inventory_device, name, JSON_REQUIRED | JSON_COLUMN, "name of the device"),
@@ -17,6 +33,8 @@ static const struct json_field device_fields[] = {
 		    "what is known without asking its token"),
 	JSON_F_STRING(struct inventory_device, address, JSON_NULLABLE | JSON_COLUMN,
 		      "where its first partition is reached"),
+	JSON_F_STRING(struct inventory_device, message, JSON_OMIT, "what its cloud says of it"),
+	JSON_F_STRING(struct inventory_device, id, JSON_OMIT, "its id in its cloud"),
 	JSON_F_STRINGS(struct inventory_device, groups, JSON_COLUMN, "groups it serves in"),
 	JSON_F_END
 };
@@ -28,6 +46,8 @@ static const struct json_field fields[] = {
 	JSON_F_STRING(struct inventory, fleet, JSON_NULLABLE | JSON_COLUMN, "name of the fleet"),
 	JSON_F_INT(struct inventory, revision, JSON_COLUMN, 0, INT64_MAX, "of the store's document"),
 	JSON_F_LIST(struct inventory, devices, JSON_COLUMN, device_type, "the devices"),
+	JSON_F_LIST(struct inventory, steps, JSON_OMIT | JSON_COLUMN, step_type,
+		    "what remains to be done on devices in clouds, and what was seen to be done"),
 	JSON_F_END
 };
 const struct json_type inventory_type = {
@@ -69,6 +89,10 @@ static int describe(const struct fleet *fleet, const struct fleet_device *device
 		rc = fleet_set(&ret->provider, where->provider, err);
 	if (rc == 0 && device->n_partitions)
 		rc = fleet_set(&ret->address, device->partitions[0].link.address, err);
+	if (rc == 0 && !ret->address)
+		rc = fleet_set(&ret->address, device->azure.address, err);
+	if (rc == 0)
+		rc = fleet_set(&ret->id, device->azure.id, err);
 	return rc < 0 ? rc : add_groups(fleet, device, ret, err);
 }
 
@@ -105,4 +129,15 @@ int inventory_make(struct store *store, const struct fleet *fleet, struct invent
 	for (size_t i = 0; rc == 0 && i < fleet->n_devices; i++)
 		rc = inventory_add(store, fleet, &fleet->devices[i], ret, err);
 	return rc;
+}
+
+int inventory_look(const struct provider_call *call, const struct fleet *fleet, struct inventory *ret,
+		   struct err *err)
+{
+	const struct provider_layout *layout = NULL;
+	int rc = inventory_make(call->store, fleet, ret, err);
+
+	if (rc == 0)
+		rc = provider_layout_of(fleet, &layout, err);
+	return rc < 0 || !layout ? rc : layout->look(call, fleet, ret, err);
 }

@@ -12,12 +12,27 @@
 struct err;
 struct fleet;
 struct fleet_device;
+struct provider_call;
 struct store;
+
+/* What the administrator of a device does after it exists, and whether it was seen to be done. */
+enum inventory_done { STEP_OPEN, STEP_DONE, STEP_UNKNOWN };
+extern const char *const inventory_done_names[];	/* "open", "done", "unknown" */
+
+struct inventory_step {
+	char *device;
+	int64_t number;		/* from 1, in the device's order */
+	unsigned state;		/* enum inventory_done; unknown: cannot be observed from here */
+	char *text;		/* "log in at 10.2.1.5 as tenantadmin" */
+	char *command;		/* to type, NULL */
+};
 
 struct inventory_device {
 	char *name, *datacenter, *region, *provider;
 	unsigned state;		/* enum device_state */
-	char *address;		/* of its first partition */
+	char *address;		/* of its first partition, or where it is managed */
+	char *message;		/* what a cloud says of it, NULL */
+	char *id;		/* in a cloud, NULL */
 	char **groups;		/* that its partitions serve in */
 	size_t n_groups;
 };
@@ -27,6 +42,8 @@ struct inventory {
 	int64_t revision;
 	struct inventory_device *devices;
 	size_t n_devices;
+	struct inventory_step *steps;	/* of devices in clouds */
+	size_t n_steps;
 };
 extern const struct json_type inventory_type;
 
@@ -43,6 +60,10 @@ int inventory_add(struct store *store, const struct fleet *fleet, const struct f
 		  struct inventory *inventory, struct err *err);
 /* All devices of the fleet. */
 int inventory_make(struct store *store, const struct fleet *fleet, struct inventory *ret,
+		   struct err *err);
+
+/* The same, and what their clouds say now. */
+int inventory_look(const struct provider_call *call, const struct fleet *fleet, struct inventory *ret,
 		   struct err *err);
 
 #endif

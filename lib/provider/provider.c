@@ -6,10 +6,12 @@
 #include "base/str.h"
 #include "fleet/fleet.h"
 
-const char *const device_state_names[] = {"absent", "partial", "stopped", "running", NULL};
+const char *const device_state_names[] = {"absent", "partial", "stopped", "running", "made", NULL};
 const char *const fault_kind_names[] = {"crash", "hang", NULL};
 
-static const struct provider *const providers[] = {&provider_softhsm, NULL};
+static const struct provider *const providers[] = {
+	&provider_softhsm, &provider_azure_dedicated_hsm, &provider_azure_cloud_hsm, NULL
+};
 
 int provider_of(const struct fleet *fleet, const struct fleet_device *device,
 		const struct provider **ret, struct err *err)

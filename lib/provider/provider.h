@@ -20,6 +20,7 @@ struct err;
 struct fleet;
 struct fleet_device;
 struct observer;
+struct provider_layout;
 struct store;
 
 /* What is known of a device without asking its token. */
@@ -28,6 +29,7 @@ enum device_state {
 	DEVICE_PARTIAL,	/* half made; apply finishes it */
 	DEVICE_STOPPED,
 	DEVICE_RUNNING,
+	DEVICE_MADE,	/* exists elsewhere, by the store's word; 'provision show' asks */
 };
 extern const char *const device_state_names[];
 
@@ -40,6 +42,10 @@ extern const char *const fault_kind_names[];	/* "crash", "hang" */
 
 struct provider {
 	const char *name;
+	const char *makes;	/* for people: "appliance" */
+	/* Makes all devices of a fleet at once, with what they need; apply, start, stop,
+	 * destroy are then NULL. See provider/layout.h. NULL: device by device. */
+	int (*layout)(const struct provider_layout **ret, struct err *err);
 	/* ERR_MISSING (SoftHSM not installed), ERR_INVALID (more than one partition) …:
 	 * everything that can be known before anything is changed. */
 	int (*check)(const struct fleet *fleet, const struct fleet_device *device, struct err *err);
@@ -59,7 +65,28 @@ struct provider {
 	int (*heal)(struct store *store, struct fleet_device *device, struct err *err);
 };
 
-extern const struct provider provider_softhsm;
+extern const struct provider provider_softhsm, provider_azure_dedicated_hsm, provider_azure_cloud_hsm;
+
+/* How a command proves to a cloud who it is: options of the command line; a member that is NULL
+ * or false is found in the environment. Identifiers and references, no secrets. */
+struct provider_access {
+	const char *credential;		/* kind of credential: "managed-identity"; NULL = look for one */
+	const char *subscription, *tenant, *client;
+	const char *secret_source;	/* reference (base/cred.h) */
+	const char *certificate;	/* file or pkcs11: URI */
+	const char *certificate_chain;
+	const char *password_source;	/* of the certificate's file */
+	const char *token_file;
+	bool rs256, send_chain;
+};
+
+/* Of one command. */
+struct provider_call {
+	struct store *store;
+	struct observer *observer;		/* may be NULL */
+	const struct provider_access *access;	/* may be NULL */
+	bool zeroised;				/* the user states that devices to be removed hold no keys */
+};
 
 /* The provider of a device; ERR_INVALID when its datacentre names an unknown one. */
 int provider_of(const struct fleet *fleet, const struct fleet_device *device,
@@ -76,32 +103,60 @@ struct provider_change {
 	char *detail;	/* "softhsm appliance in east-1 (region east)" */
 };
 
+/* What must be put right before apply can begin. */
+struct provider_problem {
+	char *subject;		/* "region east", "quota" */
+	char *text;
+	char *hint;		/* NULL */
+	int64_t code;		/* enum err_code; not written */
+};
+
 /* schema "plan" */
 struct provider_plan {
 	char *fleet;
 	int64_t revision;	/* of the store it was made against */
+	struct provider_problem *problems;
+	size_t n_problems;
 	struct provider_change *changes;
 	size_t n_changes;
+	bool ends_hsms;		/* a change deletes an HSM that only its administrator can zeroise */
 };
 struct json_type;
 extern const struct json_type provider_plan_type;
+
+void provider_plan_release(struct provider_plan *plan);
+OWN_DEFINE_RELEASE(provider_plan)
+
+/* Append a change, or a problem. */
+int provider_plan_add(struct provider_plan *plan, enum change_kind kind, const char *subject,
+		      const char *detail, struct err *err);
+int provider_plan_problem(struct provider_plan *plan, const char *subject, const struct err *problem,
+			  struct err *err);
+/* 0 without problems, else the first one, and how many more there are. */
+int provider_plan_check(const struct provider_plan *plan, struct err *err);
 
 /*
  * Compare desired with what the store has and what is running. Checks all
  * devices first and names every problem. A device that serves in a group and is
  * missing from desired is refused with ERR_IN_USE. groups of desired are looked
- * at only if it has_groups. ret is zeroed by the caller, json_release()d after.
+ * at only if it has_groups. What stands in the way in a cloud goes into the plan's
+ * problems. ret is zeroed by the caller.
  */
-int provider_plan_make(struct store *store, const struct fleet *desired, struct provider_plan *ret, struct err *err);
+int provider_plan_make(const struct provider_call *call, const struct fleet *desired, struct provider_plan *ret,
+		       struct err *err);
 
 /*
- * Carry desired out, device by device, committing each whole step to the store.
- * Kill it anywhere and run it again: it continues. A revision in desired that is
- * not 0 must be the store's: ERR_CHANGED.
+ * Carry desired out, committing each whole step to the store: device by device, and
+ * the devices of a cloud at once. Kill it anywhere and run it again: it continues.
+ * kept: a plan that must still be what is to be done, NULL = any: ERR_CHANGED.
  */
-int provider_apply(struct store *store, const struct fleet *desired, struct observer *observer, struct err *err);
+int provider_apply(const struct provider_call *call, const struct fleet *desired, const struct provider_plan *kept,
+		   struct err *err);
 
 /* Destroy every device of the store. ERR_IN_USE while groups exist. */
-int provider_destroy(struct store *store, struct observer *observer, struct err *err);
+int provider_destroy(const struct provider_call *call, struct err *err);
+
+/* Destroy one device. ERR_IN_USE while it serves in a group. */
+int provider_decommission(const struct provider_call *call, const char *device, struct err *err);
 
 #endif

@@ -45,8 +45,30 @@ static int merge_address(struct merge *m, const struct fleet_link *want, struct 
 	return assign(m, &into->address, want->address, "address");
 }
 
+/* How a token is reached that hsmctl did not make. */
+static int merge_link(struct merge *m, const struct fleet_link *want, struct fleet_link *into)
+{
+	int rc = 0;
+
+	if (want->kind != FLEET_LINK_NONE && want->kind != into->kind) {
+		note(m, "link");
+		into->kind = want->kind;
+	}
+	rc = assign_given(m, &into->address, want->address, "address");
+	if (rc == 0)
+		rc = assign_given(m, &into->module, want->module, "module");
+	return rc < 0 ? rc : assign_given(m, &into->certificate, want->certificate, "certificate");
+}
+
+static int merge_foreign(struct merge *m, const struct fleet_partition *want, struct fleet_partition *into)
+{
+	int rc = assign_given(m, &into->serial, want->serial, "serial");
+
+	return rc < 0 ? rc : merge_link(m, &want->link, &into->link);
+}
+
 static int merge_partition(struct merge *m, const struct fleet_partition *want,
-			   struct fleet_partition *into)
+			   struct fleet_partition *into, bool foreign)
 {
 	int rc = assign(m, &into->name, want->name, "name of the partition");
 
@@ -54,7 +76,29 @@ static int merge_partition(struct merge *m, const struct fleet_partition *want,
 		rc = assign_given(m, &into->pin_source, want->pin_source, "pin_source");
 	if (rc == 0)
 		rc = assign_given(m, &into->so_pin_source, want->so_pin_source, "so_pin_source");
-	return rc < 0 ? rc : merge_address(m, &want->link, &into->link);
+	if (rc < 0)
+		return rc;
+	return foreign ? merge_foreign(m, want, into) : merge_address(m, &want->link, &into->link);
+}
+
+/* What a FILE leaves out stays as the provider wrote it. */
+static int merge_azure(struct merge *m, const struct fleet_azure_device *want, struct fleet_azure_device *into)
+{
+	const struct {
+		char *const *from;
+		char **to;
+		const char *what;
+	} fields[] = {
+		{&want->name, &into->name, "name in Azure"}, {&want->sku, &into->sku, "sku"},
+		{&want->address, &into->address, "address"}, {&want->endpoint, &into->endpoint, "endpoint"},
+		{&want->identity, &into->identity, "identity"}, {&want->name_scope, &into->name_scope, "name_scope"},
+		{&want->id, &into->id, "id"},
+	};
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < sizeof(fields) / sizeof(fields[0]); i++)
+		rc = assign_given(m, fields[i].to, *fields[i].from, fields[i].what);
+	return rc;
 }
 
 static int merge_module(struct merge *m, const struct fleet_device *want, struct fleet_device *into)
@@ -67,9 +111,13 @@ static int merge_module(struct merge *m, const struct fleet_device *want, struct
 	return assign(m, &into->module, want->module, "module");
 }
 
-static int merge_device(struct merge *m, const struct fleet_device *want, struct fleet_device *into)
+/* foreign: its tokens are made by others, on a device in a cloud. */
+static int merge_device(struct merge *m, const struct fleet_device *want, struct fleet_device *into, bool foreign)
 {
 	int rc = assign(m, &into->datacenter, want->datacenter, "datacenter");
+
+	if (rc == 0)
+		rc = merge_azure(m, &want->azure, &into->azure);
 
 	if (rc == 0)
 		rc = merge_module(m, want, into);
@@ -77,7 +125,7 @@ static int merge_device(struct merge *m, const struct fleet_device *want, struct
 		if (i == into->n_partitions &&
 		    !json_append(&into->partitions, &into->n_partitions, sizeof(*into->partitions)))
 			return err_no_memory(m->err);
-		rc = merge_partition(m, &want->partitions[i], &into->partitions[i]);
+		rc = merge_partition(m, &want->partitions[i], &into->partitions[i], foreign);
 	}
 	return rc;
 }
@@ -108,6 +156,10 @@ static int walk_datacenter(struct walk *walk, const struct fleet_datacenter *wan
 		rc = assign(&merge, &have->region, want->region, "region");
 	if (rc == 0)
 		rc = assign(&merge, &have->provider, want->provider, "provider");
+	if (rc == 0)
+		rc = assign(&merge, &have->stamp, want->stamp, "stamp");
+	if (rc == 0)
+		rc = assign(&merge, &have->zone, want->zone, "zone");
 	if (rc < 0 || !*change.detail)
 		return rc;
 	if (change.kind == CHANGE_CREATE)
@@ -127,9 +179,14 @@ static int judge(struct walk *walk, bool is_new, struct change *change, struct e
 		rc = provider->state(walk->store, change->device, &state, err);
 	if (rc < 0)
 		return rc;
+	/* Whether one in a cloud is there its layout finds out. */
+	if (provider->layout && !is_new) {
+		change->kind = CHANGE_UPDATE;
+		return *change->detail != 0;
+	}
 	if (is_new || (state != DEVICE_RUNNING && state != DEVICE_STOPPED && !*change->detail)) {
 		change->kind = is_new || state == DEVICE_ABSENT ? CHANGE_CREATE : CHANGE_UPDATE;
-		snprintf(change->detail, CHANGE_DETAIL, "%s appliance in %s (region %s)%s", provider->name,
+		snprintf(change->detail, CHANGE_DETAIL, "%s in %s (region %s)%s", provider->makes,
 			 where->name, where->region, is_new ? "" : ", repaired");
 		return 1;
 	}
@@ -146,23 +203,24 @@ static int walk_device(struct walk *walk, const struct fleet_device *want, struc
 	struct change change = {.noun = "device", .name = want->name,
 				.device = fleet_device(fleet, want->name)};
 	struct merge merge = {.detail = change.detail, .err = err};
+	const struct provider *provider = NULL;
 	bool is_new = !change.device;
-	int rc = 0;
+	int rc = provider_of(walk->desired, want, &provider, err);
 
-	if (is_new) {
+	if (rc == 0 && is_new) {
 		change.device = json_append(&fleet->devices, &fleet->n_devices, sizeof(*change.device));
 		rc = change.device ? fleet_set(&change.device->name, want->name, err) : err_no_memory(err);
 	}
 	if (rc == 0)
-		rc = merge_device(&merge, want, change.device);
+		rc = merge_device(&merge, want, change.device, provider->layout != NULL);
 	if (rc == 0)
 		rc = judge(walk, is_new, &change, err);
 	return rc <= 0 ? rc : step(walk, &change, err);
 }
 
-static const struct json_type *part_type(const char *list)
+static const struct json_type *part_type(const struct json_type *whole, const char *list)
 {
-	const struct json_field *f = fleet_type.fields;
+	const struct json_field *f = whole->fields;
 
 	while (!str_eq(f->name, list))
 		f++;
@@ -171,13 +229,13 @@ static const struct json_type *part_type(const char *list)
 
 void walk_forget_device(struct fleet *fleet, size_t i)
 {
-	json_release(part_type("devices"), &fleet->devices[i]);
+	json_release(part_type(&fleet_type, "devices"), &fleet->devices[i]);
 	json_remove(&fleet->devices, &fleet->n_devices, sizeof(*fleet->devices), i);
 }
 
 void walk_forget_datacenter(struct fleet *fleet, size_t i)
 {
-	json_release(part_type("datacenters"), &fleet->datacenters[i]);
+	json_release(part_type(&fleet_type, "datacenters"), &fleet->datacenters[i]);
 	json_remove(&fleet->datacenters, &fleet->n_datacenters, sizeof(*fleet->datacenters), i);
 }
 
@@ -209,21 +267,92 @@ static int drop_datacenter(struct walk *walk, size_t i, struct err *err)
 	return walk->record(walk, &change, err);
 }
 
-int walk_run(struct walk *walk, struct err *err)
-{
-	struct fleet *fleet = walk->fleet;
-	const struct fleet *desired = walk->desired;
-	int rc = fleet_set(&fleet->name, desired->name, err);
+/* ---- where the fleet is in Azure ---- */
 
+static int set_azure(struct walk *walk, struct fleet_azure *now, struct err *err)
+{
+	struct fleet_azure *azure = &walk->fleet->azure;
+	struct change change = {.kind = azure->n_regions ? CHANGE_UPDATE : CHANGE_CREATE, .noun = "azure",
+				.name = "section", .detail = "where the fleet is in Azure"};
+
+	if (json_equal(&fleet_azure_type, azure, now)) {
+		json_release(&fleet_azure_type, now);
+		return 0;
+	}
+	if (!now->n_regions)
+		change.kind = CHANGE_DESTROY;
+	json_release(&fleet_azure_type, azure);
+	*azure = *now;
+	return step(walk, &change, err);
+}
+
+/* What is desired, and the regions besides whose devices and networks are there still. */
+static int widen_azure(struct walk *walk, struct err *err)
+{
+	const struct fleet_azure *have = &walk->fleet->azure;
+	struct fleet_azure wide = {0};
+	int rc = json_copy(&fleet_azure_type, walk->desired->azure.n_regions ? &walk->desired->azure : have, &wide, err);
+
+	for (size_t i = 0; rc == 0 && i < have->n_regions; i++) {
+		struct fleet_azure_region *region;
+		bool known = false;
+
+		for (size_t j = 0; j < wide.n_regions; j++)
+			known = known || str_eq(wide.regions[j].name, have->regions[i].name);
+		if (known)
+			continue;
+		region = json_append(&wide.regions, &wide.n_regions, sizeof(*region));
+		rc = region ? json_copy(part_type(&fleet_azure_type, "regions"), &have->regions[i], region, err)
+			    : err_no_memory(err);
+	}
+	if (rc == 0)
+		return set_azure(walk, &wide, err);
+	json_release(&fleet_azure_type, &wide);
+	return rc;
+}
+
+static int narrow_azure(struct walk *walk, struct err *err)
+{
+	struct fleet_azure exact = {0};
+	int rc = json_copy(&fleet_azure_type, &walk->desired->azure, &exact, err);
+
+	return rc < 0 ? rc : set_azure(walk, &exact, err);
+}
+
+static int walk_add(struct walk *walk, struct err *err)
+{
+	const struct fleet *desired = walk->desired;
+	int rc = fleet_set(&walk->fleet->name, desired->name, err);
+
+	if (rc == 0)
+		rc = widen_azure(walk, err);
 	for (size_t i = 0; rc == 0 && i < desired->n_datacenters; i++)
 		rc = walk_datacenter(walk, &desired->datacenters[i], err);
 	for (size_t i = 0; rc == 0 && i < desired->n_devices; i++)
 		rc = walk_device(walk, &desired->devices[i], err);
+	return rc;
+}
+
+static int walk_drop(struct walk *walk, struct err *err)
+{
+	struct fleet *fleet = walk->fleet;
+	const struct fleet *desired = walk->desired;
+	int rc = 0;
+
 	for (size_t i = fleet->n_devices; rc == 0 && i-- > 0;)
 		if (!fleet_device(desired, fleet->devices[i].name))
 			rc = drop_device(walk, i, err);
 	for (size_t i = fleet->n_datacenters; rc == 0 && i-- > 0;)
 		if (!fleet_datacenter(desired, fleet->datacenters[i].name))
 			rc = drop_datacenter(walk, i, err);
-	return rc;
+	return rc < 0 ? rc : narrow_azure(walk, err);
+}
+
+int walk_run(struct walk *walk, struct err *err)
+{
+	int rc = walk_add(walk, err);
+
+	if (rc == 0 && walk->settle)
+		rc = walk->settle(walk, err);
+	return rc < 0 ? rc : walk_drop(walk, err);
 }

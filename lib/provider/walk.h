@@ -14,7 +14,7 @@ enum { CHANGE_DETAIL = 256 };
 
 struct change {
 	enum change_kind kind;
-	const char *noun;		/* "device", "datacenter" */
+	const char *noun;		/* "device", "datacenter", "azure" */
 	const char *name;
 	char detail[CHANGE_DETAIL];
 	struct fleet_device *device;	/* in the fleet that is walked; NULL for a datacenter */
@@ -27,6 +27,8 @@ struct walk {
 	/* Before the step shows in the fleet's list (destroy), or behind it (others);
 	 * may be NULL. */
 	int (*carry_out)(struct walk *walk, const struct change *change, struct err *err);
+	/* Between what is added and what is dropped; may be NULL. */
+	int (*settle)(struct walk *walk, struct err *err);
 	/* The step is done and the fleet says so. */
 	int (*record)(struct walk *walk, const struct change *change, struct err *err);
 };

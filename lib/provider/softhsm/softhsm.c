@@ -395,6 +395,7 @@ static int softhsm_fault(struct store *store, const struct fleet_device *device,
 
 const struct provider provider_softhsm = {
 	.name = "softhsm",
+	.makes = "softhsm appliance",
 	.check = softhsm_check,
 	.state = softhsm_state,
 	.apply = softhsm_apply,

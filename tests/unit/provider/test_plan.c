@@ -86,7 +86,7 @@ static void plans(void **state)
 		owned(mem) char *text = NULL;
 		struct err err = {0};
 
-		if (provider_plan_make(store, desired, &plan, &err) < 0)
+		if (provider_plan_make(&(struct provider_call){.store = store}, desired, &plan, &err) < 0)
 			fail_msg("case %zu: %s", i, err.message);
 		text = summary(&plan);
 		assert_string_equal(text, cases[i].changes);
@@ -129,7 +129,7 @@ static void refusals(void **state)
 		struct provider_plan plan = {0};
 		struct err err = {0};
 
-		assert_int_equal(provider_plan_make(store, desired, &plan, &err), -(int)cases[i].code);
+		assert_int_equal(provider_plan_make(&(struct provider_call){.store = store}, desired, &plan, &err), -(int)cases[i].code);
 		assert_non_null(strstr(err.message, cases[i].says));
 		assert_null(plan.changes);
 		assert_int_equal(file_remove_tree(store_path(store), NULL), 0);
@@ -140,7 +140,7 @@ static int plan_once(struct store *store, const struct fleet *desired)
 {
 	struct provider_plan plan = {0};
 	struct err err = {0};
-	int rc = provider_plan_make(store, desired, &plan, &err);
+	int rc = provider_plan_make(&(struct provider_call){.store = store}, desired, &plan, &err);
 
 	json_release(&provider_plan_type, &plan);
 	return rc;
@@ -158,10 +158,10 @@ static void a_plan_of_another_revision_is_not_applied(void **state)
 {
 	owned(store) struct store *store = store_with(*state, NULL);
 	owned(fleet) struct fleet *desired = must_parse(DEVICES("") "}");
+	struct provider_plan kept = {.revision = 4};
 	struct err err = {0};
 
-	desired->revision = 4;
-	assert_int_equal(provider_apply(store, desired, NULL, &err), -ERR_CHANGED);
+	assert_int_equal(provider_apply(&(struct provider_call){.store = store}, desired, &kept, &err), -ERR_CHANGED);
 	assert_false(file_exists(in(*state, "fleet.json")));
 }
 
@@ -171,7 +171,7 @@ static void destroying_is_refused_while_groups_exist(void **state)
 	owned(fleet) struct fleet *after = NULL;
 	struct err err = {0};
 
-	assert_int_equal(provider_destroy(store, NULL, &err), -ERR_IN_USE);
+	assert_int_equal(provider_destroy(&(struct provider_call){.store = store}, &err), -ERR_IN_USE);
 	assert_int_equal(store_read(store, &after, &err), 0);
 	assert_int_equal(after->n_devices, 2);
 }
@@ -182,11 +182,11 @@ static void destroying_forgets_devices_without_files(void **state)
 	owned(fleet) struct fleet *after = NULL;
 	struct err err = {0};
 
-	assert_int_equal(provider_destroy(store, NULL, &err), 0);
+	assert_int_equal(provider_destroy(&(struct provider_call){.store = store}, &err), 0);
 	assert_int_equal(store_read(store, &after, &err), 0);
 	assert_int_equal(after->n_devices + after->n_datacenters, 0);
 	assert_int_equal(store_audit_verify(store, &err), 3);
-	assert_int_equal(provider_destroy(store, NULL, &err), 0);
+	assert_int_equal(provider_destroy(&(struct provider_call){.store = store}, &err), 0);
 	assert_int_equal(store_audit_verify(store, &err), 3);
 }
 

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * compare - what a resource is against what it should be.
+ *
+ * All that the desired body says must be found in the live one, which may say more:
+ * services add members of their own. Ids, locations and states are the same in any
+ * case; an element of a list may stand anywhere.
+ */
+#ifndef PROVIDER_AZURE_COMPARE_H
+#define PROVIDER_AZURE_COMPARE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "json/tree.h"
+
+struct azure_node;
+struct err;
+
+enum { AZURE_DRIFT_TEXT = 400 };
+
+struct azure_drift {
+	size_t tags, fields;	/* how many differ: tags can be changed, the rest cannot */
+	/* "tags.owner is 'a', should be 'b'; sku.name …" */
+	char tags_text[AZURE_DRIFT_TEXT], fields_text[AZURE_DRIFT_TEXT];
+};
+
+void azure_compare(const struct azure_node *node, const struct json_tree *live, struct azure_drift *ret);
+
+/* All tags that the resource should carry: those of others stay, those we kept and no
+ * longer want go. New tree. */
+int azure_tags_wanted(const struct azure_node *node, const struct json_tree *live, struct json_tree **ret,
+		      struct err *err);
+
+/* Does it carry the mark of this fleet? */
+bool azure_is_ours(const struct json_tree *live, const char *fleet);
+
+/* ERR_EXISTS for what is there, is to be written, and belongs to nobody or another fleet: destroying the
+ * fleet would take it along. A device whose id the document gives is handed over by that. */
+int azure_check_owner(const struct azure_node *node, const struct json_tree *live, const char *fleet,
+		      struct err *err);
+
+#endif
