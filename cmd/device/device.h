@@ -7,6 +7,6 @@
 #include "cli/cli.h"
 
 extern const struct cli_command device_list_command, device_show_command, device_start_command,
-	device_stop_command;
+	device_stop_command, device_decommission_command, device_backup_command, device_restore_command;
 
 #endif

@@ -32,6 +32,10 @@ static int one(struct store *store, struct store_edit *edit, struct fleet_device
 	const struct provider *provider;
 	int rc = provider_of(fleet, device, &provider, err);
 
+	if (rc == 0 && provider->layout) {
+		err_set(err, ERR_UNSUPPORTED, "device '%s' is a %s: its cloud runs it", device->name, provider->makes);
+		return err_hint(err, "hsmctl provision show tells how it is");
+	}
 	if (rc == 0)
 		rc = verb(store, edit, provider, device, err);
 	if (rc < 0)

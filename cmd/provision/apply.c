@@ -2,15 +2,22 @@
 /* hsmctl provision apply: make it so. */
 #include <stdio.h>
 
+#include "access.h"
 #include "base/err.h"
 #include "provider/inventory.h"
 #include "provision/provision.h"
 
 struct apply {
 	const char *file;
+	bool zeroised;
+	struct provider_access access;
 };
 
-static const struct cli_param options[] = {CLI_END};
+static const struct cli_param options[] = {
+	CLI_OPT_FLAG(struct apply, zeroised, 0, "zeroised", "Dedicated HSMs that go hold no keys any more"),
+	ACCESS_OPTIONS(struct apply, access),
+	CLI_END
+};
 static const struct cli_param args[] = {
 	CLI_ARG(struct apply, file, "FILE", NULL, CLI_REQUIRED | CLI_FILES,
 		"Fleet document, or a plan that 'provision plan' kept"),
@@ -37,45 +44,58 @@ static int confirm(struct cli *cli, const struct provider_plan *plan, struct err
 	return cli_confirm(cli, question, NULL, err);
 }
 
-static int check_fresh(const struct wish *wish, int64_t revision, struct err *err)
+/* A plan that was kept is compared with what would be done now. */
+static int check_kept(const struct wish *wish, const struct provider_plan *now, struct err *err)
 {
-	if (!wish->is_plan || wish->revision == revision)
+	if (!wish->plan || wish->plan->revision == now->revision)
 		return 0;
 	err_set(err, ERR_CHANGED, "the plan was made against revision %lld, the store has %lld",
-		(long long)wish->revision, (long long)revision);
+		(long long)wish->plan->revision, (long long)now->revision);
 	return err_hint(err, "make a new one with 'hsmctl provision plan'");
 }
 
-static int apply(struct cli *cli, struct store *store, const struct wish *wish, struct err *err)
+/* The first one is the error; the others are told before it. */
+static void tell_problems(struct cli *cli, const struct provider_plan *plan)
 {
-	struct provider_plan plan = {0};
-	int rc = provider_plan_make(store, wish->fleet, &plan, err);
+	for (size_t i = 1; i < plan->n_problems; i++)
+		cli_say(cli, "hsmctl: %s: %s%s%s%s", plan->problems[i].subject, plan->problems[i].text,
+			plan->problems[i].hint ? " (" : "", plan->problems[i].hint ? plan->problems[i].hint : "",
+			plan->problems[i].hint ? ")" : "");
+}
 
-	if (rc < 0)
-		return rc;
-	rc = check_fresh(wish, plan.revision, err);
+static int apply(struct cli *cli, const struct provider_call *call, const struct wish *wish, struct err *err)
+{
+	owned(provider_plan) struct provider_plan plan = {0};
+	int rc = provider_plan_make(call, wish->fleet, &plan, err);
+
 	if (rc == 0)
-		rc = confirm(cli, &plan, err);
+		rc = check_kept(wish, &plan, err);
+	if (rc == 0)
+		rc = provider_plan_check(&plan, err);
+	if (rc < 0) {
+		tell_problems(cli, &plan);
+		return rc;
+	}
+	rc = confirm(cli, &plan, err);
 	if (rc == 0 && !plan.n_changes)
 		cli_say(cli, "nothing to change");
 	if (rc == 0 && plan.n_changes)
-		rc = provider_apply(store, wish->fleet, cli->observer, err);
-	json_release(&provider_plan_type, &plan);
-	return rc < 0 ? rc : provision_print(cli, store, err);
+		rc = provider_apply(call, wish->fleet, wish->plan, err);
+	return rc < 0 ? rc : provision_print(cli, call, err);
 }
 
 static int run(struct cli *cli, const void *data, struct err *err)
 {
 	const struct apply *a = data;
 	owned(store) struct store *store = NULL;
-	owned(fleet) struct fleet *fleet = NULL;
-	struct wish wish = {0};
+	owned(wish) struct wish wish = {0};
+	struct provider_call call = {.observer = cli->observer, .access = &a->access, .zeroised = a->zeroised};
 	int rc = provision_read(a->file, &wish, err);
 
-	fleet = wish.fleet;
 	if (rc == 0)
 		rc = store_open(cli_store_url(cli), STORE_CREATE, &store, err);
-	return rc < 0 ? rc : apply(cli, store, &wish, err);
+	call.store = store;
+	return rc < 0 ? rc : apply(cli, &call, &wish, err);
 }
 
 const struct cli_command provision_apply_command = {

@@ -2,21 +2,28 @@
 /* hsmctl provision destroy: remove every device the store says exists. */
 #include <stdio.h>
 
+#include "access.h"
 #include "base/err.h"
 #include "provider/inventory.h"
 #include "provision/provision.h"
 
 struct destroy {
-	bool unused;
+	bool zeroised;
+	struct provider_access access;
 };
 
+static const struct cli_param options[] = {
+	CLI_OPT_FLAG(struct destroy, zeroised, 0, "zeroised", "The dedicated HSMs hold no keys any more"),
+	ACCESS_OPTIONS(struct destroy, access),
+	CLI_END
+};
 static const struct cli_param none[] = {CLI_END};
 
 static int confirm(struct cli *cli, const struct fleet *fleet, struct err *err)
 {
 	char question[300];
 
-	if (!fleet->n_devices)
+	if (!fleet->n_devices && !fleet->azure.n_regions)
 		return 0;
 	snprintf(question, sizeof(question), "destroy the fleet '%s' with %zu device%s and all keys on %s?",
 		 fleet->name, fleet->n_devices, fleet->n_devices == 1 ? "" : "s",
@@ -26,22 +33,24 @@ static int confirm(struct cli *cli, const struct fleet *fleet, struct err *err)
 
 static int run(struct cli *cli, const void *data, struct err *err)
 {
+	const struct destroy *a = data;
 	owned(store) struct store *store = NULL;
 	owned(fleet) struct fleet *fleet = NULL;
+	struct provider_call call = {.observer = cli->observer, .access = &a->access, .zeroised = a->zeroised};
 	int rc = store_open(cli_store_url(cli), 0, &store, err);
 
-	(void)data;
+	call.store = store;
 	if (rc == 0)
 		rc = store_read(store, &fleet, err);
 	if (rc == 0)
 		rc = confirm(cli, fleet, err);
 	if (rc == 0)
-		rc = provider_destroy(store, cli->observer, err);
-	return rc < 0 ? rc : provision_print(cli, store, err);
+		rc = provider_destroy(&call, err);
+	return rc < 0 ? rc : provision_print(cli, &call, err);
 }
 
 const struct cli_command provision_destroy_command = {
 	.name = "destroy", .summary = "Destroy all devices of the store, with their tokens and keys",
-	.flags = CLI_DESTROYS, .options = none, .args = none, .args_size = sizeof(struct destroy),
+	.flags = CLI_DESTROYS, .options = options, .args = none, .args_size = sizeof(struct destroy),
 	.output = &inventory_type, .run = run,
 };

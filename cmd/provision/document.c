@@ -4,6 +4,7 @@
 
 #include "base/err.h"
 #include "base/file.h"
+#include "base/mem.h"
 #include "provider/inventory.h"
 #include "provision/provision.h"
 
@@ -47,6 +48,15 @@ static int recheck(const struct fleet *fleet, const char *path, struct fleet **r
 	return rc < 0 ? rc : fleet_read((const char *)text.data, text.len, path, 0, ret, err);
 }
 
+void wish_release(struct wish *wish)
+{
+	fleet_free(wish->fleet);
+	if (wish->plan)
+		provider_plan_release(wish->plan);
+	free(wish->plan);
+	*wish = (struct wish){0};
+}
+
 static int read_plan(const struct buf *text, const char *path, struct wish *ret, struct err *err)
 {
 	struct kept_plan kept = {0};
@@ -55,10 +65,11 @@ static int read_plan(const struct buf *text, const char *path, struct wish *ret,
 	if (rc < 0)
 		return rc;
 	rc = recheck(&kept.desired, path, &ret->fleet, err);
-	ret->is_plan = true;
-	ret->revision = kept.plan.revision;
+	ret->plan = rc == 0 ? mem_new(struct provider_plan) : NULL;
+	if (rc == 0 && !ret->plan)
+		rc = err_no_memory(err);
 	if (rc == 0)
-		ret->fleet->revision = ret->revision;
+		rc = json_copy(&provider_plan_type, &kept.plan, ret->plan, err);
 	json_release(&kept_plan_type, &kept);
 	return rc;
 }
@@ -80,19 +91,16 @@ int provision_read(const char *path, struct wish *ret, struct err *err)
 		return rc;
 	if (looks_like_plan(&text))
 		return read_plan(&text, path, ret, err);
-	rc = fleet_read((const char *)text.data, text.len, path, JSON_COMMENTS, &ret->fleet, err);
-	if (rc == 0)
-		ret->fleet->revision = 0;
-	return rc;
+	return fleet_read((const char *)text.data, text.len, path, JSON_COMMENTS, &ret->fleet, err);
 }
 
-int provision_print(struct cli *cli, struct store *store, struct err *err)
+int provision_print(struct cli *cli, const struct provider_call *call, struct err *err)
 {
 	owned(fleet) struct fleet *fleet = NULL;
 	owned(inventory) struct inventory inventory = {0};
-	int rc = store_read(store, &fleet, err);
+	int rc = store_read(call->store, &fleet, err);
 
 	if (rc == 0)
-		rc = inventory_make(store, fleet, &inventory, err);
+		rc = inventory_look(call, fleet, &inventory, err);
 	return rc < 0 ? rc : cli_emit(cli, &inventory_type, &inventory, err);
 }

@@ -5,7 +5,8 @@
 #include "provision/group.h"
 
 static const struct cli_command *const commands[] = {
-	&provision_plan_command, &provision_apply_command, &provision_show_command, &provision_destroy_command, NULL
+	&provision_plan_command, &provision_apply_command, &provision_show_command, &provision_destroy_command,
+	&provision_export_command, &provision_import_command, NULL
 };
 
 const struct cli_group provision_group = {

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* hsmctl provision plan: what apply would do. */
+#include "access.h"
 #include "base/err.h"
 #include "provision/provision.h"
 
 struct plan {
 	const char *file, *out;
+	struct provider_access access;
 };
 
 static const struct cli_param options[] = {
 	CLI_OPT_FILE(struct plan, out, 0, "out", "PATH", "Keep the plan there, for 'provision apply PATH'"),
+	ACCESS_OPTIONS(struct plan, access),
 	CLI_END
 };
 static const struct cli_param args[] = {
@@ -19,10 +22,12 @@ static const struct cli_param args[] = {
 static int report(struct cli *cli, const struct plan *a, const struct provider_plan *plan,
 		  const struct fleet *desired, struct err *err)
 {
-	int rc = a->out ? provision_keep(a->out, plan, desired, err) : 0;
+	int rc = a->out && !plan->n_problems ? provision_keep(a->out, plan, desired, err) : 0;
 
 	if (rc == 0)
 		rc = cli_emit(cli, &provider_plan_type, plan, err);
+	if (rc == 0)
+		rc = provider_plan_check(plan, err);
 	if (rc < 0 || !plan->n_changes)
 		return rc;
 	err_set(err, ERR_DIFFERENT, "%zu change%s to make", plan->n_changes, plan->n_changes == 1 ? "" : "s");
@@ -33,21 +38,17 @@ static int run(struct cli *cli, const void *data, struct err *err)
 {
 	const struct plan *a = data;
 	owned(store) struct store *store = NULL;
-	struct provider_plan plan = {0};
-	struct wish wish = {0};
-	owned(fleet) struct fleet *desired = NULL;
+	owned(wish) struct wish wish = {0};
+	owned(provider_plan) struct provider_plan plan = {0};
+	struct provider_call call = {.observer = cli->observer, .access = &a->access};
 	int rc = provision_read(a->file, &wish, err);
 
-	desired = wish.fleet;
 	if (rc == 0)
 		rc = store_open(cli_store_url(cli), STORE_CREATE, &store, err);
+	call.store = store;
 	if (rc == 0)
-		rc = provider_plan_make(store, desired, &plan, err);
-	if (rc < 0)
-		return rc;
-	rc = report(cli, a, &plan, desired, err);
-	json_release(&provider_plan_type, &plan);
-	return rc;
+		rc = provider_plan_make(&call, wish.fleet, &plan, err);
+	return rc < 0 ? rc : report(cli, a, &plan, wish.fleet, err);
 }
 
 const struct cli_command provision_plan_command = {

@@ -8,25 +8,24 @@
 #include "provider/provider.h"
 #include "store/store.h"
 
-extern const struct cli_command provision_plan_command, provision_apply_command,
-	provision_show_command, provision_destroy_command;
+extern const struct cli_command provision_plan_command, provision_apply_command, provision_show_command,
+	provision_destroy_command, provision_export_command, provision_import_command;
 
-/*
- * Read what FILE asks for: a fleet document, or a plan that was kept. The revision
- * of the result is 0, or that of the store the plan was made against.
- */
+/* What FILE asks for: a fleet document, or a plan that was kept. */
 struct wish {
 	struct fleet *fleet;
-	bool is_plan;
-	int64_t revision;
+	struct provider_plan *plan;	/* NULL: FILE is a document */
 };
+void wish_release(struct wish *wish);
+OWN_DEFINE_RELEASE(wish)
+
 int provision_read(const char *path, struct wish *ret, struct err *err);
 
 /* Keep a plan and the document it was made from. */
 int provision_keep(const char *path, const struct provider_plan *plan, const struct fleet *desired,
 		   struct err *err);
 
-/* Print the devices of the store. */
-int provision_print(struct cli *cli, struct store *store, struct err *err);
+/* Print the devices of the store, with what their clouds say of them now. */
+int provision_print(struct cli *cli, const struct provider_call *call, struct err *err);
 
 #endif

@@ -1,26 +1,48 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* hsmctl provision show: what the store says exists. */
+/* hsmctl provision show: what the store says exists, and what clouds say of it. */
+#include "access.h"
 #include "base/err.h"
 #include "provider/inventory.h"
 #include "provision/provision.h"
 
 struct show {
-	bool unused;
+	bool offline;
+	struct provider_access access;
 };
 
+static const struct cli_param options[] = {
+	CLI_OPT_FLAG(struct show, offline, 0, "offline", "Ask no cloud: only what the store says"),
+	ACCESS_OPTIONS(struct show, access),
+	CLI_END
+};
 static const struct cli_param none[] = {CLI_END};
+
+static int print_offline(struct cli *cli, struct store *store, struct err *err)
+{
+	owned(fleet) struct fleet *fleet = NULL;
+	owned(inventory) struct inventory inventory = {0};
+	int rc = store_read(store, &fleet, err);
+
+	if (rc == 0)
+		rc = inventory_make(store, fleet, &inventory, err);
+	return rc < 0 ? rc : cli_emit(cli, &inventory_type, &inventory, err);
+}
 
 static int run(struct cli *cli, const void *data, struct err *err)
 {
+	const struct show *a = data;
 	owned(store) struct store *store = NULL;
+	struct provider_call call = {.observer = cli->observer, .access = &a->access};
 	int rc = store_open(cli_store_url(cli), 0, &store, err);
 
-	(void)data;
-	return rc < 0 ? rc : provision_print(cli, store, err);
+	call.store = store;
+	if (rc < 0)
+		return rc;
+	return a->offline ? print_offline(cli, store, err) : provision_print(cli, &call, err);
 }
 
 const struct cli_command provision_show_command = {
-	.name = "show", .summary = "Show the devices that were made, and whether they run",
-	.options = none, .args = none, .args_size = sizeof(struct show),
+	.name = "show", .summary = "Show the devices that were made, whether they run, and what remains to be done",
+	.options = options, .args = none, .args_size = sizeof(struct show),
 	.output = &inventory_type, .run = run,
 };
