@@ -16,7 +16,7 @@ static const struct cli_param options[] = {
 	CLI_OPT_STRING(struct import, what.resource_group, 'g', "resource-group", "NAME", NULL,
 		       "Resource group of the devices, where there are several"),
 	CLI_OPT_STRING(struct import, what.name, 0, "name", "NAME", NULL,
-		       "Name of the fleet; without it that of the resource group"),
+		       "Name of the fleet; without it the one its HSMs are marked with, or the resource group's"),
 	CLI_OPT_FILE(struct import, out, 0, "out", "PATH", "Write the document there instead of printing it"),
 	ACCESS_OPTIONS(struct import, access),
 	CLI_END

@@ -3,6 +3,7 @@
 #ifndef CLI_EMIT_H
 #define CLI_EMIT_H
 
+#include "base/buf.h"
 #include "cli/cli.h"
 
 /* The error as the JSON document of a command that has no result. */
@@ -12,11 +13,19 @@ int cli_emit_error(struct cli *cli, struct err *error);
 struct progress {
 	struct observer observer;	/* first: observers are cast back */
 	bool steps, notes;		/* which of the two are shown */
-	bool terminal;			/* one line, drawn again and again */
-	bool drawn;
+	bool terminal;			/* drawn again and again in place */
+	bool drawn;			/* the cursor stands in the line of a step */
+	bool utf8, colour;
+	/* Of a board, until all on it has ended: */
+	int64_t began_ms;
+	unsigned tick;
+	struct buf picture;		/* stands above the cursor */
+	uint32_t *told;			/* no terminal: what was last said of each item, as a hash */
+	size_t n_told;
 };
 void progress_init(struct progress *progress, const struct cli_globals *globals);
-/* Take the drawn line away, so that other text may follow. NULL is allowed. */
+/* Take away what is drawn, so that other text may follow; the last picture of a board that
+ * has ended stays. NULL is allowed. */
 void progress_clear(struct observer *observer);
 
 #endif

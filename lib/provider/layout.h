@@ -34,7 +34,7 @@ extern const struct json_type provider_backup_type;
 /* What an import reads. */
 struct provider_import {
 	const char *resource_group;	/* NULL: the only one that holds devices */
-	const char *name;		/* of the fleet; NULL: the resource group's */
+	const char *name;		/* of the fleet; NULL: the one its HSMs are marked with, else the resource group's */
 };
 
 /* Called after each device is made and filled in; commits. */

@@ -105,6 +105,25 @@ writes_since() {
 	! grep -rqF "$(cat "$HSMCTL_STORE/secrets/azure-connection.key")" "$HSMCTL_STORE/fleet.json" "$HSMCTL_STORE/audit.log"
 }
 
+@test "a connection that is made anew gets the key of the other end, whatever became of the store's" {
+	expect 0 hsmctl provision apply "$FLEET"
+	key=$(cat "$HSMCTL_STORE/secrets/azure-connection.key")
+	/usr/bin/curl -sS --noproxy '*' -o "$AZURE_FOLDER/answer" "$AZURE_URL/$AZURE_TENANT_ID/oauth2/v2.0/token" \
+		-d "grant_type=client_credentials&client_id=$AZURE_CLIENT_ID&client_secret=$AZURE_CLIENT_SECRET" \
+		-d scope=https%3A%2F%2Fmanagement.azure.com%2F.default
+	rm "$HSMCTL_STORE/secrets/azure-connection.key"
+	id=$NETWORK/connections/two-regions-east-to-west
+	/usr/bin/curl -sS --noproxy '*' -X DELETE "$AZURE_URL$id?api-version=2024-01-01" -A hsmctl/test \
+		-H "Authorization: Bearer $(jq -r .access_token "$AZURE_FOLDER/answer")" -H 'Accept: application/json' \
+		-H 'x-ms-client-request-id: 00000000-0000-4000-8000-00000000000f'
+	azure_ask POST finish '{}' >/dev/null
+	expect 3 hsmctl provision plan "$FLEET" -o json
+	[ "$(field '[.changes[].subject] | join(" ")')" = "connection two-regions-east-to-west" ]
+	expect 0 hsmctl provision apply "$FLEET"
+	[ "$(cat "$HSMCTL_STORE/secrets/azure-connection.key")" = "$key" ]
+	no_violations
+}
+
 @test "show asks Azure, and lists what the administrators still have to do" {
 	expect 0 hsmctl provision apply "$FLEET"
 	expect 0 hsmctl provision show -o json

@@ -342,23 +342,63 @@ static bool has_connections(const struct azure_layout *layout)
 	return false;
 }
 
-/* Kept where PINs are: a run that continues must send the same. */
-static int shared_key(struct store *store, struct secret **ret, struct err *err)
+/* One end may exist already, made from a store that is not ours. 1 = it told its key. */
+static int ask_key(struct azure_session *session, const struct azure_node *node, struct secret **ret, struct err *err)
 {
-	owned(mem) char *folder = store_file(store, "secrets"), *path = store_file(store, "secrets/azure-connection.key");
+	owned(mem) char *id = mem_printf("%s/sharedkey", node->id);
+	owned(json_tree) struct json_tree *answer = NULL;
+	const char *key;
+	int rc = id ? arm_get(session->arm, id, node->api_version, &answer, err) : err_no_memory(err);
+
+	key = rc > 0 ? json_tree_text(answer, "value") : NULL;
+	if (!key || !*key)
+		return rc < 0 ? err_wrap(err, "%s", node->label) : 0;
+	rc = secret_new(key, strlen(key), ret, err);
+	return rc < 0 ? rc : 1;
+}
+
+static int find_key(struct azure_session *session, const struct azure_layout *layout, struct secret **ret,
+		    struct err *err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < layout->n_nodes; i++)
+		if (layout->nodes[i].kind == AZURE_CONNECTION)
+			rc = ask_key(session, &layout->nodes[i], ret, err);
+	return rc;
+}
+
+/* Kept where PINs are: a run that continues must send the same. */
+static int make_key(struct azure_session *session, const struct azure_layout *layout, const char *path,
+		    struct secret **ret, struct err *err)
+{
+	int rc = find_key(session, layout, ret, err);
+
+	if (rc == 0)
+		rc = secret_random(KEY_CHARS, ret, err);
+	return rc < 0 ? rc : file_write(path, (*ret)->data, (*ret)->len, 0600, err);
+}
+
+static int read_key(const char *path, struct secret **ret, struct err *err)
+{
 	owned(buf) struct buf text = {.max = 4096, .wipe = true};
+	int rc = file_check_ours(path, true, err);
+
+	if (rc == 0)
+		rc = file_read(path, &text, err);
+	return rc < 0 ? rc : secret_new(text.data, text.len, ret, err);
+}
+
+static int shared_key(struct azure_session *session, const struct azure_layout *layout, struct secret **ret,
+		      struct err *err)
+{
+	struct store *store = session->call->store;
+	owned(mem) char *folder = store_file(store, "secrets"), *path = store_file(store, "secrets/azure-connection.key");
 	int rc = folder && path ? file_mkdirs(folder, 0700, err) : err_no_memory(err);
 
 	if (rc < 0)
 		return rc;
-	if (!file_exists(path)) {
-		rc = secret_random(KEY_CHARS, ret, err);
-		return rc < 0 ? rc : file_write(path, (*ret)->data, (*ret)->len, 0600, err);
-	}
-	rc = file_check_ours(path, true, err);
-	if (rc == 0)
-		rc = file_read(path, &text, err);
-	return rc < 0 ? rc : secret_new(text.data, text.len, ret, err);
+	return file_exists(path) ? read_key(path, ret, err) : make_key(session, layout, path, ret, err);
 }
 
 /* ---- the whole ---- */
@@ -392,7 +432,7 @@ int azure_make(struct azure_session *session, const struct azure_layout *layout,
 {
 	owned(secret) struct secret *key = NULL;
 	struct maker maker = {.session = session, .layout = layout, .fleet = fleet, .step = step};
-	int rc = has_connections(layout) ? shared_key(session->call->store, &key, err) : 0;
+	int rc = has_connections(layout) ? shared_key(session, layout, &key, err) : 0;
 
 	maker.key = key;
 	return rc < 0 ? rc : azure_say_goes_on(run_all(&maker, err), err);

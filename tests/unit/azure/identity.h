@@ -72,10 +72,14 @@ static inline int identity_start(void **state)
 		clock_sleep_ms(10);
 		fd = open(in(folder, "port"), O_RDONLY | O_CLOEXEC);
 	}
-	if (fd < 0 || read(fd, port, sizeof(port) - 1) <= 0)
-		return -1;
+	if (fd >= 0 && read(fd, port, sizeof(port) - 1) < 0)
+		*port = 0;
 	close(fd);
 	file_remove_tree(folder, NULL);
+	if (!*port) {
+		fprintf(stderr, "tests/azure/standin.py does not start here\n");
+		return -1;
+	}
 	snprintf(standin_url, sizeof(standin_url), "http://127.0.0.1:%d", (int)strtol(port, NULL, 10));
 	return 0;
 }

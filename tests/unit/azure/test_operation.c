@@ -118,7 +118,8 @@ static void urls_of_others_are_refused(void **state)
 	static const char *const urls[] = {
 		"https://management.azure.com.evil.example/x", "https://evilmanagement.azure.com/x",
 		"https://azure.com/x", "http://management.azure.com/x", "https://management.azure.com:8443/x",
-		"http://westus.management.azure.com/x", "https://management.azure.com@evil.example/x",
+		"http://westus.management.azure.com/x", "http://westus.management.azure.com:443/x",
+		"https://westus.management.azure.com:8443/x", "https://management.azure.com@evil.example/x",
 		"https://.management.azure.com.evil.example/", "//management.azure.com/x", "/subscriptions/x", "nonsense",
 		"https://evil.example/?u=https://management.azure.com/", NULL,
 	};
@@ -284,6 +285,11 @@ static void what_is_gone_needs_no_headers(void **state)
 	answers(s, 1, 202, "", "");
 	answers(s, 1, 200, "", DEVICE_IN("Succeeded", "not yet"));
 	answers(s, 2, 200, "", DEVICE_IN("Deleting", ""));
+	answers(s, 1, 404, "", ABSENT);
+	runs(s, HTTP_DELETE, DEVICE, NULL);
+	/* A Location that shows the resource as it was does not say that it is gone. */
+	answers(s, 1, 202, LOCATION, "");
+	answers(s, 1, 200, "", DEVICE_IN("Deleting", ""));
 	answers(s, 1, 404, "", ABSENT);
 	runs(s, HTTP_DELETE, DEVICE, NULL);
 	/* Nor does what was not there. */

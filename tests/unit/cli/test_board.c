@@ -42,6 +42,25 @@ static void test_a_line_for_each_and_one_for_the_whole(void **state)
 	       "[########------------------------] 1/4, 14m02s, 1 running, 1 failed\n");
 }
 
+static void test_long_messages_are_cut(void **state)
+{
+	static const char message[] = "Resource creation in progress. Connecting the device to the network...";
+	const struct observer_item items[] = {
+		{"a", message, R, 1000}, {"b", message, F, 1000},
+		{"c", "Connecting the device to the network of the fleet", R, 0},
+	};
+
+	(void)state;
+	expect((struct board_view){.width = 60, .lines = 23, .utf8 = true}, items, 3,
+	       "⠋ a  Connecting the device to the network...              1s\n"
+	       "✗ b  Resource creation in progress. Connecting the …      1s\n"
+	       "⠋ c  Connecting the device to the network of the fl…      0s\n"
+	       "[-----------------------------] 0/3, 0s, 2 running, 1 failed\n");
+	expect((struct board_view){.width = 40, .lines = 23, .utf8 = true}, items, 1,
+	       "⠋ a  Connecting the device to t…      1s\n"
+	       "[-------------------] 0/1, 0s, 1 running\n");
+}
+
 static void test_without_utf8(void **state)
 {
 	static const struct observer_item foreign[] = {{"bl\xc3\xa4u", "東京 is up", R, 0}};
@@ -447,6 +466,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_line_for_each_and_one_for_the_whole),
+		cmocka_unit_test(test_long_messages_are_cut),
 		cmocka_unit_test(test_without_utf8),
 		cmocka_unit_test(test_colours),
 		cmocka_unit_test(test_what_does_not_fit_is_counted),

@@ -135,6 +135,23 @@ static void identities_are_found_in_any_case(void **state)
 	assert_int_equal(drift.fields, 0);
 }
 
+static void ids_of_the_document_count_in_any_case(void **state)
+{
+	owned(fleet) struct fleet *fleet = edited((const struct edit[]){
+		{"azure.regions.0.network", "\"" EAST "\""}, {"azure.regions.0.hsm_subnet", "\"" SUBNET_ID_UPPER "\""}, {0}
+	}, NULL);
+	owned(azure_layout) struct azure_layout layout = {0};
+	owned(json_tree) struct json_tree *live = NULL;
+	struct azure_drift drift;
+
+	(void)state;
+	lay_out(fleet, &layout);
+	live = json_tree_copy(node_of(&layout, HSM)->body);
+	edit(live, (const struct edit[]){{NET "subnet.id", "\"" SUBNET_ID "\""}, {0}});
+	azure_compare(node_of(&layout, HSM), live, &drift);
+	assert_string_equal(drift.fields_text, "");
+}
+
 static void tags_are_compared_by_themselves(void **state)
 {
 	static const struct drift drifts[] = {
@@ -304,6 +321,7 @@ int main(void)
 		cmocka_unit_test(what_differs_is_named),
 		cmocka_unit_test(what_the_service_adds_or_spells_otherwise_is_no_drift),
 		cmocka_unit_test(identities_are_found_in_any_case),
+		cmocka_unit_test(ids_of_the_document_count_in_any_case),
 		cmocka_unit_test(tags_are_compared_by_themselves),
 		cmocka_unit_test(tags_of_others_stay_and_ours_go_when_they_left_the_document),
 		cmocka_unit_test(the_last_tag_takes_the_list_with_it),
