@@ -11,25 +11,25 @@
 #include "provider/provider.h"
 
 #define ACCESS_OPTIONS(T, f)                                                                       \
-	CLI_OPT_STRING(T, f.credential, 0, "credential", "KIND", NULL,                             \
+	CLI_OPT_ACCESS(T, f.credential, "credential", "KIND", 0,                                   \
 		       "client-secret, client-certificate, workload-identity, github, azure-devops, cli or " \
 		       "managed-identity; without it the first that is configured"),               \
-	CLI_OPT_STRING(T, f.subscription, 0, "subscription", "ID", NULL,                           \
+	CLI_OPT_ACCESS(T, f.subscription, "subscription", "ID", 0,                                 \
 		       "Subscription, where the document names none"),                             \
-	CLI_OPT_STRING(T, f.tenant, 0, "tenant", "ID", NULL, "Tenant of the identity"),            \
-	CLI_OPT_STRING(T, f.client, 0, "client-id", "ID", NULL, "Application or managed identity"), \
-	CLI_OPT_STRING(T, f.secret_source, 0, "client-secret-source", "REF", NULL,                 \
+	CLI_OPT_ACCESS(T, f.tenant, "tenant", "ID", 0, "Tenant of the identity"),                  \
+	CLI_OPT_ACCESS(T, f.client, "client-id", "ID", 0, "Application or managed identity"),      \
+	CLI_OPT_ACCESS(T, f.secret_source, "client-secret-source", "REF", 0,                       \
 		       "Where the client secret is: file:PATH, env:NAME, exec:PROGRAM or prompt:"), \
-	CLI_OPT_FILE(T, f.certificate, 0, "client-certificate", "PATH",                            \
-		     "PEM or PKCS#12 file with certificate and key, or the pkcs11: URI of the key"), \
-	CLI_OPT_FILE(T, f.certificate_chain, 0, "client-certificate-chain", "PATH",                \
-		     "PEM of the certificate whose key a pkcs11: URI names"),                      \
-	CLI_OPT_STRING(T, f.password_source, 0, "certificate-password-source", "REF", NULL,        \
+	CLI_OPT_ACCESS(T, f.certificate, "client-certificate", "PATH", CLI_FILES,                  \
+		       "PEM or PKCS#12 file with certificate and key, or the pkcs11: URI of the key"), \
+	CLI_OPT_ACCESS(T, f.certificate_chain, "client-certificate-chain", "PATH", CLI_FILES,      \
+		       "PEM of the certificate whose key a pkcs11: URI names"),                    \
+	CLI_OPT_ACCESS(T, f.password_source, "certificate-password-source", "REF", 0,              \
 		       "Where the password of that file, or the PIN of that key, is"),             \
-	CLI_OPT_FILE(T, f.token_file, 0, "federated-token-file", "PATH",                           \
-		     "Token of another identity provider, read anew for each use"),                \
-	CLI_OPT_FLAG(T, f.rs256, 0, "rs256", "Sign with RS256 and x5t instead of PS256"),          \
-	CLI_OPT_FLAG(T, f.send_chain, 0, "send-certificate-chain",                                 \
-		     "Send the certificate too: for registrations by subject name and issuer")
+	CLI_OPT_ACCESS(T, f.token_file, "federated-token-file", "PATH", CLI_FILES,                 \
+		       "Token of another identity provider, read anew for each use"),              \
+	CLI_OPT_ACCESS_FLAG(T, f.rs256, "rs256", "Sign with RS256 and x5t instead of PS256"),      \
+	CLI_OPT_ACCESS_FLAG(T, f.send_chain, "send-certificate-chain",                             \
+			    "Send the certificate too: for registrations by subject name and issuer")
 
 #endif

@@ -48,8 +48,9 @@ static bool is_below(const struct url *url, const struct url *ours)
 {
 	size_t more = url->host_len - ours->host_len;
 
-	return url_is_https(url) && url_is_https(ours) && url->port == ours->port && url->host_len > ours->host_len + 1 &&
-	       url->host[more - 1] == '.' && strncasecmp(url->host + more, ours->host, ours->host_len) == 0;
+	if (!url_is_https(url) || !url_is_https(ours) || url->port != ours->port || url->host_len <= ours->host_len + 1)
+		return false;
+	return url->host[more - 1] == '.' && strncasecmp(url->host + more, ours->host, ours->host_len) == 0;
 }
 
 int arm_check_url(const struct arm *arm, const char *text, struct err *err)

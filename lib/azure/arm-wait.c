@@ -120,8 +120,8 @@ static int pause_before(struct poller *p, struct err *err)
 	if (p->pause <= 0)
 		return 0;
 	if (p->waited >= p->limit)
-		return err_set(err, ERR_TIMEOUT, "%s: still %s after %.0f s", p->what, *p->state ? p->state : "in progress",
-			       p->waited);
+		return err_set(err, ERR_TIMEOUT, "%s: still %s after %.0f s", p->what,
+			       *p->state ? p->state : "in progress", p->waited);
 	if (p->pause > p->limit - p->waited)
 		p->pause = p->limit - p->waited;
 	p->waited += p->pause;
@@ -150,8 +150,10 @@ static int left_alone(const struct poller *p, int rc, struct err *err)
 	if (!stopped && rc != -ERR_UNREACHABLE && rc != -ERR_PROTOCOL)
 		return rc;
 	err->retry = ERR_RETRY_IDEMPOTENT;
+	if (!stopped)
+		return rc;
 	url_redact(p->op->url ? p->op->url : p->op->id, &url);
-	return stopped ? err_hint(err, "Azure goes on with it; run the command again to wait on (%.160s)", buf_text(&url)) : rc;
+	return err_hint(err, "Azure goes on with it; run the command again to wait on (%.160s)", buf_text(&url));
 }
 
 int arm_wait(struct arm *arm, struct arm_operation *operation, double interval, double limit,

@@ -22,7 +22,7 @@
 
 struct arm;
 
-/* cloud: enum azure_cloud_name, negative = as the environment says. access is borrowed and must
+/* cloud: enum fleet_azure_cloud, negative = as the environment says. access is borrowed and must
  * outlive it. Finds the credential; the first token is fetched by the first call. */
 int arm_open(int cloud, const struct azure_access *access, struct arm **ret, struct err *err);
 void arm_free(struct arm *arm);

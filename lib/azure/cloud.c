@@ -8,20 +8,19 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "fleet/fleet.h"
 #include "http/url.h"
-
-const char *const azure_cloud_names[] = {"public", "usgov", "china", NULL};
 
 /* In the order of the enum; the names are those of Terraform and of az. */
 static const struct row {
 	const char *terraform, *az;
 	const char *authority, *arm, *audience;
 } rows[] = {
-	[AZURE_PUBLIC] = {"public", "AzureCloud", "https://login.microsoftonline.com",
+	[FLEET_AZURE_PUBLIC] = {"public", "AzureCloud", "https://login.microsoftonline.com",
 			  "https://management.azure.com", "https://management.azure.com"},
-	[AZURE_USGOV] = {"usgovernment", "AzureUSGovernment", "https://login.microsoftonline.us",
+	[FLEET_AZURE_USGOV] = {"usgovernment", "AzureUSGovernment", "https://login.microsoftonline.us",
 			 "https://management.usgovcloudapi.net", "https://management.usgovcloudapi.net"},
-	[AZURE_CHINA] = {"china", "AzureChinaCloud", "https://login.chinacloudapi.cn",
+	[FLEET_AZURE_CHINA] = {"china", "AzureChinaCloud", "https://login.chinacloudapi.cn",
 			 "https://management.chinacloudapi.cn", "https://management.chinacloudapi.cn"},
 };
 enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
@@ -46,11 +45,11 @@ static int named(const char *variable, const char *value, struct err *err)
 {
 	for (int i = 0; i < ROWS; i++)
 		if (str_eq(value, rows[i].terraform) || str_eq(value, rows[i].az) ||
-		    str_eq(value, azure_cloud_names[i]))
+		    str_eq(value, fleet_azure_cloud_names[i]))
 			return i;
 	err_set(err, ERR_INVALID, "%s names a cloud that is not known: '%s'", variable, value);
-	return err_hint(err, "%s for the public cloud, %s or %s", rows[AZURE_PUBLIC].terraform,
-			rows[AZURE_USGOV].terraform, rows[AZURE_CHINA].terraform);
+	return err_hint(err, "%s for the public cloud, %s or %s", rows[FLEET_AZURE_PUBLIC].terraform,
+			rows[FLEET_AZURE_USGOV].terraform, rows[FLEET_AZURE_CHINA].terraform);
 }
 
 static int choose(struct err *err)
@@ -60,7 +59,7 @@ static int choose(struct err *err)
 	for (int i = 0; variables[i]; i++)
 		if (environment(variables[i]))
 			return named(variables[i], environment(variables[i]), err);
-	return AZURE_PUBLIC;
+	return FLEET_AZURE_PUBLIC;
 }
 
 /* Tokens and secrets go there, so it is https, or a stand-in on this host. */

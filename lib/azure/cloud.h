@@ -13,10 +13,6 @@
 struct err;
 struct http;
 
-/* The clouds of a fleet document: "public", "usgov", "china". */
-enum azure_cloud_name { AZURE_PUBLIC, AZURE_USGOV, AZURE_CHINA };
-extern const char *const azure_cloud_names[];
-
 /* URLs without a slash at the end; all owned. */
 struct azure_cloud {
 	char *authority;	/* https://login.microsoftonline.com */
@@ -29,7 +25,7 @@ void azure_cloud_release(struct azure_cloud *cloud);
 OWN_DEFINE_RELEASE(azure_cloud)
 
 /*
- * The endpoints of a cloud. AZURE_AUTHORITY_HOST and HSMCTL_ARM_ENDPOINT put others in
+ * The endpoints of a cloud (enum fleet_azure_cloud). AZURE_AUTHORITY_HOST and HSMCTL_ARM_ENDPOINT put others in
  * their place (the audience stays the cloud's; a bare host name means https); ARM_ENVIRONMENT (public, usgovernment,
  * china) and AZURE_CLOUD (AzureCloud …) are honoured where name is negative. Plain
  * http is ERR_DENIED unless it goes to loopback and HSMCTL_INSECURE_LOOPBACK is 1.

@@ -76,7 +76,7 @@ static const struct known {
 	{"AnotherOperationInProgress", NULL, ERR_OK,
 	 "a virtual network takes one change at a time: run the command again"},
 	{"ReferencedResourceNotProvisioned", NULL, ERR_OK, "run the command again once that resource is ready"},
-	{"ResourceGroupBeingDeleted", NULL, ERR_OK, "wait until the resource group is gone, then run the command again"},
+	{"ResourceGroupBeingDeleted", NULL, ERR_OK, "wait until the group is gone, then run the command again"},
 	{NULL, "dont enter stampId", ERR_UNSUPPORTED,
 	 "dedicated HSMs of this region stand in zones: give the device a zone in place of a stamp"},
 	{NULL, "delete is only allowed if ProvisioningState", ERR_IN_USE,
@@ -133,8 +133,8 @@ int arm_failure_set(const struct arm_failure *failure, const char *what, const c
 	origin(failure, request_id, where, sizeof(where));
 	/* Whatever is cut, the request can be told to Microsoft. */
 	room = (int)(sizeof(err->message) - strnlen(what, ARM_WHAT) - strlen(failure->code) - sizeof(where));
-	err_set(err, code, "%.*s: %s%s%.*s%s", ARM_WHAT - 1, what, failure->code, *failure->code ? ": " : "", room, reason,
-		where);
+	err_set(err, code, "%.*s: %s%s%.*s%s", ARM_WHAT - 1, what, failure->code, *failure->code ? ": " : "", room,
+		reason, where);
 	if (err)
 		err->retry = status->retry;
 	return known && known->hint ? err_hint(err, "%s", known->hint) : -(int)code;

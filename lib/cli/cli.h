@@ -63,6 +63,8 @@ enum {
 	CLI_HIDDEN = 2,		/* parsed, not shown */
 	CLI_DESTROYS = 4,	/* command: its run calls cli_confirm() */
 	CLI_FILES = 8,		/* argument or option completes file names */
+	CLI_ACCESS = 16,	/* option: how to prove who we are to a cloud. Many verbs share these: the
+				 * synopsis sums them up, a manual page describes them once */
 };
 
 #define CLI_FIELD_(T, f, ctype) _Generic(((T *)0)->f, ctype: offsetof(T, f))
@@ -84,6 +86,10 @@ enum {
 	{.kind = CLI_STRING, .name = (n), .complete = (c), .flags = (fl), .offset = CLI_FIELD_(T, f, const char *), .summary = (s)}
 #define CLI_ARGS(T, f, n, c, fl, s)                                            \
 	{.kind = CLI_STRINGS, .name = (n), .complete = (c), .flags = (fl), .offset = CLI_FIELD_(T, f, struct cli_strings), .summary = (s)}
+#define CLI_OPT_ACCESS(T, f, n, v, fl, s)                                       \
+	{.kind = CLI_STRING, .name = (n), .value = (v), .flags = CLI_ACCESS | (fl), .offset = CLI_FIELD_(T, f, const char *), .summary = (s)}
+#define CLI_OPT_ACCESS_FLAG(T, f, n, s)                                         \
+	{.kind = CLI_FLAG, .name = (n), .flags = CLI_ACCESS, .offset = CLI_FIELD_(T, f, bool), .summary = (s)}
 #define CLI_END {.name = NULL}
 
 struct cli_command {

@@ -39,12 +39,18 @@ static void synopsis_word(const struct cli_param *row, bool option, struct buf *
 static void synopsis_rows(const struct cli_param *rows, bool options, size_t indent,
 			  size_t *column, struct buf *ret)
 {
+	bool access = false;
+
 	for (; rows && rows->name; rows++) {
 		owned(buf) struct buf word = {.max = WORD_MAX};
 
-		if (!shown(rows))
+		if (!shown(rows) || (access && (rows->flags & CLI_ACCESS)))
 			continue;
-		synopsis_word(rows, options, &word);
+		access = rows->flags & CLI_ACCESS;
+		if (access)
+			buf_put_str(&word, "[access options]");
+		else
+			synopsis_word(rows, options, &word);
 		if (*column + 1 + word.len > TEXT_WIDTH) {
 			buf_put_u8(ret, '\n');
 			text_pad(ret, indent);
@@ -94,14 +100,16 @@ static void argument_entry(const struct cli_param *row, struct buf *ret)
 	text_entry(ret, row->name, buf_text(&about));
 }
 
-/* own: rows that stand for those of the same name, NULL = none. */
-static void section(const char *title, const struct cli_param *rows, const struct cli_param *own,
+/* own: rows that stand for those of the same name, NULL = none. access: the options that prove who we are
+ * to a cloud, or all others. */
+static void section(const char *title, const struct cli_param *rows, const struct cli_param *own, bool access,
 		    void (*entry)(const struct cli_param *, struct buf *), struct buf *ret)
 {
 	bool any = false;
 
 	for (; rows && rows->name; rows++) {
-		if (!shown(rows) || cli_long(own, rows->name, strlen(rows->name)))
+		if (!shown(rows) || !(rows->flags & CLI_ACCESS) == access ||
+		    cli_long(own, rows->name, strlen(rows->name)))
 			continue;
 		if (!any)
 			buf_printf(ret, "\n%s:\n", title);
@@ -121,8 +129,9 @@ static void command_help(const struct cli_group *group, const struct cli_command
 	buf_put_str(ret, ".\n");
 	if (command->flags & CLI_DESTROYS)
 		buf_put_str(ret, "Asks before anything is destroyed, unless --yes is given.\n");
-	section("Arguments", command->args, NULL, argument_entry, ret);
-	section("Options", command->options, NULL, option_entry, ret);
+	section("Arguments", command->args, NULL, false, argument_entry, ret);
+	section("Options", command->options, NULL, false, option_entry, ret);
+	section("Access options, for clouds", command->options, NULL, true, option_entry, ret);
 	if (command->output && command->output->schema)
 		buf_printf(ret, "\nOutput with -o json: hsmctl/%s/v1\n", command->output->schema);
 }
@@ -162,7 +171,7 @@ void cli_help(const struct cli_group *group, const struct cli_command *command, 
 		if (!command->name && has_verbs(group))
 			verbs(group, ret);
 	}
-	section("Global options", cli_globals, command ? command->options : NULL, option_entry, ret);
+	section("Global options", cli_globals, command ? command->options : NULL, false, option_entry, ret);
 }
 
 void cli_help_overview(const struct cli_group *const *groups, struct buf *ret)
@@ -172,7 +181,7 @@ void cli_help_overview(const struct cli_group *const *groups, struct buf *ret)
 			 "Commands:\n");
 	for (; *groups; groups++)
 		text_entry(ret, (*groups)->name, (*groups)->summary);
-	section("Global options", cli_globals, NULL, option_entry, ret);
+	section("Global options", cli_globals, NULL, false, option_entry, ret);
 	buf_put_str(ret, "\nSee 'hsmctl help COMMAND' or 'hsmctl COMMAND --help' for one command.\n");
 }
 

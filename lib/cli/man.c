@@ -49,8 +49,11 @@ static void put_value(const struct cli_param *row, struct buf *ret)
 
 static void synopsis_rows(const struct cli_param *rows, bool options, struct buf *ret)
 {
+	bool access = false;
+
 	for (; rows && rows->name; rows++) {
-		if (rows->flags & CLI_HIDDEN)
+		access = access || (rows->flags & CLI_ACCESS);
+		if (rows->flags & (CLI_HIDDEN | CLI_ACCESS))
 			continue;
 		buf_put_str(ret, rows->flags & CLI_REQUIRED ? "." : ".Op ");
 		if (options) {
@@ -61,6 +64,8 @@ static void synopsis_rows(const struct cli_param *rows, bool options, struct buf
 		}
 		buf_put_str(ret, rows->kind == CLI_STRINGS ? " ...\n" : "\n");
 	}
+	if (access)
+		buf_put_str(ret, ".Op Ar access options\n");
 }
 
 static void synopsis(const struct cli_group *group, const struct cli_command *command,
@@ -89,19 +94,20 @@ static void argument_item(const struct cli_param *row, struct buf *ret)
 	put_about(row, false, ret);
 }
 
-static bool shows_any(const struct cli_param *rows)
+/* access: the options that prove who we are to a cloud, or all others. */
+static bool shows_any(const struct cli_param *rows, bool access)
 {
 	for (; rows && rows->name; rows++)
-		if (!(rows->flags & CLI_HIDDEN))
+		if (!(rows->flags & CLI_HIDDEN) && !(rows->flags & CLI_ACCESS) == !access)
 			return true;
 	return false;
 }
 
-static void items(const struct cli_param *rows,
+static void items(const struct cli_param *rows, bool access,
 		  void (*item)(const struct cli_param *, struct buf *), struct buf *ret)
 {
 	for (; rows && rows->name; rows++)
-		if (!(rows->flags & CLI_HIDDEN))
+		if (!(rows->flags & CLI_HIDDEN) && !(rows->flags & CLI_ACCESS) == !access)
 			item(rows, ret);
 }
 
@@ -116,11 +122,11 @@ static void command_text(const struct cli_command *command, struct buf *ret)
 	if (command->output && command->output->schema)
 		buf_printf(ret, "With\n.Fl o Cm json\nit prints\n.Dq hsmctl/%s/v1 .\n",
 			   command->output->schema);
-	if (!shows_any(command->args) && !shows_any(command->options))
+	if (!shows_any(command->args, false) && !shows_any(command->options, false))
 		return;
 	buf_put_str(ret, ".Bl -tag -width Ds\n");
-	items(command->args, argument_item, ret);
-	items(command->options, option_item, ret);
+	items(command->args, false, argument_item, ret);
+	items(command->options, false, option_item, ret);
 	buf_put_str(ret, ".El\n");
 }
 
@@ -138,6 +144,21 @@ static void head(const char *name, const char *summary, struct buf *ret)
 static bool is_shown(const struct cli_command *command)
 {
 	return !(command->flags & CLI_HIDDEN);
+}
+
+/* Once for all verbs, which have the same. */
+static void access_options(const struct cli_group *group, struct buf *ret)
+{
+	const struct cli_command *const *command = group->commands;
+
+	while (*command && !shows_any((*command)->options, true))
+		command++;
+	if (!*command)
+		return;
+	buf_put_str(ret, ".Ss Access options\nHow to prove to a cloud who is asking.\nEach stands before the environment "
+			 "variables of its kind.\n.Bl -tag -width Ds\n");
+	items((*command)->options, true, option_item, ret);
+	buf_put_str(ret, ".El\n");
 }
 
 static void describe(const struct cli_group *group, struct buf *ret)
@@ -161,6 +182,7 @@ static void describe(const struct cli_group *group, struct buf *ret)
 		buf_printf(ret, ".Ss hsmctl %s %s\n", group->name, command->name);
 		command_text(command, ret);
 	}
+	access_options(group, ret);
 }
 
 int cli_write_man(const struct cli_group *group, struct buf *ret, struct err *err)
@@ -270,7 +292,7 @@ int cli_write_man_overview(const struct cli_group *const *groups, struct buf *re
 	commands_list(groups, ret);
 	buf_put_str(ret, ".Ss Global options\nThey may stand before or behind the command.\n"
 			 ".Bl -tag -width Ds\n");
-	items(cli_globals, option_item, ret);
+	items(cli_globals, false, option_item, ret);
 	buf_put_str(ret, ".El\n");
 	environment(ret);
 	buf_put_str(ret, ".\\\" @files\n");

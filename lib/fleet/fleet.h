@@ -107,6 +107,7 @@ struct fleet_azure {
 	struct json_pair *tags;
 	size_t n_tags;
 	unsigned connection;	/* between regions; auto: vpn with dedicated HSMs, else peering */
+	int64_t hsms_per_stamp, hsms_per_region;	/* what the subscription may have; 0 = the usual 2 and 4 */
 	char *dedicated_hsm_api, *cloud_hsm_api, *network_api;	/* api-versions, NULL = ours */
 	struct fleet_azure_region *regions;
 	size_t n_regions;

@@ -14,6 +14,7 @@ SUBSCRIPTION=00000000-0000-4000-8000-000000000001
 
 own_azure() {
 	own_store
+	unset "${!AZURE_@}" "${!ARM_@}" "${!ACTIONS_@}" "${!SYSTEM_@}" "${!IDENTITY_@}" "${!MSI_@}" HTTPS_PROXY HTTP_PROXY https_proxy http_proxy
 	AZURE_FOLDER=$(mktemp -d /dev/shm/hsmctl-azure-XXXXXX)
 	export HSMCTL_STORE=$AZURE_FOLDER/store
 	FLEET=$AZURE_FOLDER/fleet.json
@@ -27,7 +28,6 @@ own_azure() {
 	done
 	[ -s "$AZURE_FOLDER/port" ] || fail "$(cat "$AZURE_FOLDER/standin.log")"
 	AZURE_URL=http://127.0.0.1:$(cat "$AZURE_FOLDER/port")
-	unset "${!AZURE_SUB@}" "${!ARM_@}" HTTPS_PROXY HTTP_PROXY https_proxy http_proxy
 	export HSMCTL_ARM_ENDPOINT=$AZURE_URL AZURE_AUTHORITY_HOST=$AZURE_URL
 	export HSMCTL_INSECURE_LOOPBACK=1 HSMCTL_PAUSE_SCALE=0.001
 	export AZURE_TENANT_ID=00000000-0000-4000-8000-0000000000aa

@@ -50,7 +50,7 @@ static int no_address(const char *text, struct err *err)
 {
 	const char *slash = strchr(text, '/');
 
-	err_set(err, ERR_INVALID, "'%.*s' is no IPv4 address", SHOWN, text);
+	err_set(err, ERR_INVALID, "'%.*s' is no IPv4 address", SHOWN, text ? text : "");
 	if (strchr(text, ':'))
 		return err_hint(err, "the networks of HSMs are IPv4: write four numbers, as in 10.2.1.5");
 	if (slash)

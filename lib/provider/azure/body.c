@@ -91,6 +91,8 @@ void body_tags(struct body *body, const struct fleet *fleet)
 		buf_printf(&names, "%s%s", i ? "," : "", fleet->azure.tags[i].name);
 	}
 	put_tag(&tags, azure_fleet_tag, fleet->name);
+	if (tags.rc == 0)
+		tags.rc = buf_check(&names, tags.err);
 	if (names.len)
 		put_tag(&tags, azure_names_tag, buf_text(&names));
 	body_put(body, "tags", &tags);

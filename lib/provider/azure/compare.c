@@ -79,7 +79,7 @@ static bool same_text(const char *path, const char *a, const char *b)
 {
 	if (str_eq(path, "location"))
 		return azure_same_location(a, b);
-	return str_eq(a, b) || (str_starts(a, "/subscriptions/") && strcasecmp(a, b) == 0);
+	return str_eq(a, b) || (strncasecmp(a, "/subscriptions/", 15) == 0 && strcasecmp(a, b) == 0);
 }
 
 /* The member of that name; ids in names count in any case, and references under both names
@@ -106,6 +106,9 @@ static void compare(struct comparison *c, const char *path, const struct json_tr
 static void compare_object(struct comparison *c, const char *path, const struct json_tree *want,
 			   const struct json_tree *have)
 {
+	/* An empty one is there, or it is not. */
+	if (!json_tree_count(want) && json_tree_kind(have) != JSON_TREE_OBJECT)
+		differ(c, path, want, have);
 	for (size_t i = 0; i < json_tree_count(want); i++) {
 		const char *name = json_tree_name(want, i);
 		char inner[PATH_TEXT];
@@ -164,20 +167,28 @@ static void compare(struct comparison *c, const char *path, const struct json_tr
 		differ(c, path, want, have);
 }
 
-/* ---- tags ---- */
+/* ---- tags: their names are the same in any case, their values are not ---- */
+
+static const struct json_tree *tag(const struct json_tree *tags, const char *name)
+{
+	for (size_t i = 0; i < json_tree_count(tags); i++)
+		if (strcasecmp(json_tree_name(tags, i), name) == 0)
+			return json_tree_at(tags, i);
+	return NULL;
+}
 
 /* Is name one that we kept, by the list the resource itself carries? */
 static bool kept_by_us(const struct json_tree *tags, const char *name)
 {
-	const char *list = json_tree_text(json_tree_member(tags, azure_names_tag), "");
+	const char *list = json_tree_text(tag(tags, azure_names_tag), "");
 	size_t len = strlen(name);
 
-	if (str_eq(name, azure_names_tag))
+	if (strcasecmp(name, azure_names_tag) == 0)
 		return true;
 	for (const char *at = list; at && *at; at += *at == ',') {
 		size_t word = strcspn(at, ",");
 
-		if (word == len && strncmp(at, name, len) == 0)
+		if (word == len && strncasecmp(at, name, len) == 0)
 			return true;
 		at += word;
 	}
@@ -191,7 +202,7 @@ static void compare_tags(const struct azure_node *node, const struct json_tree *
 
 	for (size_t i = 0; i < json_tree_count(want); i++) {
 		const char *name = json_tree_name(want, i);
-		const struct json_tree *is = json_tree_member(have, name);
+		const struct json_tree *is = tag(have, name);
 
 		snprintf(path, sizeof(path), "tags.%s", name);
 		if (!json_tree_equal(json_tree_at(want, i), is))
@@ -201,7 +212,7 @@ static void compare_tags(const struct azure_node *node, const struct json_tree *
 		const char *name = json_tree_name(have, i);
 
 		snprintf(path, sizeof(path), "tags.%s", name);
-		if (kept_by_us(have, name) && !json_tree_member(want, name))
+		if (kept_by_us(have, name) && !tag(want, name))
 			note(drift->tags_text, &drift->tags, path, NULL, json_tree_at(have, i));
 	}
 }
@@ -214,7 +225,7 @@ int azure_tags_wanted(const struct azure_node *node, const struct json_tree *liv
 	int rc = tags ? 0 : err_no_memory(err);
 
 	for (size_t i = 0; rc == 0 && i < json_tree_count(have); i++)
-		if (!kept_by_us(have, json_tree_name(have, i)))
+		if (!kept_by_us(have, json_tree_name(have, i)) && !tag(want, json_tree_name(have, i)))
 			rc = json_tree_set_member(tags, json_tree_name(have, i),
 						  json_tree_copy(json_tree_at(have, i)), err);
 	for (size_t i = 0; rc == 0 && i < json_tree_count(want); i++)
@@ -226,7 +237,7 @@ int azure_tags_wanted(const struct azure_node *node, const struct json_tree *liv
 
 static const char *owner(const struct json_tree *live)
 {
-	return json_tree_text(json_tree_member(json_tree_get(live, "tags"), azure_fleet_tag), "");
+	return json_tree_text(tag(json_tree_get(live, "tags"), azure_fleet_tag), "");
 }
 
 bool azure_is_ours(const struct json_tree *live, const char *fleet)

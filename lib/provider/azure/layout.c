@@ -126,6 +126,7 @@ static const char *id_of(const struct maker *m, int i)
 
 static void need(struct azure_node *node, int other)
 {
+	/* As many as there are kinds of needs: the group, a network, a gateway, an address. */
 	if (other != NONE && node->n_needs < AZURE_NODE_NEEDS)
 		node->needs[node->n_needs++] = (size_t)other;
 }
@@ -365,7 +366,7 @@ static void add_gateways(struct maker *m, struct place *place)
 {
 	const struct fleet_azure_region *region = place->region;
 	const char *express_route = region->express_route_gateway ? region->express_route_gateway : "Standard";
-	const char *vpn = region->vpn_gateway ? region->vpn_gateway : "VpnGw1";
+	const char *vpn = region->vpn_gateway ? region->vpn_gateway : "VpnGw1AZ";
 
 	/* It carries traffic between the devices and the network, nothing else. */
 	if (azure_region_has(m->fleet, region->name, AZURE_DEDICATED_HSM) || region->express_route_gateway)
@@ -568,7 +569,9 @@ static int add_zone_group(struct maker *m, int endpoint)
 	char path[80];
 	int node;
 
-	if (m->rc < 0 || !name)
+	if (m->rc == 0 && !name)
+		m->rc = err_no_memory(m->err);
+	if (m->rc < 0)
 		return NONE;
 	body_list(&body, "properties.privateDnsZoneConfigs", 1);
 	snprintf(path, sizeof(path), "%s.name", first);

@@ -435,10 +435,24 @@ static size_t count_new(const struct preflight_live *l, const char *location, co
 	return n;
 }
 
-/* Who has more than the usual quota already has had it raised. */
+/* Who has more than the usual quota already has had it raised, and may say so in the document. */
 static bool is_over(size_t have, size_t more, size_t quota)
 {
 	return have <= quota && have + more > quota;
+}
+
+static size_t stamp_quota(const struct preflight_live *l)
+{
+	int64_t said = l->p.fleet->azure.hsms_per_stamp;
+
+	return said ? (size_t)said : STAMP_QUOTA;
+}
+
+static size_t region_quota(const struct preflight_live *l)
+{
+	int64_t said = l->p.fleet->azure.hsms_per_region;
+
+	return said ? (size_t)said : REGION_QUOTA;
 }
 
 static void tell_quota(struct preflight_live *l, const char *noun, const char *name, const char *where, size_t have,
@@ -447,8 +461,9 @@ static void tell_quota(struct preflight_live *l, const char *noun, const char *n
 	struct err found = {0};
 
 	err_set(&found, ERR_DENIED, "%zu dedicated HSMs in %s, %zu that exist and %zu to be made, are more than the "
-		"usual quota of %zu", have + more, where, have, more, quota);
-	err_hint(&found, "ask Microsoft to raise it with a support request, or spread the devices");
+		"quota of %zu", have + more, where, have, more, quota);
+	err_hint(&found, "ask Microsoft to raise it and write \"%s\" into the azure section, or spread the devices",
+		 noun[0] == 'r' ? "hsms_per_region" : "hsms_per_stamp");
 	preflight_tell(&l->p, noun, name, &found);
 }
 
@@ -461,16 +476,16 @@ static void check_stamp_quota(struct preflight_live *l, const struct azure_node 
 	char where[PLACE];
 
 	snprintf(where, sizeof(where), "%s%s of %s", datacenter->stamp ? "" : "zone ", place, location);
-	if (is_over(have, more, STAMP_QUOTA))
-		tell_quota(l, "datacenter", datacenter->name, where, have, more, STAMP_QUOTA);
+	if (is_over(have, more, stamp_quota(l)))
+		tell_quota(l, "datacenter", datacenter->name, where, have, more, stamp_quota(l));
 }
 
 static void check_region_quota(struct preflight_live *l, const struct fleet_azure_region *region)
 {
 	size_t have = count_existing(l, region->location, NULL), more = count_new(l, region->location, NULL);
 
-	if (azure_region_has(l->p.fleet, region->name, AZURE_DEDICATED_HSM) && is_over(have, more, REGION_QUOTA))
-		tell_quota(l, "region", region->name, region->location, have, more, REGION_QUOTA);
+	if (azure_region_has(l->p.fleet, region->name, AZURE_DEDICATED_HSM) && is_over(have, more, region_quota(l)))
+		tell_quota(l, "region", region->name, region->location, have, more, region_quota(l));
 }
 
 static void check_dedicated(struct preflight_live *l)

@@ -366,7 +366,7 @@ static void check_vpn(const struct place *place)
 			"gateway, nor have a standard public address");
 	else
 		return;
-	err_hint(&found, "write \"vpn_gateway\": \"VpnGw1\", or VpnGw1AZ in regions with availability zones");
+	err_hint(&found, "write \"vpn_gateway\": \"VpnGw1AZ\"");
 	tell(place, &found);
 }
 

@@ -55,8 +55,8 @@ static inline void answers(struct script *s, size_t times, unsigned status, cons
 		s->steps[s->n].end = STEP_KEEP;
 		s->steps[s->n++].answer = status == 204
 			? mem_printf("HTTP/1.1 204 No Content\r\n%s\r\n", head)
-			: mem_printf("HTTP/1.1 %u Status\r\n%sContent-Length: %zu\r\n\r\n%s", status, head, strlen(content),
-				     content);
+			: mem_printf("HTTP/1.1 %u Status\r\n%sContent-Length: %zu\r\n\r\n%s", status, head,
+				     strlen(content), content);
 	}
 }
 
@@ -71,7 +71,8 @@ static inline void breaks(struct script *s, size_t times)
 
 static inline void gives_a_token(struct script *s)
 {
-	answers(s, 1, 200, "", "{\"token_type\":\"Bearer\",\"expires_in\":3600,\"access_token\":\"token-of-the-script\"}");
+	answers(s, 1, 200, "", "{\"token_type\":\"Bearer\",\"expires_in\":3600,"
+			       "\"access_token\":\"token-of-the-script\"}");
 }
 
 static inline int script_setup(void **state)
@@ -159,7 +160,8 @@ static inline int begin(struct script *s, enum http_method method, const char *i
 }
 
 /* Begin it and see it through; ret may be NULL. */
-static inline int run(struct script *s, enum http_method method, const char *id, struct json_tree **ret, struct err *err)
+static inline int run(struct script *s, enum http_method method, const char *id, struct json_tree **ret,
+		      struct err *err)
 {
 	owned(arm_operation) struct arm_operation operation = {0};
 	int rc = begin(s, method, id, &operation, err);

@@ -54,9 +54,11 @@ static void ids_become_urls(void **state)
 	static const struct {
 		const char *id, *url;
 	} cases[] = {
-		{"/subscriptions/s/resourceGroups/g", "https://a.example/subscriptions/s/resourceGroups/g?api-version=7"},
+		{"/subscriptions/s/resourceGroups/g",
+		 "https://a.example/subscriptions/s/resourceGroups/g?api-version=7"},
 		{"/g (1)/\xc3\xa4 %20#&?", "https://a.example/g%20(1)/%C3%A4%20%2520%23&?&api-version=7"},
-		{"/g/resources?$filter=tagName eq 'a\"b'", "https://a.example/g/resources?$filter=tagName%20eq%20'a%22b'"
+		{"/g/resources?$filter=tagName eq 'a\"b'",
+		 "https://a.example/g/resources?$filter=tagName%20eq%20'a%22b'"
 							   "&api-version=7"},
 		{"/g?x=%20y", "https://a.example/g?x=%20y&api-version=7"},
 	};
@@ -117,7 +119,8 @@ static void a_refused_token_is_renewed_once(void **state)
 		"WWW-Authenticate: Bearer error=\"insufficient_claims\", claims=\"eyJhIjoxfQ==\"\r\n",
 		"{\"error\":{\"code\":\"InvalidAuthenticationToken\",\"message\":\"no\"}}");
 	assert_code(arm_get(s->arm, DEVICE, API, &tree, &err), ERR_DENIED, err);
-	assert_string_equal(err.message, "cannot read 'dedicatedHSMs/hsm1': InvalidAuthenticationToken: no (401, request theirs)");
+	assert_string_equal(err.message,
+		"cannot read 'dedicatedHSMs/hsm1': InvalidAuthenticationToken: no (401, request theirs)");
 	assert_says(err.hint, "conditional access");
 	assert_all_asked(s);
 }
@@ -195,8 +198,8 @@ static void keys_in_answers_are_blanked(void **state)
 	struct script *s = *state;
 	owned(json_tree) struct json_tree *tree = NULL;
 
-	answers(s, 1, 200, "", "{\"properties\":{\"sharedKey\" : \"hu\\\"sh\\\\\",\"authorizationKey\":\"hush\",\"key\":\"sharedKey\","
-			       "\"more\":{\"sharedKey\":null},\"last\":\"stays\"}}");
+	answers(s, 1, 200, "", "{\"properties\":{\"sharedKey\" : \"hu\\\"sh\\\\\",\"authorizationKey\":\"hush\","
+			       "\"key\":\"sharedKey\",\"more\":{\"sharedKey\":null},\"last\":\"stays\"}}");
 	assert_int_equal(arm_get(s->arm, GROUP "/providers/Microsoft.Network/connections/c", API, &tree, NULL), 1);
 	assert_string_equal(json_tree_text(tree, "properties.sharedKey"), "xxxxxxxx");
 	assert_string_equal(json_tree_text(tree, "properties.authorizationKey"), "xxxx");
@@ -215,7 +218,8 @@ static void lists_are_read_to_the_end(void **state)
 	assert_int_equal(arm_list(s->arm, LIST, API, &none, NULL), 1);
 	assert_int_equal(json_tree_kind(none), JSON_TREE_LIST);
 	assert_int_equal(json_tree_count(none), 0);
-	answers(s, 1, 200, "", "{\"value\":[{\"name\":\"a\"},{\"name\":\"b\"}],\"nextLink\":\"<URL>/next?page=2&x=%20\"}");
+	answers(s, 1, 200, "", "{\"value\":[{\"name\":\"a\"},{\"name\":\"b\"}],"
+			       "\"nextLink\":\"<URL>/next?page=2&x=%20\"}");
 	answers(s, 1, 200, "", "{\"value\":null,\"nextLink\":\"<URL>/next?page=3\"}");
 	answers(s, 1, 200, "", "{\"value\":[{\"name\":\"c\"}],\"nextLink\":null}");
 	assert_int_equal(arm_list(s->arm, LIST, API, &three, NULL), 1);
@@ -272,13 +276,16 @@ static void refusals_of_writes(void **state)
 		enum err_code code;
 		const char *failure, *says;
 	} cases[] = {
-		{HTTP_PUT, 404, "{\"error\":{\"code\":\"InvalidResourceType\",\"message\":\"The resource type could not be found "
-				"in the namespace 'Microsoft.HardwareSecurityModules' for api version '2018-10-31-preview'.\"}}",
-		 ERR_UNSUPPORTED, "InvalidResourceType", "cannot write 'dedicatedHSMs/hsm1': InvalidResourceType: The resource"},
+		{HTTP_PUT, 404,
+		 "{\"error\":{\"code\":\"InvalidResourceType\",\"message\":\"The resource type could not be found in "
+		 "the namespace 'Microsoft.HardwareSecurityModules' for api version '2018-10-31-preview'.\"}}",
+		 ERR_UNSUPPORTED, "InvalidResourceType",
+		 "cannot write 'dedicatedHSMs/hsm1': InvalidResourceType: The resource"},
 		{HTTP_DELETE, 404, "{\"error\":{\"code\":\"InvalidResourceType\",\"message\":\"m\"}}", ERR_UNSUPPORTED,
 		 "InvalidResourceType", "cannot delete"},
-		{HTTP_DELETE, 400, "{\"error\":{\"code\":\"BadRequest\",\"message\":\"The dedicatedhsms resource delete is only "
-				   "allowed if ProvisioningState is Succeeded/Failed.\"}}",
+		{HTTP_DELETE, 400,
+		 "{\"error\":{\"code\":\"BadRequest\",\"message\":\"The dedicatedhsms resource delete is only allowed "
+		 "if ProvisioningState is Succeeded/Failed.\"}}",
 		 ERR_IN_USE, "BadRequest", "is Succeeded/Failed (400, request "},
 		{HTTP_PUT, 409, "{\"error\":{\"code\":\"ResourceGroupBeingDeleted\",\"message\":\"m\"}}", ERR_IN_USE,
 		 "ResourceGroupBeingDeleted", "ResourceGroupBeingDeleted: m"},
@@ -288,7 +295,9 @@ static void refusals_of_writes(void **state)
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		owned(json_tree) struct json_tree *body = cases[i].method == HTTP_PUT ? json("{}") : NULL;
-		const struct arm_request request = {.method = cases[i].method, .id = DEVICE, .api_version = API, .body = body};
+		const struct arm_request request = {
+			.method = cases[i].method, .id = DEVICE, .api_version = API, .body = body,
+		};
 		struct arm_operation operation = {0};
 		struct arm_failure failure;
 		struct err err = {0};
@@ -409,7 +418,8 @@ static void a_secret_that_comes_back_is_hidden(void **state)
 
 	assert_int_equal(secret_new("hush", 4, &secret, NULL), 0);
 	const struct arm_request request = {
-		.method = HTTP_PUT, .id = DEVICE, .api_version = API, .body = body, .marker = "marker", .secret = secret,
+		.method = HTTP_PUT, .id = DEVICE, .api_version = API, .body = body,
+		.marker = "marker", .secret = secret,
 	};
 
 	answers(s, 1, 200, "", "{\"value\":\"hush\",\"again\":\"hushhush\"}");
@@ -450,7 +460,8 @@ static struct arm *opened(struct identity *t)
 	return arm;
 }
 
-static int put_network(struct arm *arm, const char *id, enum http_repeat repeat, struct json_tree **ret, struct err *err)
+static int put_network(struct arm *arm, const char *id, enum http_repeat repeat, struct json_tree **ret,
+		       struct err *err)
 {
 	owned(json_tree) struct json_tree *body = json(A_NETWORK);
 	owned(arm_operation) struct arm_operation operation = {0};
@@ -588,6 +599,47 @@ static void the_innermost_reason_is_told(void **state)
 	configure(t, "{\"denied\": []}");
 }
 
+struct worker {
+	pthread_t thread;
+	struct arm *arm;
+	char id[300];
+	int rc;
+	struct err err;
+};
+
+static void *make_and_take(void *argument)
+{
+	struct worker *w = argument;
+	owned(json_tree) struct json_tree *live = NULL;
+
+	w->rc = put_network(w->arm, w->id, HTTP_ONCE, &live, &w->err);
+	if (w->rc == 0)
+		w->rc = take_network(w->arm, w->id, &w->err);
+	return NULL;
+}
+
+static void threads_share_one_arm(void **state)
+{
+	struct identity *t = *state;
+	owned(arm) struct arm *arm = opened(t);
+	struct worker workers[8] = {0};
+	char way[64];
+
+	/* Tokens end while they are used. */
+	configure(t, "{\"faults\": [{\"kind\": \"expired-token\", \"every\": 7}]}");
+	for (int i = 0; i < 8; i++) {
+		workers[i].arm = arm;
+		snprintf(workers[i].id, sizeof(workers[i].id), STANDIN_NETWORK "v%d", i);
+		assert_int_equal(pthread_create(&workers[i].thread, NULL, make_and_take, &workers[i]), 0);
+	}
+	for (int i = 0; i < 8; i++)
+		pthread_join(workers[i].thread, NULL);
+	for (int i = 0; i < 8; i++)
+		if (workers[i].rc < 0)
+			fail_msg("%s (%s)", workers[i].err.message, workers[i].err.hint);
+	assert_true(requests(t, way) > 1);
+}
+
 static void a_wrong_credential_is_told_by_the_first_call(void **state)
 {
 	struct identity *t = *state;
@@ -627,6 +679,7 @@ int main(void)
 		identity_test(no_token_goes_elsewhere),
 		identity_test(what_arrived_unanswered_is_found),
 		identity_test(the_innermost_reason_is_told),
+		identity_test(threads_share_one_arm),
 		identity_test(a_wrong_credential_is_told_by_the_first_call),
 	};
 

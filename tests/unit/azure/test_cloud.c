@@ -2,6 +2,7 @@
 #include "../base/temp.h"
 
 #include "azure/cloud.h"
+#include "fleet/fleet.h"
 
 static const char *const variables[] = {"AZURE_AUTHORITY_HOST", "HSMCTL_ARM_ENDPOINT", "ARM_ENVIRONMENT", "AZURE_CLOUD",
 					"HSMCTL_INSECURE_LOOPBACK", "HSMCTL_PAUSE_SCALE", NULL};
@@ -17,12 +18,12 @@ static int clean(void **state)
 static void each_cloud_has_its_places(void **state)
 {
 	static const struct {
-		enum azure_cloud_name name;
+		enum fleet_azure_cloud name;
 		const char *authority, *arm;
 	} cases[] = {
-		{AZURE_PUBLIC, "https://login.microsoftonline.com", "https://management.azure.com"},
-		{AZURE_USGOV, "https://login.microsoftonline.us", "https://management.usgovcloudapi.net"},
-		{AZURE_CHINA, "https://login.chinacloudapi.cn", "https://management.chinacloudapi.cn"},
+		{FLEET_AZURE_PUBLIC, "https://login.microsoftonline.com", "https://management.azure.com"},
+		{FLEET_AZURE_USGOV, "https://login.microsoftonline.us", "https://management.usgovcloudapi.net"},
+		{FLEET_AZURE_CHINA, "https://login.chinacloudapi.cn", "https://management.chinacloudapi.cn"},
 	};
 
 	(void)state;
@@ -69,7 +70,7 @@ static void the_environment_names_the_cloud(void **state)
 		else
 			assert_non_null(strstr(err.message, cases[i].variable));
 		/* A document that names one is not asked. */
-		assert_int_equal(azure_cloud_init(AZURE_CHINA, &named, NULL), 0);
+		assert_int_equal(azure_cloud_init(FLEET_AZURE_CHINA, &named, NULL), 0);
 		assert_string_equal(named.authority, "https://login.chinacloudapi.cn");
 	}
 }
@@ -112,7 +113,7 @@ static void other_endpoints(void **state)
 			setenv(variables[v], cases[i].value, 1);
 			if (cases[i].loopback)
 				setenv("HSMCTL_INSECURE_LOOPBACK", cases[i].loopback, 1);
-			rc = azure_cloud_init(AZURE_USGOV, &cloud, &err);
+			rc = azure_cloud_init(FLEET_AZURE_USGOV, &cloud, &err);
 			if (rc != -cases[i].code)
 				fail_msg("'%s': %d %s", cases[i].value, rc, err.message);
 			if (rc < 0)

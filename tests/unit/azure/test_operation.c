@@ -5,12 +5,11 @@
 
 #define DEVICE_IN(state, message)                                              \
 	"{\"id\":\"" DEVICE "\",\"properties\":{\"provisioningState\":\"" state "\",\"statusMessage\":\"" message "\"}}"
-#define STATUS_URL "<URL>" SUBSCRIPTION "/providers/Microsoft.Network/locations/westus/operations/1?api-version=" API
-#define RESULT_URL "<URL>" SUBSCRIPTION "/providers/Microsoft.Network/locations/westus/operationResults/1?api-version=" API
-#define STATUS "Azure-AsyncOperation: " STATUS_URL "\r\n"
-#define LOCATION "Location: " RESULT_URL "\r\n"
-#define ASKS_STATUS "GET " SUBSCRIPTION "/providers/Microsoft.Network/locations/westus/operations/1?"
-#define ASKS_RESULT "GET " SUBSCRIPTION "/providers/Microsoft.Network/locations/westus/operationResults/1?"
+#define WESTUS SUBSCRIPTION "/providers/Microsoft.Network/locations/westus"
+#define STATUS "Azure-AsyncOperation: <URL>" WESTUS "/operations/1?api-version=" API "\r\n"
+#define LOCATION "Location: <URL>" WESTUS "/operationResults/1?api-version=" API "\r\n"
+#define ASKS_STATUS "GET " WESTUS "/operations/1?"
+#define ASKS_RESULT "GET " WESTUS "/operationResults/1?"
 #define ASKS(id) "GET " id "?api-version=" API
 #define IN_PROGRESS "{\r\n  \"status\": \"InProgress\"\r\n}"
 #define SUCCEEDED "{\r\n  \"status\": \"Succeeded\"\r\n}"
@@ -120,7 +119,8 @@ static void urls_of_others_are_refused(void **state)
 		"https://azure.com/x", "http://management.azure.com/x", "https://management.azure.com:8443/x",
 		"http://westus.management.azure.com/x", "http://westus.management.azure.com:443/x",
 		"https://westus.management.azure.com:8443/x", "https://management.azure.com@evil.example/x",
-		"https://.management.azure.com.evil.example/", "//management.azure.com/x", "/subscriptions/x", "nonsense",
+		"https://.management.azure.com.evil.example/", "//management.azure.com/x", "/subscriptions/x",
+			"nonsense",
 		"https://evil.example/?u=https://management.azure.com/", NULL,
 	};
 	struct arm arm = {.cloud = {.arm = (char *)(uintptr_t)HOST}};
@@ -309,7 +309,8 @@ static char *signed_location(void)
 	owned(mem) char *signature = mem_zalloc(3001);
 
 	memset(signature, 'S', 3000);
-	return mem_printf("Location: <URL>" CLUSTER "/backupOperationStatus/7?api-version=" API "&t=1&c=MIIHUSH&s=%s&h=hash\r\n",
+	return mem_printf("Location: "
+		"<URL>" CLUSTER "/backupOperationStatus/7?api-version=" API "&t=1&c=MIIHUSH&s=%s&h=hash\r\n",
 			  signature);
 }
 
@@ -320,7 +321,8 @@ static void a_backup_follows_the_newest_location(void **state)
 	owned(json_tree) struct json_tree *result = NULL;
 
 	answers(s, 1, 202, first, "");
-	answers(s, 1, 202, "location: <URL>" CLUSTER "/backupOperationStatus/7?api-version=" API "\r\nRetry-After: 30\r\n", "");
+	answers(s, 1, 202, "location: "
+		"<URL>" CLUSTER "/backupOperationStatus/7?api-version=" API "\r\nRetry-After: 30\r\n", "");
 	answers(s, 1, 202, "Retry-After: 30\r\n", "");
 	answers(s, 1, 200, "", BACKUP("InProgress", ""));
 	answers(s, 1, 200, "", BACKUP("Succeeded", ",\"backupId\":\"b-1\",\"error\":null"));
@@ -373,19 +375,25 @@ static void failed_operations_say_why(void **state)
 		 "cannot write 'dedicatedHSMs/hsm1': The quota is exceeded."},
 		{HTTP_PUT, 200, "", DEVICE_IN("Failed", "at once"), 0, NULL, "at once"},
 		{HTTP_PUT, 200, "", DEVICE_IN("Creating", ""), 200,
-		 "{\"properties\":{\"provisioningState\":\"FAILED\",\"error\":{\"code\":\"C\",\"message\":\"out\",\"innererror\":"
+		 "{\"properties\":{\"provisioningState\":\"FAILED\",\"error\":{\"code\":\"C\",\"message\":"
+		 "\"out\",\"innererror\":"
 		 "{\"code\":\"Full\",\"message\":\"rack 7\"}}}}", "C: out: Full: rack 7 (request "},
-		{HTTP_PUT, 200, "", DEVICE_IN("Creating", ""), 200, DEVICE_IN("cancelled", ""), "the operation was cancelled"},
-		{HTTP_PUT, 200, "", DEVICE_IN("Creating", ""), 200, "{\"properties\":{\"provisioningState\":\"Failed\"}}",
+		{HTTP_PUT, 200, "", DEVICE_IN("Creating", ""), 200, DEVICE_IN("cancelled", ""),
+		 "the operation was cancelled"},
+		{HTTP_PUT, 200, "", DEVICE_IN("Creating", ""), 200,
+		 "{\"properties\":{\"provisioningState\":\"Failed\"}}",
 		 "no reason is given"},
-		{HTTP_PUT, 201, STATUS, "", 200, "{\"status\":\"Failed\",\"error\":{\"code\":\"C\",\"message\":\"m\"}}", "C: m"},
+		{HTTP_PUT, 201, STATUS, "", 200,
+		 "{\"status\":\"Failed\",\"error\":{\"code\":\"C\",\"message\":\"m\"}}", "C: m"},
 		{HTTP_PUT, 201, STATUS, "", 200, "{\"status\":\"Canceled\"}", "the operation was cancelled"},
 		{HTTP_PUT, 202, LOCATION, "", 200, DEVICE_IN("Failed", "why"), "why"},
 		{HTTP_PUT, 202, LOCATION, "", 409, "{\"error\":{\"code\":\"C\",\"message\":\"m\"}}", "C: m (409"},
 		{HTTP_DELETE, 202, LOCATION, "", 400, "{\"error\":{\"code\":\"NotZeroized\",\"message\":\"m\"}}",
 		 "cannot delete 'dedicatedHSMs/hsm1': NotZeroized: m (400"},
-		{HTTP_DELETE, 202, STATUS LOCATION, "", 200, "{\"status\":\"Failed\",\"error\":{\"code\":\"C\"}}", "C: "},
-		{HTTP_POST, 202, LOCATION, "", 200, BACKUP("Failed", ",\"error\":{\"code\":\"NoAccess\",\"message\":\"m\"}"),
+		{HTTP_DELETE, 202, STATUS LOCATION, "", 200, "{\"status\":\"Failed\",\"error\":{\"code\":\"C\"}}",
+		 "C: "},
+		{HTTP_POST, 202, LOCATION, "", 200, BACKUP("Failed",
+		 ",\"error\":{\"code\":\"NoAccess\",\"message\":\"m\"}"),
 		 "cannot run 'dedicatedHSMs/hsm1': NoAccess: m"},
 		{HTTP_POST, 202, LOCATION, "", 200, BACKUP("Cancelled", ",\"statusDetails\":\"by hand\""), "by hand"},
 		{HTTP_POST, 200, "", BACKUP("Failed", ""), 0, NULL, "no reason is given"},
@@ -648,7 +656,8 @@ static void pauses_are_within_bounds(void **state)
 		operation.retry_after = *cases[i].asked ? 0.001 : -1;
 		if (i == 3)
 			operation.retry_after = 1e9;
-		assert_code(arm_wait(s->arm, &operation, cases[i].interval, cases[i].limit, NULL, NULL, &err), ERR_TIMEOUT, err);
+		assert_code(arm_wait(s->arm, &operation, cases[i].interval, cases[i].limit, NULL, NULL, &err),
+			ERR_TIMEOUT, err);
 		assert_says(err.message, "still InProgress after");
 		assert_all_asked(s);
 	}

@@ -95,7 +95,7 @@ static void the_program_starts_clean(void **state)
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &old);
 	signal(SIGPIPE, SIG_IGN);
-	assert_int_equal(proc_run(argv_of("sh", "-c", "ls /proc/$$/fd; grep -E 'SigBlk|SigIgn' /proc/$$/status"),
+	assert_int_equal(proc_run(argv_of("sh", "-c", "ls /proc/$$/fd; exec grep -E 'SigBlk|SigIgn' /proc/self/status"),
 				  NULL, &out, NULL, NULL), 0);
 	signal(SIGPIPE, SIG_DFL);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);

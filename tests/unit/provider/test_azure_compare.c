@@ -138,7 +138,8 @@ static void identities_are_found_in_any_case(void **state)
 static void ids_of_the_document_count_in_any_case(void **state)
 {
 	owned(fleet) struct fleet *fleet = edited((const struct edit[]){
-		{"azure.regions.0.network", "\"" EAST "\""}, {"azure.regions.0.hsm_subnet", "\"" SUBNET_ID_UPPER "\""}, {0}
+		{"azure.regions.0.network", "\"" EAST "\""},
+		{"azure.regions.0.hsm_subnet", "\"" SUBNET_ID_UPPER "\""}, {0}
 	}, NULL);
 	owned(azure_layout) struct azure_layout layout = {0};
 	owned(json_tree) struct json_tree *live = NULL;
@@ -199,7 +200,8 @@ static void tags_of_others_stay_and_ours_go_when_they_left_the_document(void **s
 		{"{\"tags\":{\"cost\":\"42\",\"old\":\"1\",\"hsmctl-tags\":\"old\"}}", "cost=42 " OURS},
 		{"{\"tags\":{\"old\":\"1\",\"older\":\"2\",\"hsmctl-tags\":\"older,cold\"}}", "old=1 " OURS},
 		{"{\"tags\":{\"owner\":\"x\",\"hsmctl-fleet\":\"two-regions\"}}",
-		 "owner=key-management hsmctl-fleet=two-regions environment=production hsmctl-tags=owner,environment"},
+		 OURS},
+		{"{\"tags\":{\"OWNER\":\"x\",\"Old\":\"1\",\"hsmctl-tags\":\"owner,old\"}}", OURS},
 	};
 	owned(fleet) struct fleet *fleet = example();
 	owned(azure_layout) struct azure_layout layout = {0};

@@ -185,7 +185,7 @@ static void bodies_say_what_the_document_says(void **state)
 		 NETWORKS "/publicIPAddresses/two-regions-east-er-ip"},
 		{{{"azure.regions.0.express_route_gateway", "\"ErGw1AZ\""}}, ER, "properties.sku.tier", "ErGw1AZ"},
 		{{{0}}, VPN, "properties.gatewayType", "Vpn"},
-		{{{0}}, VPN, "properties.sku.name", "VpnGw1"},
+		{{{0}}, VPN, "properties.sku.name", "VpnGw1AZ"},
 		{{{0}}, VPN, "properties.ipConfigurations.0.properties.subnet.id", EAST "/subnets/GatewaySubnet"},
 		{{{0}}, NETWORKS "/publicIPAddresses/two-regions-east-vpn-ip", "sku.name", "Standard"},
 		{{{0}}, NETWORKS "/connections/two-regions-east-to-west", "properties.sharedKey",

@@ -240,7 +240,7 @@ static void quota(void **state)
 		 "support request"},
 		{{{0}}, ONE(HSM_LIST, "[" OTHER("a", "eastus", "stamp3") "," OTHER("b", "eastus", "stamp3") ","
 			    OTHER("c", "eastus", "stamp4") "]"), "region east",
-		 "5 dedicated HSMs in eastus, 3 that exist and 2 to be made, are more than the usual quota of 4",
+		 "5 dedicated HSMs in eastus, 3 that exist and 2 to be made, are more than the quota of 4",
 		 "raise"},
 		{{{0}}, ONE(HSM_LIST, "[" OTHER("a", "westeurope", "stamp1") "," OTHER("b", "westeurope",
 		 "stamp1") "]"),

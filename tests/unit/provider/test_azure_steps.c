@@ -291,7 +291,7 @@ static void a_cluster_has_its_list(void **state)
 
 static void names_are_the_recorded_ones_when_azure_says_none(void **state)
 {
-	char *hosts[] = {(char *)"host.invalid", (char *)"-x"};
+	char *hosts[] = {(char *)"-x", (char *)"host.invalid"};
 	struct fleet_device device = cluster;
 	owned(inventory) struct inventory inventory = {0};
 
@@ -337,7 +337,7 @@ static void what_azure_says_of_a_cluster(void **state)
 }
 
 /* Made in a process of its own, since the library keeps the configuration it began with. */
-static void make_token(const char *folder, const char *library)
+static void make_token(const char *folder, const char *library, const char *label)
 {
 	owned(mem) char *text = mem_printf("directories.tokendir = %s\nlog.level = ERROR\n", folder);
 	int status;
@@ -352,7 +352,7 @@ static void make_token(const char *folder, const char *library)
 		int rc = secret_new("12345678", 8, &pin, NULL);
 
 		if (rc == 0)
-			rc = appliance_init_token(library, "p1", pin, pin, serial, NULL);
+			rc = appliance_init_token(library, label, pin, pin, serial, NULL);
 		_exit(rc < 0);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -367,7 +367,7 @@ static void a_token_that_is_seen_proves_what_comes_before(void **state)
 	owned(inventory) struct inventory inventory = {0};
 
 	assert_int_equal(softhsm_library(&device, &library, NULL), 0);
-	make_token(*state, library);
+	make_token(*state, library, "p1");
 	both[0].link = (struct fleet_link){.kind = FLEET_LINK_MODULE, .module = library};
 	both[1].link = (struct fleet_link){.kind = FLEET_LINK_MODULE, .module = (char *)"/nowhere/lib.so"};
 	device.partitions = both;
@@ -381,6 +381,23 @@ static void a_token_that_is_seen_proves_what_comes_before(void **state)
 	assert_int_equal(step(&inventory, "default password")->state, STEP_UNKNOWN);
 	assert_int_equal(step(&inventory, "officer of p1")->state, STEP_UNKNOWN);
 	assert_int_equal(step(&inventory, "TCP 1792")->state, STEP_OPEN);
+}
+
+static void several_tokens_and_no_serial_say_nothing(void **state)
+{
+	owned(mem) char *library = NULL;
+	struct fleet_partition one = partitions[0];
+	struct fleet_device device = cluster;
+	owned(inventory) struct inventory inventory = {0};
+
+	assert_int_equal(softhsm_library(&device, &library, NULL), 0);
+	make_token(*state, library, "p1");
+	make_token(*state, library, "p2");
+	one.link = (struct fleet_link){.kind = FLEET_LINK_MODULE, .module = library};
+	device.partitions = &one;
+	list(&device, false, NULL, NULL, &inventory);
+	assert_int_equal(step(&inventory, "see token")->state, STEP_UNKNOWN);
+	assert_int_equal(step(&inventory, "ctivate")->state, STEP_UNKNOWN);
 }
 
 static void nothing_is_sent_to_what_is_out_of_reach(void **state)
@@ -464,6 +481,7 @@ int main(void)
 		cmocka_unit_test(names_are_the_recorded_ones_when_azure_says_none),
 		cmocka_unit_test(what_azure_says_of_a_cluster),
 		temp_test(a_token_that_is_seen_proves_what_comes_before),
+		temp_test(several_tokens_and_no_serial_say_nothing),
 		cmocka_unit_test(nothing_is_sent_to_what_is_out_of_reach),
 		cmocka_unit_test(each_device_has_numbers_of_its_own),
 		cmocka_unit_test(memory_may_run_out),
