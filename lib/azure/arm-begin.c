@@ -67,6 +67,8 @@ static int wait_out(struct beginning *b, const struct http_answer *answer, const
 	if (!arm_failure_is_busy(failure) || b->patience <= 0)
 		return arm_refused(answer, failure, b->what, err);
 	pause = next_pause(b, answer);
+	if (b->request->watch)
+		b->request->watch->told(b->request->watch, "waiting", "waiting until another operation ends");
 	log_info("azure", "%s yet: %s; again in %.0f s", b->what, failure->code, pause);
 	return arm_pause(b->arm, pause, err);
 }

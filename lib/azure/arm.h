@@ -73,6 +73,12 @@ int arm_list(struct arm *arm, const char *id, const char *api_version, struct js
 
 /* ---- writing ---- */
 
+/* Told when something else has to end first, what the first answer says, and whenever a poll was answered; state and message ("" when not
+ * said) are the service's, without control characters. */
+struct arm_watch {
+	void (*told)(struct arm_watch *watch, const char *state, const char *message);
+};
+
 struct arm_request {
 	enum http_method method;	/* PUT, PATCH, POST, DELETE */
 	const char *id;			/* resource id; for an action with the action behind it */
@@ -83,6 +89,7 @@ struct arm_request {
 	const char *marker;
 	const struct secret *secret;
 	enum http_repeat repeat;
+	struct arm_watch *watch;	/* for what has to end first; may be NULL */
 };
 
 /* What was begun, and how to learn how it ends. Released with arm_operation_release(). */
@@ -120,12 +127,6 @@ int arm_begin(struct arm *arm, const struct arm_request *request, double patienc
 /* An operation that somebody else began: the resource is in the middle of it. */
 int arm_join(const char *id, const char *api_version, enum http_method method,
 	     struct arm_operation *ret, struct err *err);
-
-/* Told what the first answer says and whenever a poll was answered; state and message ("" when not
- * said) are the service's, without control characters. */
-struct arm_watch {
-	void (*told)(struct arm_watch *watch, const char *state, const char *message);
-};
 
 /*
  * Poll until it ends; *ret (may be NULL, stays NULL for deletes) is the resource, or for

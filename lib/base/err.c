@@ -147,7 +147,8 @@ int err_wrap(struct err *err, const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	memcpy(old, err->message, sizeof(old));
-	snprintf(err->message, sizeof(err->message), "%.280s: %.300s", text, old);
+	/* What is far in the back may be the id that support asks for: the context gives way. */
+	snprintf(err->message, sizeof(err->message), "%.150s: %.440s", text, old);
 	err_mask(err->message);
 	return code_of(err);
 }

@@ -189,10 +189,11 @@ int http_new(const struct http_settings *settings, struct http **ret, struct err
 
 static void stop_thread(struct http *http)
 {
+	/* Under the lock: the thread frees the handle as soon as it knows. */
 	pthread_mutex_lock(&http->lock);
 	http->stop = true;
-	pthread_mutex_unlock(&http->lock);
 	curl_multi_wakeup(http->multi);
+	pthread_mutex_unlock(&http->lock);
 	pthread_join(http->thread, NULL);
 }
 

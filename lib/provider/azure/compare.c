@@ -235,6 +235,21 @@ int azure_tags_wanted(const struct azure_node *node, const struct json_tree *liv
 	return rc;
 }
 
+const char *azure_address_of(enum azure_kind_name kind, const struct json_tree *live)
+{
+	switch (kind) {
+	case AZURE_DEDICATED_HSM:
+		return json_tree_text(live, "properties.networkProfile.networkInterfaces.0.privateIpAddress");
+	case AZURE_PRIVATE_ENDPOINT:
+		return json_tree_text(live, "properties.customDnsConfigs.0.ipAddresses.0");
+	case AZURE_ZONE_GROUP:
+		/* The endpoint is silent once a zone knows. */
+		return json_tree_text(live, "properties.privateDnsZoneConfigs.0.properties.recordSets.0.ipAddresses.0");
+	default:
+		return NULL;
+	}
+}
+
 static const char *owner(const struct json_tree *live)
 {
 	return json_tree_text(tag(json_tree_get(live, "tags"), azure_fleet_tag), "");

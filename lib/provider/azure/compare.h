@@ -13,6 +13,7 @@
 #include <stddef.h>
 
 #include "json/tree.h"
+#include "provider/azure/kind.h"
 
 struct azure_node;
 struct err;
@@ -31,6 +32,9 @@ void azure_compare(const struct azure_node *node, const struct json_tree *live, 
  * longer want go. New tree. */
 int azure_tags_wanted(const struct azure_node *node, const struct json_tree *live, struct json_tree **ret,
 		      struct err *err);
+
+/* The address at which the device of such a resource is reached; NULL when this one does not say. */
+const char *azure_address_of(enum azure_kind_name kind, const struct json_tree *live);
 
 /* Does it carry the mark of this fleet? */
 bool azure_is_ours(const struct json_tree *live, const char *fleet);

@@ -143,6 +143,11 @@ static char *make_id(const struct maker *m, enum azure_kind_name kind, const cha
 			  child, slash);
 }
 
+static bool named_whole(enum azure_kind_name kind)
+{
+	return kind == AZURE_SUBNET || kind == AZURE_PEERING;
+}
+
 /* A new node behind the others; its position, NONE after a failure. id NULL: made from the name. */
 static int add(struct maker *m, enum azure_kind_name kind, const char *id, const char *name, struct body *body)
 {
@@ -160,7 +165,8 @@ static int add(struct maker *m, enum azure_kind_name kind, const char *id, const
 	node->api_version = azure_api(m->fleet, kind);
 	node->name = mem_strdup(name);
 	node->id = id ? mem_strdup(id) : make_id(m, kind, name);
-	node->label = mem_printf("%s %s", azure_kinds[kind].noun, last ? last + 1 : name);
+	/* Several networks have subnets of one name. */
+	node->label = mem_printf("%s %s", azure_kinds[kind].noun, last && !named_whole(kind) ? last + 1 : name);
 	node->body = body ? own_take(body->tree) : NULL;
 	if (!node->name || !node->id || !node->label)
 		m->rc = err_no_memory(m->err);

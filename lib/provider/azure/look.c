@@ -10,6 +10,7 @@
 #include "base/observer.h"
 #include "base/str.h"
 #include "fleet/fleet.h"
+#include "provider/azure/compare.h"
 #include "provider/azure/layout.h"
 #include "provider/azure/session.h"
 #include "provider/azure/steps.h"
@@ -152,8 +153,7 @@ static int set_message(struct inventory_device *entry, const struct json_tree *l
 
 static const char *address_of(const struct sight *s)
 {
-	const char *path = "properties.networkProfile.networkInterfaces.0.privateIpAddress";
-	const char *live = json_tree_text(s->live, path);
+	const char *live = azure_address_of(s->node->kind, s->live);
 
 	return live ? live : s->node->device->azure.address;
 }

@@ -92,13 +92,15 @@ static int write_it(struct making *m, const struct arm_request *request, struct 
 	const struct azure_kind *kind = &azure_kinds[m->node->kind];
 	const char *network = kind->in_network ? m->node->network : NULL;
 	owned(arm_operation) struct arm_operation operation = {0};
+	struct arm_request watched = *request;
 	int rc;
 
+	watched.watch = &m->watch;
 	if (network)
 		task_say(m->task, "waiting for its network");
 	azure_network_lock(m->maker->session, network);
 	task_say(m->task, request->method == HTTP_PATCH ? "setting tags" : "creating");
-	rc = arm_begin(m->maker->session->arm, request, BUSY, &operation, NULL, err);
+	rc = arm_begin(m->maker->session->arm, &watched, BUSY, &operation, NULL, err);
 	if (!kind->until_done) {
 		azure_network_unlock(m->maker->session, network);
 		network = NULL;
@@ -248,7 +250,8 @@ static int make_exist(struct making *m, struct err *err)
 			return missing(m, err);
 		else if (rc == 0)
 			rc = create(m, err);
-		if (rc == 0 || (rc < 0 && !azure_is_open(rc, err)))
+		/* What it stands in was made just now, and is not known everywhere yet. */
+		if (rc == 0 || (rc < 0 && rc != -ERR_NOT_FOUND && !azure_is_open(rc, err)))
 			return rc;
 		task_say(m->task, "looking what became of it");
 	}
@@ -301,17 +304,12 @@ static int set_hosts(struct fleet_azure_device *azure, const struct json_tree *l
 static int fill_device(const struct making *m, struct fleet_azure_device *azure, bool *changed, struct err *err)
 {
 	const struct json_tree *live = m->live;
-	const char *address = NULL;
 	int rc = 0;
 
 	if (m->node->device)
 		rc = set(&azure->id, m->node->id, changed, err);
-	if (m->node->kind == AZURE_DEDICATED_HSM)
-		address = json_tree_text(live, "properties.networkProfile.networkInterfaces.0.privateIpAddress");
-	else if (m->node->kind == AZURE_PRIVATE_ENDPOINT)
-		address = json_tree_text(live, "properties.customDnsConfigs.0.ipAddresses.0");
 	if (rc == 0)
-		rc = set(&azure->address, address, changed, err);
+		rc = set(&azure->address, azure_address_of(m->node->kind, live), changed, err);
 	return rc == 0 && m->node->kind == AZURE_CLOUD_HSM ? set_hosts(azure, live, changed, err) : rc;
 }
 

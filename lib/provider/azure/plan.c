@@ -101,14 +101,18 @@ static int plan_state(struct planner *p, const struct sight *s, struct err *err)
 	return problem(p, s->node, &found, err);
 }
 
-/* A killed run may have made a device without writing down which. */
-static int plan_record(struct planner *p, const struct azure_node *node, struct err *err)
+/* A killed run may have made a device without writing down which, or where. */
+static int plan_record(struct planner *p, const struct sight *s, struct err *err)
 {
-	const struct fleet_device *known = node->device ? fleet_device(p->have, node->device->name) : NULL;
+	const struct azure_node *node = s->node;
+	const struct fleet_device *of = node->device ? node->device : node->serves;
+	const struct fleet_device *known = of ? fleet_device(p->have, of->name) : NULL;
+	const char *address = azure_address_of(node->kind, s->live);
 
-	if (!known || str_eq(known->azure.id, node->id))
+	if (!known || ((!node->device || str_eq(known->azure.id, node->id)) &&
+		       (!address || str_eq(known->azure.address, address))))
 		return 0;
-	return change(p, CHANGE_UPDATE, node, "it is in Azure: its id and address are recorded", err);
+	return change(p, CHANGE_UPDATE, node, "it is in Azure: what the store lacks of it is recorded", err);
 }
 
 static int plan_present(struct planner *p, const struct sight *s, struct err *err)
@@ -128,7 +132,7 @@ static int plan_present(struct planner *p, const struct sight *s, struct err *er
 	}
 	if (drift.tags)
 		return change(p, CHANGE_UPDATE, s->node, drift.tags_text, err);
-	return plan_record(p, s->node, err);
+	return plan_record(p, s, err);
 }
 
 static int plan_nodes(struct planner *p, const struct azure_layout *layout, struct err *err)

@@ -235,7 +235,7 @@ static int send(struct unmaking *u, enum http_method method, const char *id, con
 	/* A deletion that goes on is no place for a second one: whether it arrived is looked up. */
 	const struct arm_request request = {
 		.method = method, .id = id, .api_version = api_version, .body = body,
-		.repeat = method == HTTP_DELETE ? HTTP_ONCE : HTTP_IDEMPOTENT,
+		.repeat = method == HTTP_DELETE ? HTTP_ONCE : HTTP_IDEMPOTENT, .watch = &u->watch,
 	};
 	owned(arm_operation) struct arm_operation operation = {0};
 	int rc = arm_begin(u->unmaker->session->arm, &request, BUSY, &operation, NULL, err);

@@ -65,7 +65,7 @@ static inline int identity_start(void **state)
 	standin_pid = fork();
 	if (standin_pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		execl("/usr/bin/python3", "python3", "tests/azure/standin.py", "--port-file", in(folder, "port"), NULL);
+		execl("/usr/bin/python3", "/usr/bin/python3", "tests/azure/standin.py", "--port-file", in(folder, "port"), NULL);
 		_exit(127);
 	}
 	for (int tries = 0; fd < 0 && tries < 3000 && waitpid(standin_pid, NULL, WNOHANG) == 0; tries++) {

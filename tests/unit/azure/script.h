@@ -45,28 +45,37 @@ static inline char *with_url(const struct script *s, const char *text)
 	return mem_strdup(buf_text(&made));
 }
 
-/* The next answers. headers: lines that end with \r\n. */
-static inline void answers(struct script *s, size_t times, unsigned status, const char *headers, const char *body)
+static inline void put_step(struct script *s, struct step step)
+{
+	assert_true(s->n < SCRIPT_STEPS);
+	pthread_mutex_lock(&s->server.lock);
+	s->steps[s->n++] = step;
+	pthread_mutex_unlock(&s->server.lock);
+}
+
+static inline char *answer_text(const struct script *s, unsigned status, const char *headers, const char *body)
 {
 	owned(mem) char *head = with_url(s, headers), *content = with_url(s, body);
 
-	for (size_t i = 0; i < times; i++) {
-		assert_true(s->n < SCRIPT_STEPS);
-		s->steps[s->n].end = STEP_KEEP;
-		s->steps[s->n++].answer = status == 204
-			? mem_printf("HTTP/1.1 204 No Content\r\n%s\r\n", head)
-			: mem_printf("HTTP/1.1 %u Status\r\n%sContent-Length: %zu\r\n\r\n%s", status, head,
-				     strlen(content), content);
-	}
+	if (status == 204)
+		return mem_printf("HTTP/1.1 204 No Content\r\n%s\r\n", head);
+	return mem_printf("HTTP/1.1 %u Status\r\n%sContent-Length: %zu\r\n\r\n%s", status, head,
+			  strlen(content), content);
 }
 
-/* The connection is lost instead. */
+/* The next answers. headers: lines that end with \r\n. */
+static inline void answers(struct script *s, size_t times, unsigned status, const char *headers, const char *body)
+{
+	for (size_t i = 0; i < times; i++)
+		put_step(s, (struct step){.answer = answer_text(s, status, headers, body)});
+}
+
+/* The connection is lost instead. The answer before should say "Connection: close": on a
+ * connection that it has used before, libcurl itself tries once more. */
 static inline void breaks(struct script *s, size_t times)
 {
-	for (size_t i = 0; i < times; i++) {
-		assert_true(s->n < SCRIPT_STEPS);
-		s->steps[s->n++] = (struct step){.end = STEP_RESET};
-	}
+	for (size_t i = 0; i < times; i++)
+		put_step(s, (struct step){.end = STEP_RESET});
 }
 
 static inline void gives_a_token(struct script *s)

@@ -125,9 +125,9 @@ static void deep_errors_have_an_end(void **state)
 static void broken_errors_do_no_harm(void **state)
 {
 	static const char whole[] =
-		"{\"error\":{\"code\":\"Outer\",\"message\":\"{\\\"error\\\":{\\\"code\\\":\\\"Inner\\\",\\\"message\\\":"
-		"\\\"see https://a/?sig=x\\\"}}\",\"details\":[{\"code\":\"B\",\"message\":\"\xc3\xa4\"}],"
-		"\"innererror\":{\"code\":\"D\"}},\"error_description\":\"<title>\"}";
+		"{\"error\":{\"code\":\"Outer\",\"message\":\"{\\\"error\\\":{\\\"code\\\":\\\"Inner\\\","
+		"\\\"message\\\":\\\"see https://a/?sig=x\\\"}}\",\"details\":["
+		"{\"code\":\"B\",\"message\":\"\xc3\xa4\"}],\"innererror\":{\"code\":\"D\"}},\"error_description\":\"<title>\"}";
 	uint64_t random = 7;
 
 	(void)state;

@@ -11,6 +11,7 @@
 #define ASKS_STATUS "GET " WESTUS "/operations/1?"
 #define ASKS_RESULT "GET " WESTUS "/operationResults/1?"
 #define ASKS(id) "GET " id "?api-version=" API
+#define CLOSES "Connection: close\r\n"
 #define IN_PROGRESS "{\r\n  \"status\": \"InProgress\"\r\n}"
 #define SUCCEEDED "{\r\n  \"status\": \"Succeeded\"\r\n}"
 #define ABSENT "{\"error\":{\"code\":\"ResourceNotFound\",\"message\":\"The resource was not found.\"}}"
@@ -494,7 +495,7 @@ static void a_few_lost_connections_are_borne(void **state)
 	struct script *s = *state;
 	struct err err = {0};
 
-	answers(s, 1, 201, STATUS, "");
+	answers(s, 1, 201, STATUS CLOSES, "");
 	breaks(s, 3);
 	answers(s, 1, 200, "", IN_PROGRESS);
 	answers(s, 1, 503, "Retry-After: 7\r\n", "");
@@ -504,10 +505,12 @@ static void a_few_lost_connections_are_borne(void **state)
 	answers(s, 3, 200, "", "");
 	answers(s, 1, 200, "", DEVICE_IN("Succeeded", ""));
 	runs(s, HTTP_PUT, NETWORK, NULL);
-	answers(s, 1, 201, STATUS, "");
+	assert_all_asked(s);
+	answers(s, 1, 201, STATUS CLOSES, "");
 	breaks(s, 4);
 	assert_code(run(s, HTTP_PUT, NETWORK, NULL, &err), ERR_UNREACHABLE, err);
 	assert_int_equal(err.retry, ERR_RETRY_IDEMPOTENT);
+	assert_all_asked(s);
 	answers(s, 1, 201, STATUS, "");
 	answers(s, 4, 500, "", "");
 	assert_code(run(s, HTTP_PUT, NETWORK, NULL, &err), ERR_UNREACHABLE, err);
@@ -615,8 +618,7 @@ static void an_interrupted_wait_says_that_azure_goes_on(void **state)
 
 	cancel_install(0);
 	answers(s, 1, 202, STATUS, "");
-	answers(s, 1, 429, "Retry-After: 1000000\r\n", "");
-	s->steps[s->n - 1].raise = SIGINT;
+	put_step(s, (struct step){.answer = answer_text(s, 429, "Retry-After: 1000000\r\n", ""), .raise = SIGINT});
 	assert_int_equal(begin(s, HTTP_DELETE, DEVICE, &operation, &err), 0);
 	assert_code(arm_wait(s->arm, &operation, 300, 1e9, NULL, NULL, &err), ERR_INTERRUPTED, err);
 	assert_int_equal(err.retry, ERR_RETRY_IDEMPOTENT);
@@ -624,7 +626,7 @@ static void an_interrupted_wait_says_that_azure_goes_on(void **state)
 	assert_says(err.hint, "/operations/1?api-version=" API);
 	/* So does one whose request nobody has answered. */
 	cancel_install(0);
-	s->steps[s->n++] = (struct step){.end = STEP_HOLD, .raise = SIGINT};
+	put_step(s, (struct step){.end = STEP_HOLD, .raise = SIGINT});
 	assert_code(begin(s, HTTP_DELETE, DEVICE, &(struct arm_operation){0}, &err), ERR_INTERRUPTED, err);
 	assert_int_equal(err.retry, ERR_RETRY_IDEMPOTENT);
 	assert_says(err.hint, "may have begun");

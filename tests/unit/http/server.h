@@ -203,8 +203,7 @@ static inline void server_end(struct server_connection *c, enum step_end end)
 
 static inline enum step_end server_talk(struct server_connection *c)
 {
-	/* Not from base/mem.h, whose faults are for the client. */
-	owned(mem) char *text = calloc(1, SERVER_REQUEST);
+	char text[SERVER_REQUEST];
 	enum step_end end = STEP_KEEP;
 	size_t len;
 
@@ -213,7 +212,7 @@ static inline enum step_end server_talk(struct server_connection *c)
 
 		if (server_unread_next(c->server))
 			return server_step(c->server)->end;
-		if (!server_request(c, text, SERVER_REQUEST, &len))
+		if (!server_request(c, text, sizeof(text), &len))
 			return STEP_CLOSE;
 		step = server_step(c->server);
 		if (step->vanish)

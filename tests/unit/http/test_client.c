@@ -76,8 +76,10 @@ static void in_a_child(void (*run)(const void *argument), const void *argument, 
 	pid_t child = fork();
 	int status;
 
-	if (child == 0)
+	if (child == 0) {
+		alarm(120);
 		run(argument);
+	}
 	assert_int_equal(waitpid(child, &status, 0), child);
 	if (!WIFEXITED(status) || WEXITSTATUS(status))
 		fail_msg("case %zu: status %x", i, (unsigned)status);

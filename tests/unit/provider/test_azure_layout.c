@@ -55,27 +55,27 @@ static void check_graph(const struct azure_layout *layout)
 
 #define REGION(r)                                                                                                    \
 	{"virtual network two-regions-" r, VNETS "/two-regions-" r, "resource group two-regions"},                   \
-	{"subnet clients", VNETS "/two-regions-" r "/subnets/clients",                                               \
+	{"subnet two-regions-" r "/clients", VNETS "/two-regions-" r "/subnets/clients",                                               \
 	 "resource group two-regions, virtual network two-regions-" r},                                              \
-	{"subnet hsms", VNETS "/two-regions-" r "/subnets/hsms",                                                     \
+	{"subnet two-regions-" r "/hsms", VNETS "/two-regions-" r "/subnets/hsms",                                                     \
 	 "resource group two-regions, virtual network two-regions-" r},                                              \
-	{"subnet GatewaySubnet", VNETS "/two-regions-" r "/subnets/GatewaySubnet",                                   \
+	{"subnet two-regions-" r "/GatewaySubnet", VNETS "/two-regions-" r "/subnets/GatewaySubnet",                                   \
 	 "resource group two-regions, virtual network two-regions-" r}
 #define REGION_GATEWAYS(r)                                                                                           \
 	{"gateway two-regions-" r "-er", GATEWAYS "/two-regions-" r "-er",                                           \
-	 "resource group two-regions, subnet GatewaySubnet"},                                                        \
+	 "resource group two-regions, subnet two-regions-" r "/GatewaySubnet"},                                                        \
 	{"public address two-regions-" r "-vpn-ip", NETWORKS "/publicIPAddresses/two-regions-" r "-vpn-ip",          \
 	 "resource group two-regions"},                                                                              \
 	{"gateway two-regions-" r "-vpn", GATEWAYS "/two-regions-" r "-vpn",                                         \
-	 "resource group two-regions, subnet GatewaySubnet, public address two-regions-" r "-vpn-ip"}
+	 "resource group two-regions, subnet two-regions-" r "/GatewaySubnet, public address two-regions-" r "-vpn-ip"}
 #define CONNECTION(a, b)                                                                                             \
 	{"connection two-regions-" a "-to-" b, NETWORKS "/connections/two-regions-" a "-to-" b,                      \
 	 "resource group two-regions, gateway two-regions-" a "-vpn, gateway two-regions-" b "-vpn"}
 #define DEVICE(r, n)                                                                                                 \
 	{"dedicated HSM hsm-" r "-" n, DEDICATED "/hsm-" r "-" n,                                                    \
-	 "resource group two-regions, subnet hsms, gateway two-regions-" r "-er"}
+	 "resource group two-regions, subnet two-regions-" r "/hsms, gateway two-regions-" r "-er"}
 #define PEERING(a, b)                                                                                                \
-	{"peering to-" b, VNETS "/two-regions-" a "/virtualNetworkPeerings/to-" b,                                   \
+	{"peering two-regions-" a "/to-" b, VNETS "/two-regions-" a "/virtualNetworkPeerings/to-" b,                                   \
 	 "resource group two-regions, virtual network two-regions-" a ", virtual network two-regions-" b}
 #define ZONE_LINK(r)                                                                                                 \
 	{"DNS zone link two-regions-" r, ZONE "/virtualNetworkLinks/two-regions-" r,                                 \
@@ -83,7 +83,7 @@ static void check_graph(const struct azure_layout *layout)
 #define CLUSTER(r)                                                                                                   \
 	{"Cloud HSM cluster hsm-" r, HSMS "/cloudHsmClusters/hsm-" r, "resource group two-regions"},                 \
 	{"private endpoint hsm-" r "-endpoint", NETWORKS "/privateEndpoints/hsm-" r "-endpoint",                     \
-	 "resource group two-regions, Cloud HSM cluster hsm-" r ", subnet clients"},                                 \
+	 "resource group two-regions, Cloud HSM cluster hsm-" r ", subnet two-regions-" r "/clients"},                                 \
 	{"DNS zone group default", NETWORKS "/privateEndpoints/hsm-" r "-endpoint/privateDnsZoneGroups/default",     \
 	 "resource group two-regions, private endpoint hsm-" r "-endpoint, "                                         \
 	 "private DNS zone privatelink.cloudhsm.azure.net"}

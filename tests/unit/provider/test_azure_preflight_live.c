@@ -237,7 +237,7 @@ static void quota(void **state)
 		{{{0}}, ONE(HSM_LIST, "[" OTHER("a", "eastus", "stamp1") "]"), NULL, NULL, NULL},
 		{{{0}}, ONE(HSM_LIST, "[" OTHER("a", "East US", "stamp1") "," OTHER("b", "eastus", "stamp1") "]"),
 		 "datacenter east-1", "3 dedicated HSMs in stamp1 of eastus, 2 that exist and 1 to be made",
-		 "support request"},
+		 "hsms_per_stamp"},
 		{{{0}}, ONE(HSM_LIST, "[" OTHER("a", "eastus", "stamp3") "," OTHER("b", "eastus", "stamp3") ","
 			    OTHER("c", "eastus", "stamp4") "]"), "region east",
 		 "5 dedicated HSMs in eastus, 3 that exist and 2 to be made, are more than the quota of 4",
@@ -255,6 +255,9 @@ static void quota(void **state)
 		{{{"devices.1.datacenter", "\"east-1\""}, {"devices.2.datacenter", "\"east-1\""},
 		  {"devices.2.azure.address", "\"10.2.1.9\""}}, {{0}}, "datacenter east-1",
 		 "3 dedicated HSMs in stamp1 of eastus, 0 that exist and 3 to be made", "spread"},
+		/* Who had it raised may say so. */
+		{{{"azure.hsms_per_stamp", "3"}},
+		 ONE(HSM_LIST, "[" OTHER("a", "eastus", "stamp1") "," OTHER("b", "eastus", "stamp1") "]"), NULL, NULL, NULL},
 	};
 	/* What exists needs no feature and no zone any more. */
 	static const struct rule made[] = {

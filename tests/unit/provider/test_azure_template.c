@@ -269,11 +269,11 @@ static void other_resource_groups_are_refused(void **state)
 		struct edit edits[4];
 		const char *says;
 	} cases[] = {
-		{NULL, {{"azure.regions.0.network", "\"" HUB "\""}}, "subnet clients would be made in another"},
+		{NULL, {{"azure.regions.0.network", "\"" HUB "\""}}, "subnet hub/clients would be made in another"},
 		{cloud, {{"azure.regions.0.network", "\"" HUB "\""}, {"azure.regions.0.hsm_subnet", NULL},
 			 {"azure.regions.0.gateway_subnet", NULL},
 			 {"azure.regions.0.client_subnet", "\"" HUB "/subnets/s\""}},
-			 "peering to-west would be made in another"},
+			 "peering hub/to-west would be made in another"},
 	};
 	spell *const spellings[] = {azure_template_arm, azure_template_bicep};
 
