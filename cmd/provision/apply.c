@@ -39,6 +39,9 @@ static int confirm(struct cli *cli, const struct provider_plan *plan, struct err
 	}
 	if (!count)
 		return 0;
+	for (size_t i = 0; !cli->globals.yes && count > 1 && i < plan->n_changes; i++)
+		if (plan->changes[i].kind == CHANGE_DESTROY)
+			cli_say(cli, "destroy %s: %s", plan->changes[i].subject, plan->changes[i].detail);
 	snprintf(question, sizeof(question), count == 1 ? "destroy %s?" : "destroy %s and %zu more?", first,
 		 count - 1);
 	return cli_confirm(cli, question, NULL, err);
@@ -80,8 +83,8 @@ static int apply(struct cli *cli, const struct provider_call *call, const struct
 	if (rc == 0 && !plan.n_changes)
 		cli_say(cli, "nothing to change");
 	if (rc == 0 && plan.n_changes)
-		rc = provider_apply(call, wish->fleet, wish->plan, err);
-	return rc < 0 ? rc : provision_print(cli, call, err);
+		rc = provider_apply(call, wish->fleet, wish->plan ? wish->plan : &plan, wish->plan != NULL, err);
+	return rc < 0 ? rc : provision_print(cli, call, false, err);
 }
 
 static int run(struct cli *cli, const void *data, struct err *err)

@@ -43,10 +43,12 @@ static int run(struct cli *cli, const void *data, struct err *err)
 	if (rc == 0)
 		rc = store_read(store, &fleet, err);
 	if (rc == 0)
+		rc = provider_check_zeroised(&call, fleet, NULL, err);
+	if (rc == 0)
 		rc = confirm(cli, fleet, err);
 	if (rc == 0)
 		rc = provider_destroy(&call, err);
-	return rc < 0 ? rc : provision_print(cli, &call, err);
+	return rc < 0 ? rc : provision_print(cli, &call, false, err);
 }
 
 const struct cli_command provision_destroy_command = {

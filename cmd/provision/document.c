@@ -94,7 +94,23 @@ int provision_read(const char *path, struct wish *ret, struct err *err)
 	return fleet_read((const char *)text.data, text.len, path, JSON_COMMENTS, &ret->fleet, err);
 }
 
-int provision_print(struct cli *cli, const struct provider_call *call, struct err *err)
+static int emit(struct cli *cli, const struct inventory *inventory, bool steps, struct err *err)
+{
+	struct inventory shown = *inventory;
+	size_t left = 0;
+	int rc;
+
+	for (size_t i = 0; i < inventory->n_steps; i++)
+		left += inventory->steps[i].state != STEP_DONE;
+	if (!steps && cli->globals.output == CLI_TABLE)
+		shown.n_steps = 0;
+	rc = cli_emit(cli, &inventory_type, &shown, err);
+	if (rc == 0 && left && !shown.n_steps)
+		cli_say(cli, "%zu steps are left to the administrators of the devices (see 'hsmctl provision show')", left);
+	return rc;
+}
+
+int provision_print(struct cli *cli, const struct provider_call *call, bool steps, struct err *err)
 {
 	owned(fleet) struct fleet *fleet = NULL;
 	owned(inventory) struct inventory inventory = {0};
@@ -102,5 +118,5 @@ int provision_print(struct cli *cli, const struct provider_call *call, struct er
 
 	if (rc == 0)
 		rc = inventory_look(call, fleet, &inventory, err);
-	return rc < 0 ? rc : cli_emit(cli, &inventory_type, &inventory, err);
+	return rc < 0 ? rc : emit(cli, &inventory, steps, err);
 }

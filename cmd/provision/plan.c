@@ -2,6 +2,7 @@
 /* hsmctl provision plan: what apply would do. */
 #include "access.h"
 #include "base/err.h"
+#include "base/file.h"
 #include "provision/provision.h"
 
 struct plan {
@@ -19,10 +20,23 @@ static const struct cli_param args[] = {
 	CLI_END
 };
 
-static int report(struct cli *cli, const struct plan *a, const struct provider_plan *plan,
-		  const struct fleet *desired, struct err *err)
+/* One that cannot be applied is not kept, and none of an earlier document either. */
+static int keep(const struct provider_call *call, const struct plan *a, const struct provider_plan *plan,
+		const struct fleet *desired, struct err *err)
 {
-	int rc = a->out && !plan->n_problems ? provision_keep(a->out, plan, desired, err) : 0;
+	owned(fleet) struct fleet *complete = NULL;
+	int rc;
+
+	if (plan->n_problems)
+		return file_remove(a->out, err);
+	rc = provider_complete(call, desired, &complete, err);
+	return rc < 0 ? rc : provision_keep(a->out, plan, complete, err);
+}
+
+static int report(struct cli *cli, const struct provider_call *call, const struct plan *a,
+		  const struct provider_plan *plan, const struct fleet *desired, struct err *err)
+{
+	int rc = a->out ? keep(call, a, plan, desired, err) : 0;
 
 	if (rc == 0)
 		rc = cli_emit(cli, &provider_plan_type, plan, err);
@@ -48,7 +62,7 @@ static int run(struct cli *cli, const void *data, struct err *err)
 	call.store = store;
 	if (rc == 0)
 		rc = provider_plan_make(&call, wish.fleet, &plan, err);
-	return rc < 0 ? rc : report(cli, a, &plan, wish.fleet, err);
+	return rc < 0 ? rc : report(cli, &call, a, &plan, wish.fleet, err);
 }
 
 const struct cli_command provision_plan_command = {

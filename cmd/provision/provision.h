@@ -25,7 +25,8 @@ int provision_read(const char *path, struct wish *ret, struct err *err);
 int provision_keep(const char *path, const struct provider_plan *plan, const struct fleet *desired,
 		   struct err *err);
 
-/* Print the devices of the store, with what their clouds say of them now. */
-int provision_print(struct cli *cli, const struct provider_call *call, struct err *err);
+/* Print the devices of the store, with what their clouds say of them now. steps: people see each step that
+ * remains, else how many there are. */
+int provision_print(struct cli *cli, const struct provider_call *call, bool steps, struct err *err);
 
 #endif

@@ -38,7 +38,7 @@ static int run(struct cli *cli, const void *data, struct err *err)
 	call.store = store;
 	if (rc < 0)
 		return rc;
-	return a->offline ? print_offline(cli, store, err) : provision_print(cli, &call, err);
+	return a->offline ? print_offline(cli, store, err) : provision_print(cli, &call, true, err);
 }
 
 const struct cli_command provision_show_command = {

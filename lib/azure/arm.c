@@ -37,6 +37,7 @@ static int open_http(struct arm *arm, struct err *err)
 		return rc;
 	const struct http_settings settings = {
 		.user_agent = buf_text(&agent),
+		.ca_file = secure_getenv("SSL_CERT_FILE"),
 		.allow_loopback = arm->cloud.loopback,
 		.pause_scale = arm->cloud.pause_scale,
 	};

@@ -66,6 +66,11 @@ int arm_failure_set(const struct arm_failure *failure, const char *what, const c
 int arm_get(struct arm *arm, const char *id, const char *api_version, struct json_tree **ret,
 	    struct err *err);
 
+/* A member that is a secret: 1 and it, 0 when there is none. It passes through no memory that is not wiped.
+ * *ret is NULL before. */
+int arm_get_secret(struct arm *arm, const char *id, const char *api_version, const char *name,
+		   struct secret **ret, struct err *err);
+
 /* All pages of a list; *ret is a list of the elements of "value". The next page must be on the cloud's
  * hosts and not the same URL again (ERR_PROTOCOL). 404 as arm_get: an empty list, returns 0, else 1. */
 int arm_list(struct arm *arm, const char *id, const char *api_version, struct json_tree **ret,

@@ -102,13 +102,14 @@ static int add_own(struct curl_slist **list, const struct http_request *request,
 
 int headers_new(const struct http_request *request, const char *request_id, struct curl_slist **ret, struct err *err)
 {
+	const char *type = request->content_type;
 	const struct {
 		const char *name, *separator, *value;
 	} usual[] = {
 		{"Accept", ": ", "application/json"},
 		{"x-ms-client-request-id", ": ", request_id},
 		{"x-ms-return-client-request-id", ": ", "true"},
-		{"Content-Type", request->content_type ? ": " : ":", request->content_type ? request->content_type : ""},
+		{"Content-Type", type ? ": " : ":", type ? type : ""},
 		{"Expect", ":", ""},
 	};
 	owned(headers) struct curl_slist *list = NULL;

@@ -83,5 +83,7 @@ int heap_start(struct err *err)
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 	pthread_once(&once, start);
-	return started == CURLE_OK ? 0 : err_set(err, ERR_FAILED, "cannot start libcurl: %s", curl_easy_strerror(started));
+	if (started != CURLE_OK)
+		return err_set(err, ERR_FAILED, "cannot start libcurl: %s", curl_easy_strerror(started));
+	return 0;
 }

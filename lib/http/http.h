@@ -84,7 +84,7 @@ struct http_answer {
 	struct buf body;		/* at most 16 MiB */
 	struct http_field *fields;
 	size_t n_fields;
-	unsigned attempts;		/* how often it was sent */
+	unsigned attempts;		/* made for it, the last one's answer is this */
 	char request_id[37];		/* x-ms-client-request-id: one UUID for all attempts */
 };
 void http_answer_release(struct http_answer *answer);

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/observer.h"
+#include "base/str.h"
 #include "fleet/fleet.h"
 #include "provider/layout.h"
 #include "provider/plan.h"
@@ -86,10 +87,29 @@ static int settle(struct walk *walk, struct err *err)
 
 /* ---- the whole ---- */
 
+static bool is_destroyed_in(const struct provider_plan *plan, const char *subject)
+{
+	for (size_t i = 0; i < plan->n_changes; i++)
+		if (plan->changes[i].kind == CHANGE_DESTROY && str_eq(plan->changes[i].subject, subject))
+			return true;
+	return false;
+}
+
+/* Nothing goes that nobody was asked about. */
+static int check_confirmed(const struct provider_plan *seen, const struct provider_plan *now, struct err *err)
+{
+	for (size_t i = 0; seen && i < now->n_changes; i++) {
+		if (now->changes[i].kind != CHANGE_DESTROY || is_destroyed_in(seen, now->changes[i].subject))
+			continue;
+		err_set(err, ERR_CHANGED, "%s would be destroyed too, which it would not a moment ago",
+			now->changes[i].subject);
+		return err_hint(err, "see 'hsmctl provision plan'");
+	}
+	return 0;
+}
+
 static int check_fresh(const struct provider_plan *kept, const struct provider_plan *now, struct err *err)
 {
-	if (!kept)
-		return 0;
 	if (kept->revision != now->revision)
 		err_set(err, ERR_CHANGED, "the plan was made against revision %lld, the store has %lld",
 			(long long)kept->revision, (long long)now->revision);
@@ -100,13 +120,14 @@ static int check_fresh(const struct provider_plan *kept, const struct provider_p
 	return err_hint(err, "make a new one with 'hsmctl provision plan'");
 }
 
-static int begin(struct applier *a, const struct fleet *desired, const struct provider_plan *kept, struct err *err)
+static int begin(struct applier *a, const struct fleet *desired, const struct provider_plan *seen, bool exactly,
+		 struct err *err)
 {
 	owned(provider_plan) struct provider_plan plan = {0};
 	int rc = plan_compare(a->call, store_edit_fleet(a->edit), desired, &plan, err);
 
 	if (rc == 0)
-		rc = check_fresh(kept, &plan, err);
+		rc = exactly ? check_fresh(seen, &plan, err) : check_confirmed(seen, &plan, err);
 	if (rc == 0)
 		rc = provider_plan_check(&plan, err);
 	if (rc == 0 && plan.ends_hsms && !a->call->zeroised) {
@@ -119,8 +140,8 @@ static int begin(struct applier *a, const struct fleet *desired, const struct pr
 	return rc;
 }
 
-int provider_apply(const struct provider_call *call, const struct fleet *desired, const struct provider_plan *kept,
-		   struct err *err)
+int provider_apply(const struct provider_call *call, const struct fleet *desired, const struct provider_plan *seen,
+		   bool exactly, struct err *err)
 {
 	owned(store_edit) struct store_edit *edit = NULL;
 	owned(fleet) struct fleet *complete = NULL, *before = NULL;
@@ -131,10 +152,10 @@ int provider_apply(const struct provider_call *call, const struct fleet *desired
 	int rc = store_edit_begin(call->store, "provision apply", &edit, err);
 
 	if (rc == 0)
-		rc = plan_prepare(call, desired, &complete, err);
+		rc = plan_prepare(call, store_edit_fleet(edit), desired, &complete, err);
 	applier.edit = edit;
 	if (rc == 0)
-		rc = begin(&applier, complete, kept, err);
+		rc = begin(&applier, complete, seen, exactly, err);
 	before = applier.before;
 	if (rc < 0)
 		return rc;
@@ -241,6 +262,25 @@ static int check_free(const struct fleet *fleet, const struct fleet_device *devi
 		return 0;
 	err_set(err, ERR_IN_USE, "device '%s' serves in group '%s'", device->name, group->name);
 	return err_hint(err, "take it out of the group first (see 'hsmctl ha show %s')", group->name);
+}
+
+int provider_check_zeroised(const struct provider_call *call, const struct fleet *fleet, const char *device,
+			    struct err *err)
+{
+	for (size_t i = 0; !call->zeroised && i < fleet->n_devices; i++) {
+		const struct fleet_device *d = &fleet->devices[i];
+		const struct provider *provider;
+		int rc = provider_of(fleet, d, &provider, err);
+
+		if (rc < 0)
+			return rc;
+		if (!provider->zeroise || !d->azure.id || (device && !str_eq(device, d->name)))
+			continue;
+		err_set(err, ERR_CONFIRM, "%s '%s' must be zeroised by its administrator before it is deleted",
+			provider->makes, d->name);
+		return err_hint(err, "log in to it, zeroise it, and give --zeroised");
+	}
+	return 0;
 }
 
 int provider_decommission(const struct provider_call *call, const char *name, struct err *err)

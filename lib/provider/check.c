@@ -36,7 +36,7 @@ static void add(struct problems *p)
 
 static void check_name(struct problems *p, const struct fleet *have, const struct fleet *desired)
 {
-	if (!have->n_devices || str_eq(have->name, desired->name))
+	if ((!have->n_devices && !have->azure.n_regions) || str_eq(have->name, desired->name))
 		return;
 	problem(p, ERR_EXISTS, "the store holds the fleet '%s', not '%s'", have->name, desired->name);
 	hint(p, "give another --store, or destroy that fleet first");
@@ -63,6 +63,20 @@ static void check_partitions(struct problems *p, const struct fleet *fleet, cons
 	}
 }
 
+/* What it was would be left behind, keys and all. */
+static void check_provider(struct problems *p, const struct fleet *have, const struct fleet_device *want,
+			   const struct provider *provider)
+{
+	const struct fleet_device *before = fleet_device(have, want->name);
+	const struct provider *old = NULL;
+
+	if (!before || !provider || provider_of(have, before, &old, NULL) < 0 || old == provider)
+		return;
+	problem(p, ERR_UNSUPPORTED, "device '%s' is a %s and cannot become a %s", want->name, old->makes,
+		provider->makes);
+	hint(p, "hsmctl device decommission %s first, or give the new one another name", want->name);
+}
+
 static void check_device(struct problems *p, const struct fleet *have, const struct fleet *desired,
 			 const struct fleet_device *want)
 {
@@ -75,6 +89,7 @@ static void check_device(struct problems *p, const struct fleet *have, const str
 		rc = provider->check(desired, want, &p->one);
 	if (rc < 0)
 		add(p);
+	check_provider(p, have, want, provider);
 	check_partitions(p, have, fleet_device(have, want->name), want, provider && provider->layout);
 }
 

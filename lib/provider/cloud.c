@@ -21,7 +21,7 @@ static char *beside_us(void)
 	if (!dladdr((void *)(uintptr_t)provider_cloud_layout, &info) || !info.dli_fname)
 		return mem_strdup(library);
 	slash = strrchr(info.dli_fname, '/');
-	return mem_printf("%.*s/%s", slash ? (int)(slash - info.dli_fname) : 1, slash ? info.dli_fname : ".", library);
+	return slash ? mem_printf("%.*s/%s", (int)(slash - info.dli_fname), info.dli_fname, library) : mem_strdup(library);
 }
 
 int provider_cloud_layout(const struct provider_layout **ret, struct err *err)
@@ -40,7 +40,7 @@ int provider_cloud_layout(const struct provider_layout **ret, struct err *err)
 	}
 	if (!layout) {
 		err_set(err, ERR_MISSING, "cannot load the library of the clouds: %.300s", dlerror());
-		return err_hint(err, "apt-get install libcurl4, or install hsmctl again");
+		return err_hint(err, "install libcurl, or hsmctl again");
 	}
 	atomic_store(&loaded, layout);
 	*ret = layout;
@@ -75,7 +75,8 @@ static int state(struct store *store, const struct fleet_device *device, enum de
 }
 
 const struct provider provider_azure_dedicated_hsm = {
-	.name = "azure-dedicated-hsm", .makes = "dedicated HSM", .layout = provider_cloud_layout, .check = check,
+	.name = "azure-dedicated-hsm", .makes = "dedicated HSM", .zeroise = true,
+	.layout = provider_cloud_layout, .check = check,
 	.state = state,
 };
 

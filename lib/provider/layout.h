@@ -43,8 +43,10 @@ struct provider_step {
 };
 
 struct provider_layout {
-	/* Put into desired what the document leaves to the command (the subscription). */
-	int (*complete)(const struct provider_call *call, struct fleet *desired, struct err *err);
+	/* Put into desired what the document leaves to the store (which has have) or to the command: the
+	 * subscription. */
+	int (*complete)(const struct provider_call *call, const struct fleet *have, struct fleet *desired,
+			struct err *err);
 	/* Append all problems and every change that the document's own comparison does not show. */
 	int (*plan)(const struct provider_call *call, const struct fleet *have, const struct fleet *desired,
 		    struct provider_plan *ret, struct err *err);

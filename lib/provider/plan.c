@@ -135,7 +135,8 @@ static int compare(struct planner *planner, const struct fleet *have, struct err
 	return rc < 0 ? rc : check_result(copy, err);
 }
 
-int plan_prepare(const struct provider_call *call, const struct fleet *desired, struct fleet **ret, struct err *err)
+int plan_prepare(const struct provider_call *call, const struct fleet *have, const struct fleet *desired,
+		 struct fleet **ret, struct err *err)
 {
 	owned(fleet) struct fleet *copy = NULL;
 	const struct provider_layout *layout = NULL;
@@ -144,7 +145,7 @@ int plan_prepare(const struct provider_call *call, const struct fleet *desired, 
 	if (rc == 0)
 		rc = provider_layout_of(copy, &layout, err);
 	if (rc == 0 && layout)
-		rc = layout->complete(call, copy, err);
+		rc = layout->complete(call, have, copy, err);
 	if (rc < 0)
 		return rc;
 	*ret = own_take(copy);
@@ -181,6 +182,15 @@ int plan_compare(const struct provider_call *call, const struct fleet *have, con
 	return rc;
 }
 
+int provider_complete(const struct provider_call *call, const struct fleet *desired, struct fleet **ret,
+		      struct err *err)
+{
+	owned(fleet) struct fleet *have = NULL;
+	int rc = store_read(call->store, &have, err);
+
+	return rc < 0 ? rc : plan_prepare(call, have, desired, ret, err);
+}
+
 int provider_plan_make(const struct provider_call *call, const struct fleet *desired, struct provider_plan *ret,
 		       struct err *err)
 {
@@ -188,6 +198,6 @@ int provider_plan_make(const struct provider_call *call, const struct fleet *des
 	int rc = store_read(call->store, &have, err);
 
 	if (rc == 0)
-		rc = plan_prepare(call, desired, &complete, err);
+		rc = plan_prepare(call, have, desired, &complete, err);
 	return rc < 0 ? rc : plan_compare(call, have, complete, ret, err);
 }

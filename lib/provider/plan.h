@@ -5,8 +5,9 @@
 
 #include "provider/provider.h"
 
-/* A copy of desired with what it leaves to the command. */
-int plan_prepare(const struct provider_call *call, const struct fleet *desired, struct fleet **ret, struct err *err);
+/* A copy of desired with what it leaves to the store or the command. */
+int plan_prepare(const struct provider_call *call, const struct fleet *have, const struct fleet *desired,
+		 struct fleet **ret, struct err *err);
 
 /* Compare with a document that was read already; ERR_INVALID also for a result
  * that would not be valid. */

@@ -42,7 +42,8 @@ extern const char *const fault_kind_names[];	/* "crash", "hang" */
 
 struct provider {
 	const char *name;
-	const char *makes;	/* for people: "appliance" */
+	const char *makes;	/* for people: "softhsm appliance" */
+	bool zeroise;		/* only a device's own administrator can take the keys off it */
 	/* Makes all devices of a fleet at once, with what they need; apply, start, stop,
 	 * destroy are then NULL. See provider/layout.h. NULL: device by device. */
 	int (*layout)(const struct provider_layout **ret, struct err *err);
@@ -135,6 +136,10 @@ int provider_plan_problem(struct provider_plan *plan, const char *subject, const
 /* 0 without problems, else the first one, and how many more there are. */
 int provider_plan_check(const struct provider_plan *plan, struct err *err);
 
+/* A copy of desired with what it leaves to the store or the command, as which it is planned and applied. */
+int provider_complete(const struct provider_call *call, const struct fleet *desired, struct fleet **ret,
+		      struct err *err);
+
 /*
  * Compare desired with what the store has and what is running. Checks all
  * devices first and names every problem. A device that serves in a group and is
@@ -148,13 +153,19 @@ int provider_plan_make(const struct provider_call *call, const struct fleet *des
 /*
  * Carry desired out, committing each whole step to the store: device by device, and
  * the devices of a cloud at once. Kill it anywhere and run it again: it continues.
- * kept: a plan that must still be what is to be done, NULL = any: ERR_CHANGED.
+ * seen: the plan that somebody saw, NULL = nobody. exactly: it must still be what is to be done; otherwise nothing
+ * else may be destroyed than it says: ERR_CHANGED.
  */
-int provider_apply(const struct provider_call *call, const struct fleet *desired, const struct provider_plan *kept,
-		   struct err *err);
+int provider_apply(const struct provider_call *call, const struct fleet *desired, const struct provider_plan *seen,
+		   bool exactly, struct err *err);
 
 /* Destroy every device of the store. ERR_IN_USE while groups exist. */
 int provider_destroy(const struct provider_call *call, struct err *err);
+
+/* ERR_CONFIRM when device (NULL: one of the fleet's) exists, holds keys that only its administrator can take
+ * off, and the call does not state that this was done. */
+int provider_check_zeroised(const struct provider_call *call, const struct fleet *fleet, const char *device,
+			    struct err *err);
 
 /* Destroy one device. ERR_IN_USE while it serves in a group. */
 int provider_decommission(const struct provider_call *call, const char *device, struct err *err);

@@ -81,7 +81,7 @@ static int merge_partition(struct merge *m, const struct fleet_partition *want,
 	return foreign ? merge_foreign(m, want, into) : merge_address(m, &want->link, &into->link);
 }
 
-/* What a FILE leaves out stays as the provider wrote it. */
+/* Names and kinds are as a FILE says, or leaves out; what the provider finds out stays. */
 static int merge_azure(struct merge *m, const struct fleet_azure_device *want, struct fleet_azure_device *into)
 {
 	const struct {
@@ -90,15 +90,16 @@ static int merge_azure(struct merge *m, const struct fleet_azure_device *want, s
 		const char *what;
 	} fields[] = {
 		{&want->name, &into->name, "name in Azure"}, {&want->sku, &into->sku, "sku"},
-		{&want->address, &into->address, "address"}, {&want->endpoint, &into->endpoint, "endpoint"},
-		{&want->identity, &into->identity, "identity"}, {&want->name_scope, &into->name_scope, "name_scope"},
-		{&want->id, &into->id, "id"},
+		{&want->endpoint, &into->endpoint, "endpoint"}, {&want->identity, &into->identity, "identity"},
+		{&want->name_scope, &into->name_scope, "name_scope"},
 	};
 	int rc = 0;
 
 	for (size_t i = 0; rc == 0 && i < sizeof(fields) / sizeof(fields[0]); i++)
-		rc = assign_given(m, fields[i].to, *fields[i].from, fields[i].what);
-	return rc;
+		rc = assign(m, fields[i].to, *fields[i].from, fields[i].what);
+	if (rc == 0)
+		rc = assign_given(m, &into->address, want->address, "address");
+	return rc < 0 ? rc : assign_given(m, &into->id, want->id, "id");
 }
 
 static int merge_module(struct merge *m, const struct fleet_device *want, struct fleet_device *into)
@@ -269,16 +270,32 @@ static int drop_datacenter(struct walk *walk, size_t i, struct err *err)
 
 /* ---- where the fleet is in Azure ---- */
 
+/* Names of what differs, as the document has them. */
+static void name_differences(const struct fleet_azure *a, const struct fleet_azure *b, char ret[static CHANGE_DETAIL])
+{
+	struct merge merge = {.detail = ret};
+
+	*ret = 0;
+	for (const struct json_field *f = fleet_azure_type.fields; f->name; f++) {
+		const struct json_field fields[] = {*f, JSON_F_END};
+		const struct json_type one = {.size = sizeof(*a), .fields = fields};
+
+		if (!json_equal(&one, a, b))
+			note(&merge, f->name);
+	}
+}
+
 static int set_azure(struct walk *walk, struct fleet_azure *now, struct err *err)
 {
 	struct fleet_azure *azure = &walk->fleet->azure;
 	struct change change = {.kind = azure->n_regions ? CHANGE_UPDATE : CHANGE_CREATE, .noun = "azure",
-				.name = "section", .detail = "where the fleet is in Azure"};
+				.name = "section"};
 
 	if (json_equal(&fleet_azure_type, azure, now)) {
 		json_release(&fleet_azure_type, now);
 		return 0;
 	}
+	name_differences(azure, now, change.detail);
 	if (!now->n_regions)
 		change.kind = CHANGE_DESTROY;
 	json_release(&fleet_azure_type, azure);
@@ -286,12 +303,25 @@ static int set_azure(struct walk *walk, struct fleet_azure *now, struct err *err
 	return step(walk, &change, err);
 }
 
+static int narrow_azure(struct walk *walk, struct err *err)
+{
+	struct fleet_azure exact = {0};
+	int rc = json_copy(&fleet_azure_type, &walk->desired->azure, &exact, err);
+
+	return rc < 0 ? rc : set_azure(walk, &exact, err);
+}
+
 /* What is desired, and the regions besides whose devices and networks are there still. */
 static int widen_azure(struct walk *walk, struct err *err)
 {
 	const struct fleet_azure *have = &walk->fleet->azure;
 	struct fleet_azure wide = {0};
-	int rc = json_copy(&fleet_azure_type, walk->desired->azure.n_regions ? &walk->desired->azure : have, &wide, err);
+	int rc;
+
+	/* A plan shows one step for both. */
+	if (!walk->carry_out)
+		return narrow_azure(walk, err);
+	rc = json_copy(&fleet_azure_type, walk->desired->azure.n_regions ? &walk->desired->azure : have, &wide, err);
 
 	for (size_t i = 0; rc == 0 && i < have->n_regions; i++) {
 		struct fleet_azure_region *region;
@@ -309,14 +339,6 @@ static int widen_azure(struct walk *walk, struct err *err)
 		return set_azure(walk, &wide, err);
 	json_release(&fleet_azure_type, &wide);
 	return rc;
-}
-
-static int narrow_azure(struct walk *walk, struct err *err)
-{
-	struct fleet_azure exact = {0};
-	int rc = json_copy(&fleet_azure_type, &walk->desired->azure, &exact, err);
-
-	return rc < 0 ? rc : set_azure(walk, &exact, err);
 }
 
 static int walk_add(struct walk *walk, struct err *err)

@@ -178,7 +178,7 @@ writes_since() {
 	make_azure_fleet '.devices[0].azure.address = "10.2.1.77"'
 	expect 1 hsmctl provision plan "$FLEET" -o json
 	prints "privateIpAddress is '10.2.1.5', should be '10.2.1.77'"
-	prints "cannot change"
+	prints "not changed once it is made"
 	forget_log
 	expect 1 hsmctl provision apply "$FLEET"
 	[ -z "$(writes_since)" ]
@@ -223,10 +223,17 @@ writes_since() {
 	other=/subscriptions/$SUBSCRIPTION/resourceGroups/landing/providers/Microsoft.Network/virtualNetworks/hub
 	azure_ask POST seed "{\"/subscriptions/$SUBSCRIPTION/resourceGroups/landing\": {\"location\": \"eastus\"},
 		\"$other\": {\"location\": \"eastus\", \"properties\": {\"addressSpace\": {\"addressPrefixes\": [\"10.2.0.0/16\"]}}},
-		\"$other/subnets/people\": {\"properties\": {\"addressPrefix\": \"10.2.200.0/24\"}}}" >/dev/null
+		\"$other/subnets/people\": {\"properties\": {\"addressPrefix\": \"10.2.200.0/24\"}},
+		\"$other/subnets/GatewaySubnet\": {\"properties\": {\"addressPrefix\": \"10.2.255.0/26\"}},
+		\"$other/subnets/luna\": {\"properties\": {\"addressPrefix\": \"10.2.1.0/24\", \"delegations\": [{\"name\": \"d\",
+		\"properties\": {\"serviceName\": \"Microsoft.HardwareSecurityModules/dedicatedHSMs\"}}]}}}" >/dev/null
 	make_azure_fleet ".azure.regions[0].network = \"$other\" | del(.azure.regions[0].address_space)"
+	expect 2 hsmctl provision plan "$FLEET"
+	prints "no subnet is made in a network that is named by its id"
+	make_azure_fleet ".azure.regions[0] |= {name, location, network: \"$other\", hsm_subnet: \"$other/subnets/luna\",
+		gateway_subnet: \"$other/subnets/GatewaySubnet\"}"
 	expect 0 hsmctl provision apply "$FLEET"
-	[ -z "$(writes | grep -iE "virtualNetworks/hub\?")" ]
+	[ -z "$(writes | grep -i "virtualNetworks/hub")" ]
 	[ "$(azure_state ".resources[\"${other,,}/subnets/people\"].state")" = Succeeded ]
 	no_violations
 	expect 0 hsmctl provision destroy --yes --zeroised

@@ -13,9 +13,11 @@
 extern const struct provider_layout provider_cloud_azure;
 
 /* The store must know where the fleet is, whoever runs the next command. */
-static int complete(const struct provider_call *call, struct fleet *desired, struct err *err)
+static int complete(const struct provider_call *call, const struct fleet *have, struct fleet *desired,
+		    struct err *err)
 {
-	const char *subscription = azure_subscription(call, desired);
+	const struct fleet *known = desired->azure.subscription ? desired : have;
+	const char *subscription = azure_subscription(call, known);
 
 	if (!desired->azure.n_regions || desired->azure.subscription || !subscription)
 		return 0;

@@ -81,6 +81,14 @@ static void put_tag(struct body *tags, const char *name, const char *value)
 		tags->rc = json_tree_set_member(tags->tree, name, json_tree_string(value), tags->err);
 }
 
+void body_group_tag(struct body *body, const struct fleet *fleet)
+{
+	owned(body) struct body tags = body_begin(body->err);
+
+	put_tag(&tags, azure_group_tag, fleet->name);
+	body_put(body, "tags", &tags);
+}
+
 void body_tags(struct body *body, const struct fleet *fleet)
 {
 	owned(body) struct body tags = body_begin(body->err);

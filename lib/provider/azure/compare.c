@@ -7,13 +7,14 @@
 #include <string.h>
 #include <strings.h>
 
+#include "azure/arm.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "fleet/fleet.h"
 #include "provider/azure/layout.h"
 
-enum { PATH_TEXT = 200, VALUE_TEXT = 80 };
+enum { PATH_TEXT = 200, VALUE_TEXT = 80, SHOWN = 70 };
 
 struct comparison {
 	const struct azure_node *node;
@@ -24,12 +25,21 @@ struct comparison {
 /* A value as a person reads it. */
 static void show(const struct json_tree *value, char ret[static VALUE_TEXT])
 {
+	const char *text;
+	size_t len;
+
 	switch (json_tree_kind(value)) {
 	case JSON_TREE_ABSENT:
 		snprintf(ret, VALUE_TEXT, "absent");
 		break;
 	case JSON_TREE_STRING:
-		snprintf(ret, VALUE_TEXT, "'%.70s'", json_tree_text(value, ""));
+		text = json_tree_text(value, "");
+		len = strlen(text);
+		/* Ids differ at their ends. */
+		if (len > SHOWN && *text == '/')
+			snprintf(ret, VALUE_TEXT, "'…%s'", text + len - SHOWN);
+		else
+			snprintf(ret, VALUE_TEXT, "'%.*s'", SHOWN, text);
 		break;
 	case JSON_TREE_BOOL:
 		snprintf(ret, VALUE_TEXT, "%s", json_tree_bool(value, "", false) ? "true" : "false");
@@ -250,20 +260,59 @@ const char *azure_address_of(enum azure_kind_name kind, const struct json_tree *
 	}
 }
 
-static const char *owner(const struct json_tree *live)
+static int hint_again(const struct azure_node *node, struct err *err)
+{
+	if (node->device)
+		return err_hint(err, "hsmctl device decommission %s, then apply again", node->device->name);
+	return err_hint(err, "remove it in Azure, then apply again");
+}
+
+int azure_check_state(const struct azure_node *node, const struct json_tree *live, struct err *err)
+{
+	const char *state = arm_state(live), *why = json_tree_text(live, "properties.statusMessage");
+
+	if (!arm_state_final(state) || arm_state_is(state, "Succeeded"))
+		return 0;
+	err_set(err, ERR_FAILED, "it is in state %s%s%s", state, why ? ": " : "", why ? why : "");
+	return hint_again(node, err);
+}
+
+int azure_check_fields(const struct azure_node *node, const struct azure_drift *drift, struct err *err)
+{
+	if (!drift->fields)
+		return 0;
+	err_set(err, ERR_UNSUPPORTED, "%s; that is not changed once it is made", drift->fields_text);
+	if (node->device)
+		return hint_again(node, err);
+	return err_hint(err, "write what is there into the document, or remove it in Azure and apply again");
+}
+
+bool azure_is_dead_end(const struct azure_node *node, const struct json_tree *live)
+{
+	const char *state = json_tree_text(live, "properties.peeringState");
+
+	return node->kind == AZURE_PEERING && state && arm_state_is(state, "Disconnected");
+}
+
+const char *azure_owner(const struct json_tree *live)
 {
 	return json_tree_text(tag(json_tree_get(live, "tags"), azure_fleet_tag), "");
 }
 
 bool azure_is_ours(const struct json_tree *live, const char *fleet)
 {
-	return str_eq(owner(live), fleet);
+	return str_eq(azure_owner(live), fleet);
+}
+
+bool azure_is_our_group(const struct json_tree *live, const char *fleet)
+{
+	return str_eq(json_tree_text(tag(json_tree_get(live, "tags"), azure_group_tag), ""), fleet);
 }
 
 int azure_check_owner(const struct azure_node *node, const struct json_tree *live, const char *fleet,
 		      struct err *err)
 {
-	const char *id = node->device ? node->device->azure.id : NULL, *other = owner(live);
+	const char *id = node->device ? node->device->azure.id : NULL, *other = azure_owner(live);
 
 	if (!azure_kinds[node->kind].tagged || node->external || azure_is_ours(live, fleet) ||
 	    (!other && id && strcasecmp(id, node->id) == 0))

@@ -28,6 +28,13 @@ struct azure_drift {
 
 void azure_compare(const struct azure_node *node, const struct json_tree *live, struct azure_drift *ret);
 
+/* 0 for "Succeeded" and what is in progress; ERR_FAILED with the service's reason. */
+int azure_check_state(const struct azure_node *node, const struct json_tree *live, struct err *err);
+/* ERR_UNSUPPORTED for fields that differ: hsmctl does not change them. */
+int azure_check_fields(const struct azure_node *node, const struct azure_drift *drift, struct err *err);
+/* Is it a peering that lost its other end? */
+bool azure_is_dead_end(const struct azure_node *node, const struct json_tree *live);
+
 /* All tags that the resource should carry: those of others stay, those we kept and no
  * longer want go. New tree. */
 int azure_tags_wanted(const struct azure_node *node, const struct json_tree *live, struct json_tree **ret,
@@ -36,8 +43,12 @@ int azure_tags_wanted(const struct azure_node *node, const struct json_tree *liv
 /* The address at which the device of such a resource is reached; NULL when this one does not say. */
 const char *azure_address_of(enum azure_kind_name kind, const struct json_tree *live);
 
+/* The fleet whose mark it carries, NULL. */
+const char *azure_owner(const struct json_tree *live);
 /* Does it carry the mark of this fleet? */
 bool azure_is_ours(const struct json_tree *live, const char *fleet);
+/* Is the resource group one that this fleet made? */
+bool azure_is_our_group(const struct json_tree *live, const char *fleet);
 
 /* ERR_EXISTS for what is there, is to be written, and belongs to nobody or another fleet: destroying the
  * fleet would take it along. A device whose id the document gives is handed over by that. */

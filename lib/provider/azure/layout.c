@@ -16,6 +16,7 @@
 const char azure_key_marker[] = "@@hsmctl:shared-key@@";
 const char azure_fleet_tag[] = "hsmctl-fleet";
 const char azure_names_tag[] = "hsmctl-tags";
+const char azure_group_tag[] = "hsmctl-group";
 const char azure_gateway_subnet[] = "GatewaySubnet";
 const char azure_hsm_zone[] = "privatelink.cloudhsm.azure.net";
 
@@ -202,8 +203,10 @@ static int add_group(struct maker *m)
 	const struct fleet_azure *azure = &m->fleet->azure;
 	const char *location = azure->location ? azure->location
 					       : azure->n_regions ? azure->regions[0].location : NULL;
-	owned(body) struct body body = begin(m, location, true);
+	owned(body) struct body body = body_begin(m->err);
 
+	body_text(&body, "location", location);
+	body_group_tag(&body, m->fleet);
 	return add(m, AZURE_GROUP, m->group, azure_group_name(m->fleet), &body);
 }
 

@@ -27,6 +27,9 @@ extern const char azure_key_marker[];
 /* The tag that says which fleet a resource belongs to, and the one that lists the
  * names of the other tags we keep: a tag that was taken out of the document goes. */
 extern const char azure_fleet_tag[], azure_names_tag[];
+/* The first of them on a resource group: another name, since policies hand a group's tags on to all that
+ * anybody makes in it. */
+extern const char azure_group_tag[];
 /* Resources whose names the service knows. */
 extern const char azure_gateway_subnet[];	/* "GatewaySubnet" */
 extern const char azure_hsm_zone[];		/* "privatelink.cloudhsm.azure.net" */

@@ -90,24 +90,26 @@ static int finish(struct making *m, struct arm_operation *operation, struct err 
 static int write_it(struct making *m, const struct arm_request *request, struct err *err)
 {
 	const struct azure_kind *kind = &azure_kinds[m->node->kind];
-	const char *network = kind->in_network ? m->node->network : NULL;
+	pthread_mutex_t *lock = NULL;
 	owned(arm_operation) struct arm_operation operation = {0};
 	struct arm_request watched = *request;
 	int rc;
 
 	watched.watch = &m->watch;
-	if (network)
+	if (kind->in_network) {
 		task_say(m->task, "waiting for its network");
-	azure_network_lock(m->maker->session, network);
-	task_say(m->task, request->method == HTTP_PATCH ? "setting tags" : "creating");
+		lock = azure_network_lock(m->maker->session, m->node->network);
+	}
+	task_say(m->task, request->method == HTTP_PATCH ? "setting tags"
+			  : request->method == HTTP_DELETE ? "removing" : "creating");
 	rc = arm_begin(m->maker->session->arm, &watched, BUSY, &operation, NULL, err);
 	if (!kind->until_done) {
-		azure_network_unlock(m->maker->session, network);
-		network = NULL;
+		azure_network_unlock(lock);
+		lock = NULL;
 	}
 	if (rc == 0)
 		rc = finish(m, &operation, err);
-	azure_network_unlock(m->maker->session, network);
+	azure_network_unlock(lock);
 	return rc;
 }
 
@@ -168,23 +170,15 @@ static int join(struct making *m, enum http_method method, struct err *err)
 	return rc < 0 ? rc : finish(m, &operation, err);
 }
 
-static int failed(const struct making *m, struct err *err)
+/* A peering whose other end went is of no use to a new one: both have to be made again. 1 = it is gone. */
+static int drop(struct making *m, struct err *err)
 {
-	const char *why = json_tree_text(m->live, "properties.statusMessage");
+	const struct arm_request request = {
+		.method = HTTP_DELETE, .id = m->node->id, .api_version = m->node->api_version, .repeat = HTTP_ONCE,
+	};
+	int rc = write_it(m, &request, err);
 
-	err_set(err, ERR_FAILED, "%s is in state %s%s%s", m->node->label, arm_state(m->live), why ? ": " : "",
-		why ? why : "");
-	if (m->node->device)
-		return err_hint(err, "hsmctl device decommission %s, then apply again", m->node->device->name);
-	return err_hint(err, "look at %s in Azure, remove it there, then apply again", m->node->id);
-}
-
-static int check_fields(const struct making *m, const struct azure_drift *drift, struct err *err)
-{
-	if (!drift->fields)
-		return 0;
-	return err_set(err, ERR_UNSUPPORTED, "%s: %s; Azure cannot change that once it is made", m->node->label,
-		       drift->fields_text);
+	return rc < 0 ? err_wrap(err, "cannot remove %s, whose other end is gone", m->node->label) : 1;
 }
 
 /* What is there already: 0 when it is as it should be, 1 when it went and has to be made. */
@@ -202,11 +196,15 @@ static int settle(struct making *m, struct err *err)
 		if (rc < 0 || going)
 			return rc < 0 ? err_wrap(err, "%s", m->node->label) : 1;
 	}
-	if (!arm_state_is(arm_state(m->live), "Succeeded"))
-		return failed(m, err);
+	if (azure_is_dead_end(m->node, m->live))
+		return drop(m, err);
 	azure_compare(m->node, m->live, &drift);
-	rc = check_fields(m, &drift, err);
-	return rc == 0 && drift.tags ? set_tags(m, err) : rc;
+	rc = azure_check_state(m->node, m->live, err);
+	if (rc == 0)
+		rc = azure_check_fields(m->node, &drift, err);
+	if (rc < 0)
+		return err_wrap(err, "%s", m->node->label);
+	return drift.tags ? set_tags(m, err) : 0;
 }
 
 static int missing(const struct making *m, struct err *err)
@@ -283,21 +281,40 @@ static int set(char **field, const char *value, bool *changed, struct err *err)
 	return fleet_set(field, value, err);
 }
 
+static int set_host(struct fleet_azure_device *azure, size_t i, const char *name, bool *changed, struct err *err)
+{
+	owned(mem) char *copy = NULL;
+	char **host;
+
+	if (i < azure->n_hosts)
+		return set(&azure->hosts[i], name, changed, err);
+	/* A list holds no gaps: first the name, then its place. */
+	copy = mem_strdup(name);
+	host = copy ? json_append(&azure->hosts, &azure->n_hosts, sizeof(*host)) : NULL;
+	if (!host)
+		return err_no_memory(err);
+	*host = own_take(copy);
+	*changed = true;
+	return 0;
+}
+
 static int set_hosts(struct fleet_azure_device *azure, const struct json_tree *live, bool *changed, struct err *err)
 {
 	const struct json_tree *hsms = json_tree_get(live, "properties.hsms");
-	size_t n = json_tree_count(hsms);
+	size_t n = 0;
 	int rc = 0;
 
-	for (size_t i = 0; rc == 0 && i < n; i++) {
-		char **host = i < azure->n_hosts ? &azure->hosts[i]
-						 : json_append(&azure->hosts, &azure->n_hosts, sizeof(*host));
+	for (size_t i = 0; rc == 0 && i < json_tree_count(hsms); i++) {
+		const char *name = json_tree_text(json_tree_at(hsms, i), "fqdn");
 
-		rc = host ? set(host, json_tree_text(json_tree_at(hsms, i), "fqdn"), changed, err) : err_no_memory(err);
+		if (name)
+			rc = set_host(azure, n++, name, changed, err);
 	}
-	/* A list holds no gaps. */
-	while (azure->n_hosts && !azure->hosts[azure->n_hosts - 1])
-		azure->n_hosts--;
+	/* One that lost HSMs loses their names; one that tells nothing keeps them. */
+	while (rc == 0 && n && azure->n_hosts > n) {
+		free(azure->hosts[--azure->n_hosts]);
+		*changed = true;
+	}
 	return rc;
 }
 
@@ -344,15 +361,9 @@ static bool has_connections(const struct azure_layout *layout)
 static int ask_key(struct azure_session *session, const struct azure_node *node, struct secret **ret, struct err *err)
 {
 	owned(mem) char *id = mem_printf("%s/sharedkey", node->id);
-	owned(json_tree) struct json_tree *answer = NULL;
-	const char *key;
-	int rc = id ? arm_get(session->arm, id, node->api_version, &answer, err) : err_no_memory(err);
+	int rc = id ? arm_get_secret(session->arm, id, node->api_version, "value", ret, err) : err_no_memory(err);
 
-	key = rc > 0 ? json_tree_text(answer, "value") : NULL;
-	if (!key || !*key)
-		return rc < 0 ? err_wrap(err, "%s", node->label) : 0;
-	rc = secret_new(key, strlen(key), ret, err);
-	return rc < 0 ? rc : 1;
+	return rc < 0 ? err_wrap(err, "%s", node->label) : rc;
 }
 
 static int find_key(struct azure_session *session, const struct azure_layout *layout, struct secret **ret,

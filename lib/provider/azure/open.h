@@ -17,7 +17,7 @@ static inline bool azure_is_open(int rc, const struct err *err)
 static inline int azure_say_goes_on(int rc, struct err *err)
 {
 	if (rc == -ERR_INTERRUPTED || rc == -ERR_TERMINATED || rc == -ERR_TIMEOUT)
-		err_hint(err, "Azure goes on with what was begun; run the command again to continue");
+		err_hint(err, "Azure goes on with what was begun; run the command again (with the document, not a kept plan) to continue");
 	return rc;
 }
 

@@ -83,22 +83,12 @@ static int plan_missing(struct planner *p, const struct azure_node *node, struct
 	return change(p, CHANGE_CREATE, node, detail, err);
 }
 
-static int plan_state(struct planner *p, const struct sight *s, struct err *err)
+static int plan_progress(struct planner *p, const struct sight *s, struct err *err)
 {
-	const char *state = arm_state(s->live), *why = json_tree_text(s->live, "properties.statusMessage");
-	struct err found = {0};
 	char detail[TEXT];
 
-	if (!arm_state_final(state)) {
-		snprintf(detail, sizeof(detail), "it is %s: apply waits for it", state);
-		return change(p, CHANGE_UPDATE, s->node, detail, err);
-	}
-	err_set(&found, ERR_FAILED, "it is in state %s%s%s", state, why ? ": " : "", why ? why : "");
-	if (s->node->device)
-		err_hint(&found, "hsmctl device decommission %s, then apply again", s->node->device->name);
-	else
-		err_hint(&found, "remove it in Azure, then apply again");
-	return problem(p, s->node, &found, err);
+	snprintf(detail, sizeof(detail), "it is %s: apply waits for it", arm_state(s->live));
+	return change(p, CHANGE_UPDATE, s->node, detail, err);
 }
 
 /* A killed run may have made a device without writing down which, or where. */
@@ -119,17 +109,19 @@ static int plan_present(struct planner *p, const struct sight *s, struct err *er
 {
 	struct azure_drift drift;
 	struct err found = {0};
+	int rc = azure_check_owner(s->node, s->live, p->desired->name, &found);
 
-	if (azure_check_owner(s->node, s->live, p->desired->name, &found) < 0)
+	if (rc == 0)
+		rc = azure_check_state(s->node, s->live, &found);
+	if (rc < 0)
 		return problem(p, s->node, &found, err);
-	if (!arm_state_is(arm_state(s->live), "Succeeded"))
-		return plan_state(p, s, err);
+	if (!arm_state_final(arm_state(s->live)))
+		return plan_progress(p, s, err);
+	if (azure_is_dead_end(s->node, s->live))
+		return change(p, CHANGE_UPDATE, s->node, "its other end is gone: it is made again", err);
 	azure_compare(s->node, s->live, &drift);
-	if (drift.fields) {
-		err_set(&found, ERR_UNSUPPORTED, "%s; Azure cannot change that once it is made", drift.fields_text);
-		err_hint(&found, "write what is there into the document, or remove it in Azure and apply again");
+	if (azure_check_fields(s->node, &drift, &found) < 0)
 		return problem(p, s->node, &found, err);
-	}
 	if (drift.tags)
 		return change(p, CHANGE_UPDATE, s->node, drift.tags_text, err);
 	return plan_record(p, s, err);
@@ -219,6 +211,58 @@ static int check_home(struct planner *p, struct err *err)
 	return rc;
 }
 
+/* An HSM is its resource: another one has other keys. */
+static int check_device(struct planner *p, const struct azure_node *node, struct err *err)
+{
+	const struct fleet_device *before = fleet_device(p->have, node->device->name);
+	const char *id = before && before->azure.id ? before->azure.id : node->device->azure.id;
+	struct err found = {0};
+
+	if (!id || strcasecmp(id, node->id) == 0)
+		return 0;
+	err_set(&found, ERR_UNSUPPORTED, "device '%s' is %s, and cannot become %s", node->device->name, id, node->id);
+	err_hint(&found, "hsmctl device decommission %s, then apply again", node->device->name);
+	return problem(p, node, &found, err);
+}
+
+static int check_devices(struct planner *p, const struct azure_layout *layout, struct err *err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < layout->n_nodes; i++)
+		if (layout->nodes[i].device)
+			rc = check_device(p, &layout->nodes[i], err);
+	return rc;
+}
+
+/* Everything is made before anything goes, and a network has room for one set of gateways. */
+static int check_renamed(struct planner *p, const struct fleet_azure_region *before, struct err *err)
+{
+	for (size_t i = 0; before->network && i < p->desired->azure.n_regions; i++) {
+		const struct fleet_azure_region *now = &p->desired->azure.regions[i];
+		struct err found = {0};
+
+		if (!now->network || strcasecmp(now->network, before->network) != 0 ||
+		    fleet_azure_region(p->have, now->name))
+			continue;
+		err_set(&found, ERR_UNSUPPORTED, "region '%s' cannot be renamed to '%s': what it has carries its name",
+			before->name, now->name);
+		err_hint(&found, "keep the name");
+		return provider_plan_problem(p->plan, "azure", &found, err);
+	}
+	return 0;
+}
+
+static int check_regions(struct planner *p, struct err *err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < p->have->azure.n_regions; i++)
+		if (!fleet_azure_region(p->desired, p->have->azure.regions[i].name))
+			rc = check_renamed(p, &p->have->azure.regions[i], err);
+	return rc;
+}
+
 /* One question whose answer tells whether asking more makes sense. */
 static int reach(struct planner *p, const struct fleet *fleet, bool *ret, struct err *err)
 {
@@ -252,6 +296,8 @@ static int ask(struct planner *p, struct err *err)
 		return rc;
 	if (p->desired->azure.n_regions)
 		rc = azure_layout_make(p->desired, &layout, err);
+	if (rc == 0)
+		rc = check_devices(p, &layout, err);
 	if (rc == 0 && layout.n_nodes)
 		rc = azure_preflight_live(p->session, &layout, p->plan, err);
 	if (rc == 0)
@@ -268,6 +314,8 @@ int azure_plan(const struct provider_call *call, const struct fleet *have, const
 
 	if (rc == 0)
 		rc = check_home(&planner, err);
+	if (rc == 0)
+		rc = check_regions(&planner, err);
 	if (rc < 0 || !azure_subscription(call, desired->azure.n_regions ? desired : have))
 		return rc;
 	return ask(&planner, err);

@@ -268,6 +268,29 @@ static void check_subnet_id(const struct place *place, int subnet)
 	}
 }
 
+/* A network that the document names by its id is looked at, never written. */
+static void check_foreign(const struct place *place)
+{
+	const char *network = place->region->network;
+	struct err found = {0};
+
+	for (int i = 0; preflight_is_id(network) && i < SUBNETS; i++) {
+		const char *text = value_of(place->region, i);
+
+		if (!text || preflight_is_id(text))
+			continue;
+		err_set(&found, ERR_INVALID, "'%s': no subnet is made in a network that is named by its id",
+			subnets[i].field);
+		err_hint(&found, "make it there, and write its id: \"%s\": \"%.120s/subnets/…\"", subnets[i].field, network);
+		tell(place, &found);
+	}
+	if (preflight_is_id(network) && azure_connects(place->p->fleet) == FLEET_CONNECT_PEERING) {
+		err_set(&found, ERR_INVALID, "no peering is written into a network that is named by its id");
+		err_hint(&found, "peer the networks yourself, and write \"connection\": \"none\"");
+		tell(place, &found);
+	}
+}
+
 static void check_ids(const struct place *place)
 {
 	const struct fleet_azure_region *region = place->region;
@@ -278,6 +301,7 @@ static void check_ids(const struct place *place)
 				   azure_kinds[AZURE_NETWORK].type);
 	for (int i = 0; i < SUBNETS; i++)
 		check_subnet_id(place, i);
+	check_foreign(place);
 	if (preflight_is_id(region->express_route_gateway))
 		preflight_check_id(place->p, "region", region->name, "express_route_gateway",
 				   region->express_route_gateway, gateway);

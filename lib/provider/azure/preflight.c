@@ -407,8 +407,10 @@ static void check_twice(struct preflight *p, const struct azure_layout *layout, 
 	const struct fleet_device *device = other->device ? other->device : other->serves;
 	struct err found = {0};
 
-	/* Subnets of a network that is there twice are told with it. */
-	if ((size_t)first == i || (node->kind == AZURE_SUBNET && !node->external))
+	bool shared = node->external && (node->kind == AZURE_NETWORK || node->kind == AZURE_GATEWAY);
+
+	/* Subnets of a network that is there twice are told with it; what exists may serve several regions. */
+	if ((size_t)first == i || shared || (node->kind == AZURE_SUBNET && !node->external))
 		return;
 	if (device)
 		err_set(&found, ERR_INVALID, "%s is also that of device '%s'", node->label, device->name);
@@ -430,8 +432,12 @@ static void check_names(struct preflight *p)
 	if (p->rc == 0)
 		p->rc = azure_layout_make(p->fleet, &layout, p->err);
 	for (size_t i = 0; p->rc == 0 && i < layout.n_nodes; i++) {
-		if (!layout.nodes[i].external && layout.nodes[i].kind != AZURE_GROUP)
-			check_name(p, &layout.nodes[i]);
+		const struct azure_node *node = &layout.nodes[i];
+		/* Azure took the name of what exists. */
+		bool exists = node->device && node->device->azure.id;
+
+		if (!node->external && !exists && node->kind != AZURE_GROUP)
+			check_name(p, node);
 		check_twice(p, &layout, i);
 	}
 }

@@ -2,7 +2,6 @@
 /* A command's connection to Azure, and the locks of its networks. */
 #include "provider/azure/session.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <strings.h>
 
@@ -133,14 +132,17 @@ static pthread_mutex_t *lock_of(struct azure_locks *locks, const char *network)
 	return l ? &l->lock : &all;
 }
 
-void azure_network_lock(struct azure_session *session, const char *network)
+pthread_mutex_t *azure_network_lock(struct azure_session *session, const char *network)
 {
-	if (network)
-		pthread_mutex_lock(lock_of(session->locks, network));
+	pthread_mutex_t *lock = network ? lock_of(session->locks, network) : NULL;
+
+	if (lock)
+		pthread_mutex_lock(lock);
+	return lock;
 }
 
-void azure_network_unlock(struct azure_session *session, const char *network)
+void azure_network_unlock(pthread_mutex_t *lock)
 {
-	if (network)
-		pthread_mutex_unlock(lock_of(session->locks, network));
+	if (lock)
+		pthread_mutex_unlock(lock);
 }

@@ -6,6 +6,8 @@
 #ifndef PROVIDER_AZURE_SESSION_H
 #define PROVIDER_AZURE_SESSION_H
 
+#include <pthread.h>
+
 #include "azure/arm.h"
 #include "provider/layout.h"
 
@@ -25,9 +27,10 @@ int azure_session_open(const struct provider_call *call, const struct fleet *fle
 void azure_session_release(struct azure_session *session);
 OWN_DEFINE_RELEASE(azure_session)
 
-/* The write lock of a virtual network, by its id; NULL locks nothing. */
-void azure_network_lock(struct azure_session *session, const char *network);
-void azure_network_unlock(struct azure_session *session, const char *network);
+/* Take the write lock of a virtual network, by its id; NULL takes none. The lock is given back as it
+ * was got (NULL is fine). */
+pthread_mutex_t *azure_network_lock(struct azure_session *session, const char *network);
+void azure_network_unlock(pthread_mutex_t *lock);
 
 /* The subscription of a command: the document's, else what is given, else AZURE_SUBSCRIPTION_ID
  * or ARM_SUBSCRIPTION_ID; NULL. Borrowed. */

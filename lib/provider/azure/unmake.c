@@ -64,84 +64,140 @@ static int add(struct azure_finds *finds, const struct fleet *fleet, enum azure_
 	return found->id && found->name && !found->network == !network ? 0 : err_no_memory(err);
 }
 
-/* Names that only hsmctl gives to subnets of networks that are its own. */
-static bool is_our_subnet(const char *name)
+static bool is_in_group(const char *group, const char *id)
 {
-	static const char *const names[] = {"clients", "hsms", azure_gateway_subnet, NULL};
+	size_t len = strlen(group);
 
-	return str_index(names, name) >= 0;
+	return id && strncasecmp(id, group, len) == 0 && id[len] == '/';
 }
 
-/* Subnets of a network that stays, which the document no longer has. */
-static int add_subnets(struct azure_session *session, const struct fleet *fleet, const char *network,
-		       const struct azure_layout *keep, struct azure_finds *ret, struct err *err)
+/* Ends of peerings that hsmctl made, by their name and since they lead to a network of its own group. */
+static int add_peerings(const struct fleet *fleet, const char *network, const struct json_tree *live,
+			const struct azure_layout *keep, struct azure_finds *ret, struct err *err)
 {
-	owned(json_tree) struct json_tree *live = NULL;
-	int rc = arm_get(session->arm, network, azure_api(fleet, AZURE_NETWORK), &live, err);
-	const struct json_tree *subnets = json_tree_get(live, "properties.subnets");
+	const struct json_tree *peerings = json_tree_get(live, "properties.virtualNetworkPeerings");
+	owned(mem) char *group = azure_group_id(fleet);
+	int rc = group ? 0 : err_no_memory(err);
 
-	for (size_t i = 0; rc > 0 && i < json_tree_count(subnets); i++) {
+	for (size_t i = 0; rc == 0 && i < json_tree_count(peerings); i++) {
+		const struct json_tree *peering = json_tree_at(peerings, i);
+		const char *name = json_tree_text(peering, "name");
+		owned(mem) char *id = mem_printf("%s/virtualNetworkPeerings/%s", network, name ? name : "");
+
+		if (!id)
+			return err_no_memory(err);
+		if (name && str_starts(name, "to-") && azure_layout_find(keep, id) < 0 &&
+		    is_in_group(group, json_tree_text(peering, "properties.remoteVirtualNetwork.id")))
+			rc = add(ret, fleet, AZURE_PEERING, id, network, err);
+	}
+	return rc;
+}
+
+/* Subnets that the store's document describes; others in our network are somebody's. */
+static int add_subnets(const struct fleet *fleet, const char *network, const struct json_tree *live,
+		       const struct azure_layout *before, const struct azure_layout *keep, struct azure_finds *ret,
+		       struct err *err)
+{
+	const struct json_tree *subnets = json_tree_get(live, "properties.subnets");
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < json_tree_count(subnets); i++) {
 		const char *name = json_tree_text(json_tree_at(subnets, i), "name");
 		owned(mem) char *id = mem_printf("%s/subnets/%s", network, name ? name : "");
 
 		if (!id)
 			return err_no_memory(err);
-		if (!name || !is_our_subnet(name) || azure_layout_find(keep, id) >= 0)
-			continue;
-		rc = add(ret, fleet, AZURE_SUBNET, id, network, err) < 0 ? -ERR_NO_MEMORY : 1;
+		if (name && azure_layout_find(before, id) >= 0 && azure_layout_find(keep, id) < 0)
+			rc = add(ret, fleet, AZURE_SUBNET, id, network, err);
 	}
-	return rc < 0 ? rc : 0;
+	return rc;
 }
 
-static int sort_out(struct azure_session *session, const struct fleet *fleet, const struct json_tree *resource,
-		    const struct azure_layout *keep, struct azure_finds *ret, struct err *err)
+struct search {
+	struct azure_session *session;
+	const struct fleet *fleet;
+	struct azure_layout before;		/* of the store's document */
+	const struct azure_layout *keep;	/* may be empty */
+	struct azure_finds *finds;
+};
+
+static void search_release(struct search *search)
+{
+	azure_layout_release(&search->before);
+}
+OWN_DEFINE_RELEASE(search)
+
+/* In a network of ours that stays. */
+static int add_parts(struct search *s, const char *network, struct err *err)
+{
+	owned(json_tree) struct json_tree *live = NULL;
+	int rc = arm_get(s->session->arm, network, azure_api(s->fleet, AZURE_NETWORK), &live, err);
+
+	if (rc > 0)
+		rc = add_peerings(s->fleet, network, live, s->keep, s->finds, err);
+	return rc < 0 || !live ? rc : add_subnets(s->fleet, network, live, &s->before, s->keep, s->finds, err);
+}
+
+static int sort_out(struct search *s, const struct json_tree *resource, struct err *err)
 {
 	const char *id = json_tree_text(resource, "id");
 	int kind = azure_kind_of(json_tree_text(resource, "type"));
 
-	if (!id || kind < 0 || azure_kinds[kind].child_of || !azure_is_ours(resource, fleet->name))
+	if (!id || kind < 0 || azure_kinds[kind].child_of || !azure_is_ours(resource, s->fleet->name))
 		return 0;
-	if (keep && azure_layout_find(keep, id) >= 0)
-		return kind == AZURE_NETWORK ? add_subnets(session, fleet, id, keep, ret, err) : 0;
-	return add(ret, fleet, (enum azure_kind_name)kind, id, kind == AZURE_NETWORK ? id : NULL, err);
+	if (azure_layout_find(s->keep, id) >= 0)
+		return kind == AZURE_NETWORK ? add_parts(s, id, err) : 0;
+	return add(s->finds, s->fleet, (enum azure_kind_name)kind, id, kind == AZURE_NETWORK ? id : NULL, err);
+}
+
+/* The kind that an id names, -1: "/subscriptions/S/resourceGroups/G/providers/NAMESPACE/TYPE/NAME". */
+static int kind_of_id(const char *id)
+{
+	for (int i = 0; i < AZURE_KINDS; i++) {
+		const char *at = strcasestr(id, azure_kinds[i].type);
+
+		if (at && at[strlen(azure_kinds[i].type)] == '/' && !strchr(at + strlen(azure_kinds[i].type) + 1, '/'))
+			return i;
+	}
+	return -1;
 }
 
 /* Devices that the store knows, whatever tags they carry: imported ones have none. */
-static int add_devices(const struct fleet *fleet, const struct azure_layout *keep, struct azure_finds *ret,
-		       struct err *err)
+static int add_devices(struct search *s, struct err *err)
 {
 	int rc = 0;
 
-	for (size_t i = 0; rc == 0 && i < fleet->n_devices; i++) {
-		const struct fleet_device *device = &fleet->devices[i];
-		const char *id = device->azure.id;
+	for (size_t i = 0; rc == 0 && i < s->fleet->n_devices; i++) {
+		const char *id = s->fleet->devices[i].azure.id;
+		int kind = id ? kind_of_id(id) : -1;
 
-		if (id && !(keep && azure_layout_find(keep, id) >= 0))
-			rc = add(ret, fleet, azure_is_cloud(fleet, device) ? AZURE_CLOUD_HSM : AZURE_DEDICATED_HSM, id,
-				 NULL, err);
+		if (kind < 0 || azure_layout_find(s->keep, id) >= 0)
+			continue;
+		rc = add(s->finds, s->fleet, (enum azure_kind_name)kind, id, NULL, err);
+		if (rc == 0)
+			s->finds->items[s->finds->n - 1].recorded = true;
 	}
 	return rc;
 }
 
 /* A resource group's list may be behind, and leave out what is just being deleted and holds on to others. */
-static int add_layout(struct azure_session *session, const struct fleet *fleet, const struct azure_layout *keep,
-		      struct azure_finds *ret, struct err *err)
+static int add_unlisted(struct search *s, struct err *err)
 {
-	owned(azure_layout) struct azure_layout layout = {0};
-	int rc = azure_layout_make(fleet, &layout, err);
+	int rc = 0;
 
-	for (size_t i = 0; rc == 0 && i < layout.n_nodes; i++) {
-		const struct azure_node *node = &layout.nodes[i];
+	for (size_t i = 0; rc == 0 && i < s->before.n_nodes; i++) {
+		const struct azure_node *node = &s->before.nodes[i];
 		owned(json_tree) struct json_tree *live = NULL;
 
-		if (node->external || !azure_kinds[node->kind].tagged || known(ret, node->id) ||
-		    (keep && azure_layout_find(keep, node->id) >= 0))
+		if (node->external || !azure_kinds[node->kind].tagged || known(s->finds, node->id) ||
+		    azure_layout_find(s->keep, node->id) >= 0)
 			continue;
-		rc = arm_get(session->arm, node->id, node->api_version, &live, err);
+		rc = arm_get(s->session->arm, node->id, node->api_version, &live, err);
 		if (rc > 0)
-			rc = azure_is_ours(live, fleet->name) ? add(ret, fleet, node->kind, node->id,
-								   node->kind == AZURE_NETWORK ? node->id : NULL, err)
-							      : 0;
+			rc = azure_is_ours(live, s->fleet->name)
+				     ? add(s->finds, s->fleet, node->kind, node->id,
+					   node->kind == AZURE_NETWORK ? node->id : NULL, err)
+				     : 0;
 	}
 	return rc;
 }
@@ -155,20 +211,31 @@ static int by_kind(const void *a, const void *b)
 	return strcasecmp(one->id, other->id);
 }
 
+static int search_all(struct search *s, struct err *err)
+{
+	owned(mem) char *group = azure_group_id(s->fleet), *list = group ? mem_printf("%s/resources", group) : NULL;
+	owned(json_tree) struct json_tree *all = NULL;
+	int rc = list ? arm_list(s->session->arm, list, azure_api(s->fleet, AZURE_GROUP), &all, err) : err_no_memory(err);
+
+	if (rc < 0)
+		return err_wrap(err, "cannot list resource group '%s'", azure_group_name(s->fleet));
+	rc = add_devices(s, err);
+	for (size_t i = 0; rc == 0 && i < json_tree_count(all); i++)
+		rc = sort_out(s, json_tree_at(all, i), err);
+	return rc < 0 ? rc : add_unlisted(s, err);
+}
+
 int azure_find_doomed(struct azure_session *session, const struct fleet *fleet, const struct azure_layout *keep,
 		      struct azure_finds *ret, struct err *err)
 {
-	owned(mem) char *group = azure_group_id(fleet), *list = group ? mem_printf("%s/resources", group) : NULL;
-	owned(json_tree) struct json_tree *all = NULL;
-	int rc = list ? arm_list(session->arm, list, azure_api(fleet, AZURE_GROUP), &all, err) : err_no_memory(err);
+	static const struct azure_layout nothing;
+	owned(search) struct search search = {
+		.session = session, .fleet = fleet, .keep = keep ? keep : &nothing, .finds = ret,
+	};
+	int rc = azure_layout_make(fleet, &search.before, err);
 
-	if (rc < 0)
-		return err_wrap(err, "cannot list resource group '%s'", azure_group_name(fleet));
-	rc = add_devices(fleet, keep, ret, err);
-	for (size_t i = 0; rc == 0 && i < json_tree_count(all); i++)
-		rc = sort_out(session, fleet, json_tree_at(all, i), keep, ret, err);
 	if (rc == 0)
-		rc = add_layout(session, fleet, keep, ret, err);
+		rc = search_all(&search, err);
 	if (ret->n)
 		qsort(ret->items, ret->n, sizeof(*ret->items), by_kind);
 	return rc;
@@ -183,9 +250,13 @@ int azure_find_device(const struct azure_layout *layout, const struct fleet_devi
 		const struct azure_node *node = &layout->nodes[i];
 		const struct fleet_device *of = node->device ? node->device : node->serves;
 
-		if (of && str_eq(of->name, device->name) && !node->external && !azure_kinds[node->kind].child_of)
-			rc = add(ret, layout->fleet, node->kind,
-				 node->device && device->azure.id ? device->azure.id : node->id, NULL, err);
+		const char *recorded = node->device ? device->azure.id : NULL;
+
+		if (!of || !str_eq(of->name, device->name) || node->external || azure_kinds[node->kind].child_of)
+			continue;
+		rc = add(ret, layout->fleet, node->kind, recorded ? recorded : node->id, NULL, err);
+		if (rc == 0)
+			ret->items[ret->n - 1].recorded = recorded != NULL;
 	}
 	if (ret->n)
 		qsort(ret->items, ret->n, sizeof(*ret->items), by_kind);
@@ -261,6 +332,14 @@ static int undelegate(struct unmaking *u, const char *subnet, const struct json_
 	return rc < 0 ? rc : send(u, HTTP_PUT, subnet, api, body, err);
 }
 
+/* Names that hsmctl gives. */
+static bool is_our_subnet(const char *name)
+{
+	static const char *const names[] = {"clients", "hsms", azure_gateway_subnet, NULL};
+
+	return str_index(names, name) >= 0;
+}
+
 /* A network goes with its subnets; one of somebody else keeps it. */
 static int empty_network(struct unmaking *u, const struct json_tree *live, struct err *err)
 {
@@ -307,6 +386,21 @@ static int calm(struct unmaking *u, const struct json_tree *live, struct err *er
 	return 0;
 }
 
+/* Somebody may have made one of that name since. */
+static int check_ours(const struct unmaking *u, const struct json_tree *live, struct err *err)
+{
+	const char *owner = azure_owner(live);
+
+	if (!azure_kinds[u->found->kind].tagged || azure_is_ours(live, u->unmaker->fleet->name) ||
+	    (!owner && u->found->recorded))
+		return 0;
+	if (owner)
+		return err_set(err, ERR_EXISTS, "it belongs to the fleet '%s'", owner);
+	err_set(err, ERR_EXISTS, "it is not marked as this fleet's");
+	return err_hint(err, "give it the tag %s=%s if it is, or remove it yourself", azure_fleet_tag,
+			u->unmaker->fleet->name);
+}
+
 static int unmake(struct unmaking *u, struct err *err)
 {
 	const struct azure_found *found = u->found;
@@ -315,7 +409,9 @@ static int unmake(struct unmaking *u, struct err *err)
 
 	if (rc <= 0)
 		return rc;
-	rc = calm(u, live, err);
+	rc = check_ours(u, live, err);
+	if (rc == 0)
+		rc = calm(u, live, err);
 	if (rc == 0 && found->kind == AZURE_NETWORK)
 		rc = empty_network(u, live, err);
 	if (rc == 0 && found->kind == AZURE_SUBNET)
@@ -329,16 +425,16 @@ static int unmake(struct unmaking *u, struct err *err)
 static int run(struct task *task, struct err *err)
 {
 	struct unmaking *u = task->data;
+	pthread_mutex_t *lock = azure_network_lock(u->unmaker->session, u->found->network);
 	int rc = 0;
 
 	u->task = task;
-	azure_network_lock(u->unmaker->session, u->found->network);
 	for (int i = 0; i < TRIES; i++) {
 		rc = unmake(u, err);
 		if (!azure_is_open(rc, err))
 			break;
 	}
-	azure_network_unlock(u->unmaker->session, u->found->network);
+	azure_network_unlock(lock);
 	if (rc == 0)
 		task_say(task, "gone");
 	return rc < 0 ? err_wrap(err, "cannot delete %s", u->label) : 0;
@@ -394,7 +490,7 @@ static int unmake_group(const struct unmaker *unmaker, struct err *err)
 
 	if (rc <= 0)
 		return rc;
-	if (!azure_is_ours(live, unmaker->fleet->name)) {
+	if (!azure_is_our_group(live, unmaker->fleet->name)) {
 		observer_note(session->call->observer, "resource group '%s' stays: hsmctl did not make it",
 			      azure_group_name(unmaker->fleet));
 		return 0;

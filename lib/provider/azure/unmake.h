@@ -14,7 +14,8 @@
 struct azure_found {
 	enum azure_kind_name kind;
 	char *id, *name;
-	char *network;			/* subnets: of which virtual network */
+	char *network;			/* of which virtual network it is a part, NULL */
+	bool recorded;			/* the store knows it by this very id */
 	const char *api_version;	/* the fleet's or constant */
 };
 

@@ -27,6 +27,7 @@ enum step_end { STEP_KEEP, STEP_CLOSE, STEP_RESET, STEP_HOLD };
 
 struct step {
 	const char *answer;	/* NULL = nothing; "echo" = 200 with the path as body */
+	size_t len;		/* of answer, 0 = up to its terminator */
 	size_t fill;		/* this many 'x' behind it */
 	enum step_end end;
 	bool unread;		/* before the request is read */
@@ -39,7 +40,7 @@ struct step {
 #define STEPS(...) ((const struct step[]){__VA_ARGS__, {.none = true}})
 #define OK_ANSWER "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
-enum { SERVER_CONNECTIONS = 64, SERVER_REQUEST = 1 << 16 };
+enum { SERVER_CONNECTIONS = 64, SERVER_REQUEST = 2 << 20 };
 
 struct server_connection {
 	struct server *server;
@@ -172,7 +173,7 @@ static inline bool server_answer(struct server_connection *c, const struct step 
 		for (const char *p = step->answer; *p && ok; p++)
 			ok = server_write(c, p, 1);
 	else if (step->answer)
-		ok = server_write(c, step->answer, strlen(step->answer));
+		ok = server_write(c, step->answer, step->len ? step->len : strlen(step->answer));
 	return ok && server_fill(c, step->fill);
 }
 

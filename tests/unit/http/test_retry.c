@@ -62,8 +62,11 @@ static void failures_that_are_repeated(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		assert_int_equal(retry_failure(cases[i].transient, cases[i].retry, HTTP_IDEMPOTENT), cases[i].idempotent);
-		assert_int_equal(retry_failure(cases[i].transient, cases[i].retry, HTTP_ONCE), cases[i].once);
+		bool idempotent = retry_failure(cases[i].transient, cases[i].retry, HTTP_IDEMPOTENT);
+		bool once = retry_failure(cases[i].transient, cases[i].retry, HTTP_ONCE);
+
+		assert_int_equal(idempotent, cases[i].idempotent);
+		assert_int_equal(once, cases[i].once);
 	}
 }
 

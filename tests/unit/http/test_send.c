@@ -9,6 +9,7 @@
 #include "http/retry.h"
 
 #define SAID(status, headers) "HTTP/1.1 " status " Said\r\nContent-Length: 0\r\n" headers "\r\n"
+#define TORN_CHUNK "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab"
 #define TORN "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nok"
 
 /* A server, a client, and all that the client logs. */
@@ -80,7 +81,8 @@ static void check_send(const struct step *steps, const struct http_request *like
 	rc = http_send(scene.http, &request, &answer, &err);
 	end_scene(&scene);
 	if (rc != e->rc || answer.attempts != e->attempts || scene.server.n_requests != e->requests)
-		fail_msg("%d, %u attempts, %zu requests: %s", rc, answer.attempts, scene.server.n_requests, err.message);
+		fail_msg("%d, %u attempts, %zu requests: %s", rc, answer.attempts, scene.server.n_requests,
+			 err.message);
 	assert_int_equal(answer.status, rc < 0 ? answer.status : e->status);
 	assert_int_equal(rc < 0 ? err.retry : ERR_RETRY_NEVER, e->retry);
 	assert_int_equal(strlen(answer.request_id), 36);
@@ -150,13 +152,13 @@ static void broken_connections(void **state)
 		{{.answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n", .end = STEP_CLOSE}, ERR_PROTOCOL},
 		{{.answer = TORN, .end = STEP_CLOSE}, ERR_PROTOCOL},
 		{{.answer = TORN, .end = STEP_RESET}, ERR_PROTOCOL},
-		{{.answer = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab", .end = STEP_CLOSE}, ERR_PROTOCOL},
+		{{.answer = TORN_CHUNK, .end = STEP_CLOSE}, ERR_PROTOCOL},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		const struct http_request idempotent = {.method = HTTP_PUT, .body = "{}", .body_len = 2};
-		const struct http_request once = {.method = HTTP_POST, .body = "{}", .body_len = 2, .repeat = HTTP_ONCE};
+		const struct http_request once = {.method = HTTP_POST, .repeat = HTTP_ONCE};
 
 		check_send(STEPS(cases[i].first, ok), &idempotent,
 			   &(struct expected){0, 200, 2, 2, ERR_RETRY_NEVER});
@@ -333,7 +335,8 @@ static void an_answer_is_logged(void **state)
 	request.url = server_url(&scene.server, "/a?x=1&t=SECRET");
 	assert_int_equal(http_send(scene.http, &request, &answer, NULL), 0);
 	end_scene(&scene);
-	snprintf(start, sizeof(start), "http: DELETE http://127.0.0.1:%u/a?x=1&t=REDACTED → 204, ", scene.server.port);
+	snprintf(start, sizeof(start), "http: DELETE http://127.0.0.1:%u/a?x=1&t=REDACTED → 204, ",
+		 scene.server.port);
 	snprintf(end, sizeof(end), " ms, attempt 1, request %s, service request abc?def\n", answer.request_id);
 	assert_non_null(strstr(buf_text(&scene.logged), start));
 	assert_non_null(strstr(buf_text(&scene.logged), end));
@@ -348,8 +351,8 @@ static void send_secrets(struct scene *scene, struct err *err)
 	owned(secret) struct secret *bearer = NULL;
 	owned(http_answer) struct http_answer answer = {0};
 	struct http_request request = {
-		.method = HTTP_POST, .headers = headers, .body = body, .body_len = strlen(body), .content_type = "text/plain",
-		.flags = HTTP_SECRET,
+		.method = HTTP_POST, .headers = headers, .body = body, .body_len = strlen(body),
+		.content_type = "text/plain", .flags = HTTP_SECRET,
 	};
 
 	assert_int_equal(secret_new("SECRET-bearer", 13, &bearer, NULL), 0);
@@ -363,7 +366,8 @@ static void send_secrets(struct scene *scene, struct err *err)
 static void secrets_stand_in_no_log_and_no_error(void **state)
 {
 	static const struct step torn = {
-		.answer = "HTTP/1.1 200 OK\r\nContent-Length: 99\r\nX: SECRET-answer-header\r\n\r\nSECRET-answer", .end = STEP_CLOSE,
+		.answer = "HTTP/1.1 200 OK\r\nContent-Length: 99\r\nX: SECRET-answer-header\r\n\r\nSECRET-answer",
+		.end = STEP_CLOSE,
 	};
 	struct err err = {0};
 	struct scene scene;
@@ -387,7 +391,8 @@ static void secrets_stand_in_no_log_and_no_error(void **state)
 static void what_must_not_be_sent(void **state)
 {
 	static const struct http_header two_lines[] = {{"X", "a\r\nY: b"}, {NULL, NULL}};
-	static const struct http_header bad_name[] = {{"X: a\r\nY", "b"}, {NULL, NULL}}, no_name[] = {{"", "b"}, {NULL, NULL}};
+	static const struct http_header bad_name[] = {{"X: a\r\nY", "b"}, {NULL, NULL}};
+	static const struct http_header no_name[] = {{"", "b"}, {NULL, NULL}};
 	static const struct http_header no_value[] = {{"X", NULL}, {NULL, NULL}};
 	owned(secret) struct secret *lines = NULL, *empty = NULL, *zero = NULL;
 	struct scene scene;

@@ -53,14 +53,15 @@ static void urls_are_taken_apart(void **state)
 static void what_is_no_url_is_refused(void **state)
 {
 	static const char *const texts[] = {
-		"", "a", "https", "https:", "https:/", "https://", "https:///a", "https://:80", "https://?a", "https://#a",
-		"://a", "1s://a", "ht tp://a", "https:a", "//a", "/a",
+		"", "a", "https", "https:", "https:/", "https://", "https:///a", "https://:80", "https://?a",
+		"https://#a", "://a", "1s://a", "ht tp://a", "https:a", "//a", "/a",
 		"https://u@a", "https://u:p@a/", "https://@a", "https://a@", "https://a\\b", "https://a\\@b/",
 		"https://a:", "https://a:/", "https://a:0", "https://a:65536", "https://a:123456", "https://a:1x",
 		"https://a:-1", "https://a:+1", "https://a: 1", "https://a:1:2",
 		"https://a b", "https://a/b c", "https://a/\t", "https://a/\r\nX: y", "https://a\n", " https://a",
 		"https://a/\x7f", "https://a?b\x01", "https://a%2eb", "https://\xc3\xa9", "https://a,b", "https://a!b",
-		"https://[::1", "https://[]", "https://[::1]x", "https://[g]", "https://::1", "https://[fe80::1%25eth0]",
+		"https://[::1", "https://[]", "https://[::1]x", "https://[g]", "https://::1",
+		"https://[fe80::1%25eth0]",
 	};
 
 	(void)state;
@@ -303,8 +304,9 @@ static void check_alike(const char *text)
 static void curl_reads_urls_alike(void **state)
 {
 	static const char *const pieces[] = {
-		"https", "http", "://", ":", "/", "?", "#", "@", "\\", "[", "]", "::1", "a", "b.c", "127.0.0.1", "localhost",
-		".", "..", "%2f", "%40", "80", ":443", "=", "&", "sig=", "-", "_", "\xc3\xa9", "\t", " ", ";", ",", "!",
+		"https", "http", "://", ":", "/", "?", "#", "@", "\\", "[", "]", "::1", "a", "b.c", "127.0.0.1",
+		"localhost", ".", "..", "%2f", "%40", "80", ":443", "=", "&", "sig=", "-", "_", "\xc3\xa9", "\t", " ",
+		";", ",", "!",
 	};
 	uint64_t seed = 20261125;
 
@@ -324,7 +326,8 @@ static void curl_reads_urls_alike(void **state)
 static void no_text_makes_redaction_fail(void **state)
 {
 	static const char *const pieces[] = {
-		"sig=SECRET", "t=SECRET", "Token=SECRET", "?", "&", "#", "https://a", "/", "x=1", ";", "=", "%", "\xff", "\n", "@",
+		"sig=SECRET", "t=SECRET", "Token=SECRET", "?", "&", "#", "https://a", "/", "x=1", ";", "=",
+		"%", "\xff", "\n", "@",
 	};
 	uint64_t seed = 7;
 

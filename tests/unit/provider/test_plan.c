@@ -161,7 +161,7 @@ static void a_plan_of_another_revision_is_not_applied(void **state)
 	struct provider_plan kept = {.revision = 4};
 	struct err err = {0};
 
-	assert_int_equal(provider_apply(&(struct provider_call){.store = store}, desired, &kept, &err), -ERR_CHANGED);
+	assert_int_equal(provider_apply(&(struct provider_call){.store = store}, desired, &kept, true, &err), -ERR_CHANGED);
 	assert_false(file_exists(in(*state, "fleet.json")));
 }
 
