@@ -4,6 +4,7 @@
 
 #include "base/err.h"
 #include "cli/cli.h"
+#include "provider/inventory.h"
 
 void admin_release(struct admin *admin)
 {
@@ -24,6 +25,17 @@ int admin_open(const struct cli *cli, const char *group, struct admin *ret, stru
 	if (rc == 0)
 		rc = replica_set_open_admin(ret->fleet, ret->group, store_path(ret->store), &ret->set, err);
 	return rc;
+}
+
+int admin_print_devices(struct cli *cli, struct store *store, struct err *err)
+{
+	owned(fleet) struct fleet *fleet = NULL;
+	owned(inventory) struct inventory inventory = {0};
+	int rc = store_read(store, &fleet, err);
+
+	if (rc == 0)
+		rc = inventory_make(store, fleet, &inventory, err);
+	return rc < 0 ? rc : cli_emit(cli, &inventory_type, &inventory, err);
 }
 
 /* The document, without locks and without a word when there is none. */

@@ -28,6 +28,9 @@ OWN_DEFINE_RELEASE(admin)
 /* Open the store, find the group, read its PIN. */
 int admin_open(const struct cli *cli, const char *group, struct admin *ret, struct err *err);
 
+/* Print the devices of the store, without asking anybody. */
+int admin_print_devices(struct cli *cli, struct store *store, struct err *err);
+
 /* Live completers. */
 void admin_complete_groups(struct cli *cli, struct cli_completion *c);
 void admin_complete_devices(struct cli *cli, struct cli_completion *c);

@@ -36,17 +36,6 @@ static int confirm(struct cli *cli, const struct fleet *fleet, const char *name,
 	return cli_confirm(cli, question, name, err);
 }
 
-static int print(struct cli *cli, struct store *store, struct err *err)
-{
-	owned(fleet) struct fleet *fleet = NULL;
-	owned(inventory) struct inventory inventory = {0};
-	int rc = store_read(store, &fleet, err);
-
-	if (rc == 0)
-		rc = inventory_make(store, fleet, &inventory, err);
-	return rc < 0 ? rc : cli_emit(cli, &inventory_type, &inventory, err);
-}
-
 static int run(struct cli *cli, const void *data, struct err *err)
 {
 	const struct decommission *a = data;
@@ -64,7 +53,7 @@ static int run(struct cli *cli, const void *data, struct err *err)
 		rc = confirm(cli, fleet, a->device, err);
 	if (rc == 0)
 		rc = provider_decommission(&call, a->device, err);
-	return rc < 0 ? rc : print(cli, store, err);
+	return rc < 0 ? rc : admin_print_devices(cli, store, err);
 }
 
 const struct cli_command device_decommission_command = {

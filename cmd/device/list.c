@@ -13,16 +13,10 @@ static const struct cli_param none[] = {CLI_END};
 static int run(struct cli *cli, const void *data, struct err *err)
 {
 	owned(store) struct store *store = NULL;
-	owned(fleet) struct fleet *fleet = NULL;
-	owned(inventory) struct inventory inventory = {0};
 	int rc = store_open(cli_store_url(cli), 0, &store, err);
 
 	(void)data;
-	if (rc == 0)
-		rc = store_read(store, &fleet, err);
-	if (rc == 0)
-		rc = inventory_make(store, fleet, &inventory, err);
-	return rc < 0 ? rc : cli_emit(cli, &inventory_type, &inventory, err);
+	return rc < 0 ? rc : admin_print_devices(cli, store, err);
 }
 
 const struct cli_command device_list_command = {

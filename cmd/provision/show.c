@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* hsmctl provision show: what the store says exists, and what clouds say of it. */
 #include "access.h"
+#include "admin.h"
 #include "base/err.h"
 #include "provider/inventory.h"
 #include "provision/provision.h"
@@ -17,17 +18,6 @@ static const struct cli_param options[] = {
 };
 static const struct cli_param none[] = {CLI_END};
 
-static int print_offline(struct cli *cli, struct store *store, struct err *err)
-{
-	owned(fleet) struct fleet *fleet = NULL;
-	owned(inventory) struct inventory inventory = {0};
-	int rc = store_read(store, &fleet, err);
-
-	if (rc == 0)
-		rc = inventory_make(store, fleet, &inventory, err);
-	return rc < 0 ? rc : cli_emit(cli, &inventory_type, &inventory, err);
-}
-
 static int run(struct cli *cli, const void *data, struct err *err)
 {
 	const struct show *a = data;
@@ -38,7 +28,7 @@ static int run(struct cli *cli, const void *data, struct err *err)
 	call.store = store;
 	if (rc < 0)
 		return rc;
-	return a->offline ? print_offline(cli, store, err) : provision_print(cli, &call, true, err);
+	return a->offline ? admin_print_devices(cli, store, err) : provision_print(cli, &call, true, err);
 }
 
 const struct cli_command provision_show_command = {

@@ -114,7 +114,6 @@ bool azure_same_location(const char *a, const char *b)
 
 /* ---- nodes ---- */
 
-
 static const struct azure_node *node_at(const struct maker *m, int i)
 {
 	return &m->layout->nodes[i];
@@ -146,7 +145,7 @@ static char *make_id(const struct maker *m, enum azure_kind_name kind, const cha
 
 static bool named_whole(enum azure_kind_name kind)
 {
-	return kind == AZURE_SUBNET || kind == AZURE_PEERING;
+	return kind == AZURE_SUBNET || kind == AZURE_PEERING || kind == AZURE_ZONE_GROUP;
 }
 
 /* A new node behind the others; its position, NONE after a failure. id NULL: made from the name. */
@@ -173,6 +172,14 @@ static int add(struct maker *m, enum azure_kind_name kind, const char *id, const
 		m->rc = err_no_memory(m->err);
 	need(node, kind == AZURE_GROUP ? NONE : m->group_node);
 	return (int)(node - m->layout->nodes);
+}
+
+/* With a name, and an id where own is one, that may have found no memory. */
+static int add_named(struct maker *m, enum azure_kind_name kind, const char *own, const char *name, struct body *body)
+{
+	if (!name && m->rc == 0)
+		m->rc = err_no_memory(m->err);
+	return m->rc < 0 ? NONE : add(m, kind, own, name, body);
 }
 
 static void set_network(struct maker *m, int node, int network)
@@ -330,7 +337,7 @@ static int add_public_ip(struct maker *m, const struct place *place, const char 
 	/* Basic and dynamic ones are retired. */
 	body_text(&body, "sku.name", "Standard");
 	body_text(&body, "properties.publicIPAllocationMethod", "Static");
-	return name ? add(m, AZURE_PUBLIC_IP, NULL, name, &body) : (m->rc = err_no_memory(m->err), NONE);
+	return add_named(m, AZURE_PUBLIC_IP, NULL, name, &body);
 }
 
 static int add_gateway(struct maker *m, struct place *place, const char *what, const char *type, const char *sku,
@@ -419,7 +426,7 @@ static void add_connection(struct maker *m, const struct place *from, const stru
 	body_text(&body, "properties.sharedKey", azure_key_marker);
 	body_text(&body, "properties.virtualNetworkGateway1.id", id_of(m, from->vpn));
 	body_text(&body, "properties.virtualNetworkGateway2.id", id_of(m, to->vpn));
-	node = name ? add(m, AZURE_CONNECTION, NULL, name, &body) : (m->rc = err_no_memory(m->err), NONE);
+	node = add_named(m, AZURE_CONNECTION, NULL, name, &body);
 	if (node == NONE)
 		return;
 	need(&m->layout->nodes[node], from->vpn);
@@ -438,7 +445,9 @@ static void add_peering(struct maker *m, const struct place *from, const struct 
 	body_bool(&body, "properties.allowVirtualNetworkAccess", true);
 	body_bool(&body, "properties.allowForwardedTraffic", false);
 	body_text(&body, "properties.remoteVirtualNetwork.id", id_of(m, to->network));
-	node = name && id ? add(m, AZURE_PEERING, id, name, &body) : (m->rc = err_no_memory(m->err), NONE);
+	if (!id && m->rc == 0)
+		m->rc = err_no_memory(m->err);
+	node = add_named(m, AZURE_PEERING, id, name, &body);
 	if (node == NONE)
 		return;
 	need(&m->layout->nodes[node], from->network);
@@ -553,7 +562,7 @@ static int add_endpoint(struct maker *m, const struct place *place, const struct
 	snprintf(path, sizeof(path), "%s.properties.groupIds", first);
 	body_list(&body, path, 0);
 	body_append_text(&body, path, "cloudhsm");
-	node = name ? add(m, AZURE_PRIVATE_ENDPOINT, NULL, name, &body) : (m->rc = err_no_memory(m->err), NONE);
+	node = add_named(m, AZURE_PRIVATE_ENDPOINT, NULL, name, &body);
 	if (node == NONE)
 		return NONE;
 	need(&m->layout->nodes[node], cluster);
@@ -609,7 +618,7 @@ static void add_zone(struct maker *m)
 
 		body_bool(&link, "properties.registrationEnabled", false);
 		body_text(&link, "properties.virtualNetwork.id", id_of(m, m->places[i].network));
-		node = name ? add(m, AZURE_ZONE_LINK, NULL, name, &link) : (m->rc = err_no_memory(m->err), NONE);
+		node = add_named(m, AZURE_ZONE_LINK, NULL, name, &link);
 		if (node == NONE)
 			return;
 		need(&m->layout->nodes[node], m->zone);

@@ -84,7 +84,7 @@ static void check_graph(const struct azure_layout *layout)
 	{"Cloud HSM cluster hsm-" r, HSMS "/cloudHsmClusters/hsm-" r, "resource group two-regions"},                 \
 	{"private endpoint hsm-" r "-endpoint", NETWORKS "/privateEndpoints/hsm-" r "-endpoint",                     \
 	 "resource group two-regions, Cloud HSM cluster hsm-" r ", subnet two-regions-" r "/clients"},                                 \
-	{"DNS zone group default", NETWORKS "/privateEndpoints/hsm-" r "-endpoint/privateDnsZoneGroups/default",     \
+	{"DNS zone group hsm-" r "-endpoint/default", NETWORKS "/privateEndpoints/hsm-" r "-endpoint/privateDnsZoneGroups/default",     \
 	 "resource group two-regions, private endpoint hsm-" r "-endpoint, "                                         \
 	 "private DNS zone privatelink.cloudhsm.azure.net"}
 
