@@ -23,11 +23,15 @@ static int confirm(struct cli *cli, const struct fleet *fleet, struct err *err)
 {
 	char question[300];
 
-	if (!fleet->n_devices && !fleet->azure.n_regions)
+	if (!fleet->n_devices && !fleet->azure.n_regions) {
+		cli_say(cli, "nothing to destroy");
 		return 0;
-	snprintf(question, sizeof(question), "destroy the fleet '%s' with %zu device%s and all keys on %s?",
-		 fleet->name, fleet->n_devices, fleet->n_devices == 1 ? "" : "s",
-		 fleet->n_devices == 1 ? "it" : "them");
+	}
+	snprintf(question, sizeof(question), "destroy the fleet '%s'%s%s with %zu device%s and all keys on %s%s?", fleet->name,
+		 fleet->azure.subscription ? " in subscription " : "",
+		 fleet->azure.subscription ? fleet->azure.subscription : "", fleet->n_devices,
+		 fleet->n_devices == 1 ? "" : "s", fleet->n_devices == 1 ? "it" : "them",
+		 fleet->azure.n_regions ? ", its networks and gateways" : "");
 	return cli_confirm(cli, question, fleet->name, err);
 }
 

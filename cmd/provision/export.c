@@ -45,6 +45,10 @@ static int run(struct cli *cli, const void *data, struct err *err)
 
 	if (rc == 0)
 		rc = provider_layout_of(fleet, &layout, err);
+	if (rc == 0 && !fleet->name) {
+		err_set(err, ERR_NOT_FOUND, "the store holds no fleet");
+		return err_hint(err, "name a FILE");
+	}
 	if (rc == 0 && !layout)
 		return err_set(err, ERR_UNSUPPORTED, "fleet '%s' has nothing in Azure: there is no template for it",
 			       fleet->name);

@@ -168,8 +168,22 @@ static int parse_letters(struct parse *p, const char *word)
 	return 0;
 }
 
+/* Text pasted from a page: U+2013, U+2014, U+2212. */
+static bool begins_with_dash(const char *word)
+{
+	return str_starts(word, "\xe2\x80\x93") || str_starts(word, "\xe2\x80\x94") || str_starts(word, "\xe2\x88\x92");
+}
+
+static int bad_dash(struct parse *p, const char *word)
+{
+	err_set(p->err, ERR_USAGE, "'%s' begins with a typographic dash, not with '-'", word);
+	return err_hint(p->err, "write --%s", word + 3 + strspn(word + 3, "-"));
+}
+
 static int parse_word(struct parse *p, const char *word)
 {
+	if (begins_with_dash(word))
+		return bad_dash(p, word);
 	if (!p->arg || !p->arg->name)
 		return usage(p, "unexpected word '%s'", word);
 	if (cli_param_set(p->arg, p->args, word, p->err) < 0)
@@ -287,6 +301,9 @@ int cli_no_group(const struct cli_group *const *groups, const char *name, struct
 		names[i] = groups[i]->name;
 	near = str_nearest(name, names);
 	err_set(err, ERR_USAGE, "no command '%s'", name);
+	for (size_t i = 0; groups[i]; i++)
+		if (cli_find_command(groups[i], name) && cli_find_command(groups[i], name)->name)
+			return err_hint(err, "did you mean 'hsmctl %s %s'?", groups[i]->name, name);
 	return near ? err_hint(err, "did you mean '%s'? see 'hsmctl --help'", near)
 		    : err_hint(err, "see 'hsmctl --help'");
 }

@@ -85,6 +85,11 @@ int member_open_partition(const struct fleet_device *device, const struct fleet_
 
 	if ((link->kind == FLEET_LINK_TLS && link->address) || (link->kind == FLEET_LINK_MODULE && link->module))
 		return member_open(&config, ret, err);
+	if (device->azure.id) {
+		err_set(err, ERR_UNREACHABLE, "device '%s' is made, but its partition '%s' has no link yet", device->name,
+			partition->name);
+		return err_hint(err, "'hsmctl provision show' lists what is left to do; then write the link into the document");
+	}
 	err_set(err, ERR_UNREACHABLE, "device '%s' is not provisioned", device->name);
 	return err_hint(err, "hsmctl provision apply FILE");
 }

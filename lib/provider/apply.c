@@ -261,7 +261,7 @@ static int check_free(const struct fleet *fleet, const struct fleet_device *devi
 	if (!group)
 		return 0;
 	err_set(err, ERR_IN_USE, "device '%s' serves in group '%s'", device->name, group->name);
-	return err_hint(err, "take it out of the group first (see 'hsmctl ha show %s')", group->name);
+	return err_hint(err, "hsmctl ha delete %s", group->name);
 }
 
 int provider_check_zeroised(const struct provider_call *call, const struct fleet *fleet, const char *device,

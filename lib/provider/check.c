@@ -101,7 +101,7 @@ static void check_removal(struct problems *p, const struct fleet *have, const st
 		return;
 	problem(p, ERR_IN_USE, "device '%s' is not in the document, but serves in group '%s'",
 		device->name, group->name);
-	hint(p, "take it out of the group first, or keep it in the document");
+	hint(p, "keep it in the document, or hsmctl ha delete %s", group->name);
 }
 
 /* ---- groups are made by hsmctl ha; here they can only be confirmed ---- */

@@ -70,7 +70,8 @@ static int state(struct store *store, const struct fleet_device *device, enum de
 {
 	(void)store;
 	(void)err;
-	*ret = device->azure.id ? DEVICE_MADE : DEVICE_ABSENT;
+	/* The store knows of it before it is made. */
+	*ret = device->azure.id ? DEVICE_MADE : DEVICE_PARTIAL;
 	return 0;
 }
 

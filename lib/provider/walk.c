@@ -246,9 +246,15 @@ static int drop_device(struct walk *walk, size_t i, struct err *err)
 	struct change change = {.kind = CHANGE_DESTROY, .noun = "device", .name = name,
 				.detail = "with its token and all keys on it",
 				.device = &walk->fleet->devices[i]};
+	const struct provider *provider;
 	int rc;
 
 	snprintf(name, sizeof(name), "%s", change.device->name);
+	rc = provider_of(walk->fleet, change.device, &provider, err);
+	if (rc < 0)
+		return rc;
+	if (provider->zeroise)
+		snprintf(change.detail, CHANGE_DETAIL, "deleted with what is on it; apply needs --zeroised");
 	rc = walk->carry_out ? walk->carry_out(walk, &change, err) : 0;
 	if (rc < 0)
 		return rc;

@@ -32,6 +32,20 @@ static int open_member(const struct fleet *fleet, const struct fleet_member *fro
 	return member_open_partition(device, partition, ret->name, policy, tls, &ret->member, err);
 }
 
+/* The fleet's authority is made with its first appliance; a fleet of libraries alone has none. */
+static bool wants_tls(const struct fleet *fleet, const struct fleet_group *group)
+{
+	for (size_t i = 0; i < group->n_members; i++) {
+		const struct fleet_device *device = fleet_device(fleet, group->members[i].device);
+		const struct fleet_partition *partition =
+			device ? fleet_partition(device, group->members[i].partition) : NULL;
+
+		if (partition && partition->link.kind == FLEET_LINK_TLS)
+			return true;
+	}
+	return false;
+}
+
 int replica_set_open(const struct fleet *fleet, const struct fleet_group *group, const char *folder,
 		     const char *role, struct replica_set **ret, struct err *err)
 {
@@ -47,7 +61,7 @@ int replica_set_open(const struct fleet *fleet, const struct fleet_group *group,
 		return err_set(err, ERR_INVALID, "group '%s' names no domain key", group->name);
 	if (group->n_members > SET_MAX)
 		return err_set(err, ERR_INVALID, "group '%s' has more than %d members", group->name, SET_MAX);
-	rc = tls_context_new(pki, role, false, &set->tls, err);
+	rc = wants_tls(fleet, group) ? tls_context_new(pki, role, false, &set->tls, err) : 0;
 	for (size_t i = 0; i < group->n_members && rc == 0; i++) {
 		rc = open_member(fleet, &group->members[i], &set->policy, set->tls, &set->members[i], err);
 		set->members[i].index = i;

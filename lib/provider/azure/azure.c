@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The layout of Azure, as the core library calls it. */
+#include <strings.h>
+
 #include "base/err.h"
 #include "fleet/fleet.h"
 #include "provider/azure/backup.h"
@@ -18,7 +20,10 @@ static int complete(const struct provider_call *call, const struct fleet *have, 
 {
 	const struct fleet *known = desired->azure.subscription ? desired : have;
 	const char *subscription = azure_subscription(call, known);
+	const char *given = call->access ? call->access->subscription : NULL;
 
+	if (given && subscription && strcasecmp(given, subscription) != 0)
+		return err_set(err, ERR_USAGE, "--subscription %.80s is not that of the fleet, %s", given, subscription);
 	if (!desired->azure.n_regions || desired->azure.subscription || !subscription)
 		return 0;
 	return fleet_set(&desired->azure.subscription, subscription, err);

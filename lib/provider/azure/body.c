@@ -81,9 +81,18 @@ static void put_tag(struct body *tags, const char *name, const char *value)
 		tags->rc = json_tree_set_member(tags->tree, name, json_tree_string(value), tags->err);
 }
 
-void body_group_tag(struct body *body, const struct fleet *fleet)
+static struct body fleet_tags(const struct fleet *fleet, struct err *err)
 {
-	owned(body) struct body tags = body_begin(body->err);
+	struct body tags = body_begin(err);
+
+	for (size_t i = 0; i < fleet->azure.n_tags; i++)
+		put_tag(&tags, fleet->azure.tags[i].name, fleet->azure.tags[i].value);
+	return tags;
+}
+
+void body_group_tags(struct body *body, const struct fleet *fleet)
+{
+	owned(body) struct body tags = fleet_tags(fleet, body->err);
 
 	put_tag(&tags, azure_group_tag, fleet->name);
 	body_put(body, "tags", &tags);
@@ -91,13 +100,11 @@ void body_group_tag(struct body *body, const struct fleet *fleet)
 
 void body_tags(struct body *body, const struct fleet *fleet)
 {
-	owned(body) struct body tags = body_begin(body->err);
+	owned(body) struct body tags = fleet_tags(fleet, body->err);
 	owned(buf) struct buf names = {.max = 4096};
 
-	for (size_t i = 0; i < fleet->azure.n_tags; i++) {
-		put_tag(&tags, fleet->azure.tags[i].name, fleet->azure.tags[i].value);
+	for (size_t i = 0; i < fleet->azure.n_tags; i++)
 		buf_printf(&names, "%s%s", i ? "," : "", fleet->azure.tags[i].name);
-	}
 	put_tag(&tags, azure_fleet_tag, fleet->name);
 	if (tags.rc == 0)
 		tags.rc = buf_check(&names, tags.err);

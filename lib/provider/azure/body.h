@@ -31,8 +31,8 @@ void body_append_text(struct body *body, const char *path, const char *text);
 void body_put(struct body *body, const char *path, struct body *other);
 /* The same as the member name of the object at path: names may hold dots. */
 void body_member(struct body *body, const char *path, const char *name, struct body *other);
-/* Whose resource group it is. */
-void body_group_tag(struct body *body, const struct fleet *fleet);
+/* The fleet's tags, and whose resource group it is. */
+void body_group_tags(struct body *body, const struct fleet *fleet);
 /* The fleet's tags, whose fleet it is, and which tags those are. */
 void body_tags(struct body *body, const struct fleet *fleet);
 

@@ -71,7 +71,10 @@ static void note(char text[static AZURE_DRIFT_TEXT], size_t *count, const char *
 static void differ(struct comparison *c, const char *path, const struct json_tree *want, const struct json_tree *have)
 {
 	c->differs = true;
-	if (c->drift)
+	if (c->drift && c->node->kind == AZURE_CLOUD_HSM && str_starts(path, "identity")) {
+		c->drift->identity = true;
+		note(c->drift->changes_text, &c->drift->changes, path, want, have);
+	} else if (c->drift)
 		note(c->drift->fields_text, &c->drift->fields, path, want, have);
 }
 
@@ -216,14 +219,14 @@ static void compare_tags(const struct azure_node *node, const struct json_tree *
 
 		snprintf(path, sizeof(path), "tags.%s", name);
 		if (!json_tree_equal(json_tree_at(want, i), is))
-			note(drift->tags_text, &drift->tags, path, json_tree_at(want, i), is);
+			note(drift->changes_text, &drift->changes, path, json_tree_at(want, i), is);
 	}
 	for (size_t i = 0; i < json_tree_count(have); i++) {
 		const char *name = json_tree_name(have, i);
 
 		snprintf(path, sizeof(path), "tags.%s", name);
 		if (kept_by_us(have, name) && !tag(want, name))
-			note(drift->tags_text, &drift->tags, path, NULL, json_tree_at(have, i));
+			note(drift->changes_text, &drift->changes, path, NULL, json_tree_at(have, i));
 	}
 }
 
@@ -263,7 +266,8 @@ const char *azure_address_of(enum azure_kind_name kind, const struct json_tree *
 static int hint_again(const struct azure_node *node, struct err *err)
 {
 	if (node->device)
-		return err_hint(err, "hsmctl device decommission %s, then apply again", node->device->name);
+		return err_hint(err, "what keys it has are lost by it: hsmctl device decommission %s, then apply again",
+				node->device->name);
 	return err_hint(err, "remove it in Azure, then apply again");
 }
 
@@ -283,7 +287,8 @@ int azure_check_fields(const struct azure_node *node, const struct azure_drift *
 		return 0;
 	err_set(err, ERR_UNSUPPORTED, "%s; that is not changed once it is made", drift->fields_text);
 	if (node->device)
-		return hint_again(node, err);
+		return err_hint(err, "write what is there into the document; or, which loses its keys, "
+				     "hsmctl device decommission %s, then apply again", node->device->name);
 	return err_hint(err, "write what is there into the document, or remove it in Azure and apply again");
 }
 

@@ -21,9 +21,11 @@ struct err;
 enum { AZURE_DRIFT_TEXT = 400 };
 
 struct azure_drift {
-	size_t tags, fields;	/* how many differ: tags can be changed, the rest cannot */
+	/* How many differ: tags, and a cluster's identity, are changed; the rest is not. */
+	size_t changes, fields;
+	bool identity;		/* among the changes */
 	/* "tags.owner is 'a', should be 'b'; sku.name …" */
-	char tags_text[AZURE_DRIFT_TEXT], fields_text[AZURE_DRIFT_TEXT];
+	char changes_text[AZURE_DRIFT_TEXT], fields_text[AZURE_DRIFT_TEXT];
 };
 
 void azure_compare(const struct azure_node *node, const struct json_tree *live, struct azure_drift *ret);

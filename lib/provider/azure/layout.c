@@ -213,7 +213,7 @@ static int add_group(struct maker *m)
 	owned(body) struct body body = body_begin(m->err);
 
 	body_text(&body, "location", location);
-	body_group_tag(&body, m->fleet);
+	body_group_tags(&body, m->fleet);
 	return add(m, AZURE_GROUP, m->group, azure_group_name(m->fleet), &body);
 }
 

@@ -41,6 +41,7 @@ struct making {
 	struct arm_watch watch;		/* cast back by offset */
 	struct task *task;
 	struct json_tree *live;		/* as it is at the end */
+	bool written;			/* something was sent, or waited for */
 };
 
 static void told(struct arm_watch *watch, const char *state, const char *message)
@@ -96,11 +97,12 @@ static int write_it(struct making *m, const struct arm_request *request, struct 
 	int rc;
 
 	watched.watch = &m->watch;
+	m->written = true;
 	if (kind->in_network) {
 		task_say(m->task, "waiting for its network");
 		lock = azure_network_lock(m->maker->session, m->node->network);
 	}
-	task_say(m->task, request->method == HTTP_PATCH ? "setting tags"
+	task_say(m->task, request->method == HTTP_PATCH ? "changing"
 			  : request->method == HTTP_DELETE ? "removing" : "creating");
 	rc = arm_begin(m->maker->session->arm, &watched, BUSY, &operation, NULL, err);
 	if (!kind->until_done) {
@@ -140,7 +142,7 @@ static int put_tags(struct making *m, const struct json_tree *tags, struct err *
 	return rc < 0 ? rc : write_it(m, &request, err);
 }
 
-static int patch_tags(struct making *m, const struct json_tree *tags, struct err *err)
+static int patch(struct making *m, const struct json_tree *tags, bool identity, struct err *err)
 {
 	owned(json_tree) struct json_tree *body = json_tree_object();
 	const struct arm_request request = {
@@ -148,17 +150,19 @@ static int patch_tags(struct making *m, const struct json_tree *tags, struct err
 	};
 	int rc = body ? json_tree_set(body, "tags", json_tree_copy(tags), err) : err_no_memory(err);
 
+	if (rc == 0 && identity)
+		rc = json_tree_set(body, "identity", json_tree_copy(json_tree_get(m->node->body, "identity")), err);
 	return rc < 0 ? rc : write_it(m, &request, err);
 }
 
-static int set_tags(struct making *m, struct err *err)
+static int set_right(struct making *m, bool identity, struct err *err)
 {
 	owned(json_tree) struct json_tree *tags = NULL;
 	int rc = azure_tags_wanted(m->node, m->live, &tags, err);
 
 	if (rc == 0)
-		rc = azure_kinds[m->node->kind].tags_by_put ? put_tags(m, tags, err) : patch_tags(m, tags, err);
-	return rc < 0 ? err_wrap(err, "cannot set the tags of %s", m->node->label) : 0;
+		rc = azure_kinds[m->node->kind].tags_by_put ? put_tags(m, tags, err) : patch(m, tags, identity, err);
+	return rc < 0 ? err_wrap(err, "cannot change %s", m->node->label) : 0;
 }
 
 static int join(struct making *m, enum http_method method, struct err *err)
@@ -166,6 +170,7 @@ static int join(struct making *m, enum http_method method, struct err *err)
 	owned(arm_operation) struct arm_operation operation = {0};
 	int rc = arm_join(m->node->id, m->node->api_version, method, &operation, err);
 
+	m->written = true;
 	task_say(m->task, arm_state(m->live));
 	return rc < 0 ? rc : finish(m, &operation, err);
 }
@@ -204,7 +209,7 @@ static int settle(struct making *m, struct err *err)
 		rc = azure_check_fields(m->node, &drift, err);
 	if (rc < 0)
 		return err_wrap(err, "%s", m->node->label);
-	return drift.tags ? set_tags(m, err) : 0;
+	return drift.changes ? set_right(m, drift.identity, err) : 0;
 }
 
 static int missing(const struct making *m, struct err *err)
@@ -267,7 +272,7 @@ static int run(struct task *task, struct err *err)
 	if (rc == 0 && m->node->kind == AZURE_CONNECTION && !m->node->external)
 		rc = await_connected(m, err);
 	if (rc == 0)
-		task_say(task, m->node->external ? "exists" : "ready");
+		task_say(task, m->written ? "ready" : "as it should be");
 	return rc;
 }
 

@@ -91,6 +91,19 @@ static int plan_progress(struct planner *p, const struct sight *s, struct err *e
 	return change(p, CHANGE_UPDATE, s->node, detail, err);
 }
 
+/* Nothing is made of a device that the document's comparison calls new and Azure has already. */
+static int tell_known(struct planner *p, const struct azure_node *node, struct err *err)
+{
+	owned(mem) char *subject = mem_printf("device %s", node->device->name);
+
+	if (!subject)
+		return err_no_memory(err);
+	for (size_t i = 0; i < p->plan->n_changes; i++)
+		if (p->plan->changes[i].kind == CHANGE_CREATE && str_eq(p->plan->changes[i].subject, subject))
+			return fleet_set(&p->plan->changes[i].detail, "it exists in Azure: only the store learns of it", err);
+	return 0;
+}
+
 /* A killed run may have made a device without writing down which, or where. */
 static int plan_record(struct planner *p, const struct sight *s, struct err *err)
 {
@@ -122,8 +135,10 @@ static int plan_present(struct planner *p, const struct sight *s, struct err *er
 	azure_compare(s->node, s->live, &drift);
 	if (azure_check_fields(s->node, &drift, &found) < 0)
 		return problem(p, s->node, &found, err);
-	if (drift.tags)
-		return change(p, CHANGE_UPDATE, s->node, drift.tags_text, err);
+	if (drift.changes)
+		return change(p, CHANGE_UPDATE, s->node, drift.changes_text, err);
+	if (s->node->device && !fleet_device(p->have, s->node->device->name))
+		return tell_known(p, s->node, err);
 	return plan_record(p, s, err);
 }
 
@@ -162,7 +177,7 @@ static int plan_end(struct planner *p, const struct azure_found *found, const st
 	p->plan->ends_hsms = p->plan->ends_hsms || found->kind == AZURE_DEDICATED_HSM;
 	if (group) {
 		err_set(&problem, ERR_IN_USE, "device '%s' serves in group '%s'", device->name, group->name);
-		err_hint(&problem, "take it out of the group first (see 'hsmctl ha show %s')", group->name);
+		err_hint(&problem, "hsmctl ha delete %s", group->name);
 		return provider_plan_problem(p->plan, subject, &problem, err);
 	}
 	/* Of a device that goes as a whole the document's own comparison tells. */

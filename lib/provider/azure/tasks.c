@@ -87,7 +87,7 @@ static void start(struct tasks *t, struct task *task)
 
 enum readiness { READY, NOT_YET, NEVER };
 
-static enum readiness readiness(const struct tasks *t, const struct task *task)
+static enum readiness readiness(const struct tasks *t, struct task *task)
 {
 	enum readiness result = READY;
 
@@ -96,8 +96,10 @@ static enum readiness readiness(const struct tasks *t, const struct task *task)
 
 		if (other->state == OBSERVER_FAILED)
 			return NEVER;
-		if (other->state != OBSERVER_DONE)
-			result = NOT_YET;
+		if (other->state == OBSERVER_DONE)
+			continue;
+		result = NOT_YET;
+		snprintf(task->text, sizeof(task->text), "after %.100s", other->label);
 	}
 	return result;
 }
@@ -119,6 +121,7 @@ static void start_ready(struct tasks *t)
 				snprintf(task->text, sizeof(task->text), "left out");
 				moved = true;
 			} else if (ready == READY && t->running < MOST_AT_ONCE) {
+				*task->text = 0;
 				start(t, task);
 				moved = true;
 			}
@@ -135,6 +138,11 @@ static struct task *ended(struct tasks *t)
 	return NULL;
 }
 
+static bool is_cancel(enum err_code code)
+{
+	return code == ERR_INTERRUPTED || code == ERR_TERMINATED || code == ERR_TIMEOUT;
+}
+
 static void conclude(struct tasks *t, struct task *task)
 {
 	int rc;
@@ -147,7 +155,8 @@ static void conclude(struct tasks *t, struct task *task)
 	pthread_mutex_lock(&t->lock);
 	task->state = rc < 0 ? OBSERVER_FAILED : OBSERVER_DONE;
 	if (rc < 0)
-		snprintf(task->text, sizeof(task->text), "%.119s", task->err.message);
+		snprintf(task->text, sizeof(task->text), "%.119s",
+			 is_cancel((enum err_code)-rc) ? "interrupted; Azure goes on" : task->err.message);
 	t->changed = true;
 }
 
@@ -195,11 +204,6 @@ static void loop(struct tasks *t)
 		wait_for_news(t);
 	}
 	pthread_mutex_unlock(&t->lock);
-}
-
-static bool is_cancel(enum err_code code)
-{
-	return code == ERR_INTERRUPTED || code == ERR_TERMINATED || code == ERR_TIMEOUT;
 }
 
 static int tell(const struct tasks *t, struct err *err)
