@@ -12,7 +12,7 @@
 #include "cli/param.h"
 
 enum { WORD_MAX = 4096 };
-static const char page_date[] = "November 24, 2026";
+static const char page_date[] = "November 25, 2026";
 
 /* A line of text that mdoc takes as it is. */
 static void put_line(struct buf *ret, const char *text)

@@ -54,8 +54,8 @@ static const struct row dedicated_rows[] = {
 	 .per_partition = true, .proved = true},
 	{"in lunacm, slot of {partition}: initialise the token (SO, domain)", "partition init -label {partition}",
 	 .per_partition = true, .proved = true},
-	{"there, logged in as po: make the crypto officer of {partition}", "role init -name co",
-	 .per_partition = true},
+	{"there, logged in as po: make the crypto officer of {partition}", "role init -name co", .per_partition = true},
+	{"there, logged in as co: change the first password", "role changepw -name co", .per_partition = true},
 	{"see token {partition} through the library of its link", NULL, .by = BY_TOKEN, .per_partition = true},
 };
 

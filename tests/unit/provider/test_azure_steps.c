@@ -241,7 +241,7 @@ static void a_dedicated_hsm_has_its_list(void **state)
 
 	(void)state;
 	list(&luna, true, "127.0.0.1", NULL, &inventory);
-	assert_int_equal(inventory.n_steps, 14);
+	assert_int_equal(inventory.n_steps, 16);
 	expect_commands(&inventory, commands);
 	assert_string_equal(inventory.steps[0].device, "hsm-east-1");
 	assert_string_equal(inventory.steps[0].text, "reach 127.0.0.1 from this host, TCP 22");
