@@ -235,7 +235,8 @@ static void a_dedicated_hsm_has_its_list(void **state)
 	static const char *const commands[] = {
 		NULL, "ssh tenantadmin@127.0.0.1", "hsm init -label hsm-east-1", "partition create -partition p1",
 		"partition create -partition p2", "ntls bind eth0", "*", "*", "partition init -label p1",
-		"partition init -label p2", "role init -name co", "role init -name co", NULL, NULL, NULL,
+		"partition init -label p2", "role init -name co", "role init -name co",
+		"role changepw -name co", "role changepw -name co", NULL, NULL, NULL,
 	};
 	owned(inventory) struct inventory inventory = {0};
 
@@ -424,13 +425,13 @@ static void each_device_has_numbers_of_its_own(void **state)
 
 	(void)state;
 	assert_int_equal(azure_steps_add(seen, 3, &inventory, NULL), 0);
-	assert_int_equal(inventory.n_steps, 7 + 14 + 7);
+	assert_int_equal(inventory.n_steps, 7 + 16 + 7);
 	assert_int_equal(inventory.steps[6].number, 7);
 	assert_int_equal(inventory.steps[7].number, 1);
 	assert_string_equal(inventory.steps[7].device, "hsm-east-1");
-	assert_int_equal(inventory.steps[21].number, 1);
+	assert_int_equal(inventory.steps[23].number, 1);
 	assert_int_equal(inventory.steps[2].state, STEP_OPEN);
-	assert_int_equal(inventory.steps[23].state, STEP_UNKNOWN);
+	assert_int_equal(inventory.steps[25].state, STEP_UNKNOWN);
 }
 
 static int add_once(void)
