@@ -37,7 +37,6 @@ static int accepted(const struct beginning *b, struct http_answer *answer, struc
 {
 	int rc;
 
-	arm_body_hide(&answer->body, b->request->secret);
 	rc = arm_operation_start(b->arm, b->request, answer, ret, err);
 	if (rc == 0)
 		return 0;
@@ -85,6 +84,7 @@ static int try(struct beginning *b, struct arm_operation *ret, struct arm_failur
 
 	if (rc < 0)
 		return unanswered(b, rc, err);
+	arm_body_hide(&answer.body, b->request->secret);
 	if (answer.status < 300) {
 		rc = accepted(b, &answer, ret, err);
 		return rc < 0 ? rc : 1;

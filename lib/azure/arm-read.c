@@ -7,10 +7,9 @@
 #include "base/err.h"
 #include "base/mem.h"
 
-enum { PAGES_MAX = 10000 };
+enum { PAGES_MAX = 1000, TRIES = 3 };
 
-/* 1 and the body, 0 when there is nothing at that URL. */
-static int read_url(struct arm *arm, const char *url, const char *what, struct json_tree **ret, struct err *err)
+static int read_once(struct arm *arm, const char *url, const char *what, struct json_tree **ret, struct err *err)
 {
 	const struct arm_call call = {.method = HTTP_GET, .url = url, .repeat = HTTP_IDEMPOTENT};
 	owned(http_answer) struct http_answer answer = {0};
@@ -31,6 +30,21 @@ static int read_url(struct arm *arm, const char *url, const char *what, struct j
 	return 1;
 }
 
+/* 1 and the body, 0 when there is nothing at that URL. An answer that is none is asked for again. */
+static int read_url(struct arm *arm, const char *url, const char *what, struct json_tree **ret, struct err *err)
+{
+	struct err ours = {0};
+	int rc = 0;
+
+	err = err ? err : &ours;
+	for (int i = 0; i < TRIES; i++) {
+		rc = read_once(arm, url, what, ret, err);
+		if (rc != -ERR_PROTOCOL || err->retry != ERR_RETRY_IDEMPOTENT)
+			break;
+	}
+	return rc;
+}
+
 int arm_get(struct arm *arm, const char *id, const char *api_version, struct json_tree **ret,
 	    struct err *err)
 {
@@ -48,8 +62,13 @@ static int append(const struct json_tree *page, struct json_tree *all, struct er
 {
 	const struct json_tree *value = json_tree_member(page, "value");
 	size_t n = json_tree_count(value);
+	/* A page may be empty, when another one follows. */
+	bool follows = json_tree_text(page, "nextLink") && json_tree_kind(value) == JSON_TREE_ABSENT;
 	int rc = 0;
 
+	/* No list is not an empty one: what is missing from it would count as gone. */
+	if (json_tree_kind(value) != JSON_TREE_LIST && !follows)
+		return err_set(err, ERR_PROTOCOL, "the answer holds no list");
 	for (size_t i = 0; rc == 0 && i < n; i++)
 		rc = json_tree_append(all, json_tree_copy(json_tree_at(value, i)), err);
 	return rc;

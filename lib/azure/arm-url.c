@@ -35,7 +35,8 @@ int arm_url(const struct arm *arm, const char *id, const char *api_version, char
 	buf_put_str(&url, arm->cloud.arm);
 	encode(&url, id, path, "");
 	encode(&url, id + path, strlen(id + path), "?%");
-	buf_printf(&url, "%capi-version=%s", id[path] ? '&' : '?', api_version);
+	buf_printf(&url, "%capi-version=", id[path] ? '&' : '?');
+	url_encode(&url, api_version, strlen(api_version));
 	rc = buf_check(&url, err);
 	if (rc < 0)
 		return rc;

@@ -114,6 +114,7 @@ struct arm_operation {
 	double retry_after;		/* seconds asked for; negative: not said */
 	unsigned status;		/* of the first answer */
 	struct json_tree *body;		/* of the first answer, may be NULL */
+	struct secret *secret;		/* of the request: later answers may repeat it too */
 	char request_id[37];
 };
 void arm_operation_release(struct arm_operation *operation);

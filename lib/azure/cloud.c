@@ -70,8 +70,8 @@ static int check(const char *name, const char *text, bool loopback, struct err *
 
 	if (rc < 0)
 		return err_wrap(err, "%s", name);
-	if (url.query)
-		return err_set(err, ERR_INVALID, "%s has a query: '%s'", name, text);
+	if (url.query || strchr(text, '#'))
+		return err_set(err, ERR_INVALID, "%s has a query or a fragment: '%s'", name, text);
 	if (url_is_https(&url))
 		return 0;
 	if (loopback && url_is_loopback(&url) && url.scheme_len == 4 && str_starts(url.scheme, "http"))

@@ -14,6 +14,7 @@ enum {
 	DEPTH_MAX = 8,		/* of errors in errors */
 	DETAILS_MAX = 8,	/* of one error that are told */
 	TEXT_MAX = 1 << 20,
+	ENOUGH = 2000,		/* characters of reasons: no message has room for more */
 };
 
 /* ---- text of others, as it may be shown ---- */
@@ -132,7 +133,7 @@ static void walk(const struct json_tree *error, unsigned depth, struct buf *reas
 	const struct json_tree *details = json_tree_member(error, "details");
 	owned(json_tree) struct json_tree *inner = message ? parse_inner(message) : NULL;
 
-	if (!error || depth > DEPTH_MAX)
+	if (!error || depth > DEPTH_MAX || reasons->len > ENOUGH)
 		return;
 	if (inner)
 		walk(error_in(inner), depth + 1, reasons);

@@ -8,6 +8,7 @@
 #include "azure/arm_private.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/secret.h"
 
 void arm_operation_release(struct arm_operation *operation)
 {
@@ -16,6 +17,7 @@ void arm_operation_release(struct arm_operation *operation)
 	free(operation->url);
 	free(operation->location);
 	json_tree_free(operation->body);
+	secret_free(operation->secret);
 	*operation = (struct arm_operation){0};
 }
 
@@ -134,6 +136,8 @@ int arm_operation_start(const struct arm *arm, const struct arm_request *request
 	int rc = name(request->id, request->api_version, &op, err);
 
 	snprintf(op.request_id, sizeof(op.request_id), "%s", arm_request_id(answer));
+	if (rc == 0 && request->secret)
+		rc = secret_dup(request->secret, &op.secret, err);
 	if (rc == 0)
 		rc = read_body(answer, &op, err);
 	if (rc == 0)

@@ -137,6 +137,8 @@ static int read_status(struct poller *p, const struct http_answer *answer, struc
 		return 0;
 	if (is_failure(status))
 		return failed(p, status, *body, err);
+	if (!status && p->op->method == HTTP_DELETE && answer->status != 204)
+		return poller_ask_instead(p, ARM_GONE);
 	return !status || arm_state_final(status) ? succeeded(p, body) : 0;
 }
 
@@ -163,7 +165,8 @@ static int read_location(struct poller *p, const struct http_answer *answer, str
 		return failed(p, status, *body, err);
 	if (goes_on(status) && p->op->method == HTTP_POST)
 		return 0;
-	if (goes_on(status) && p->op->method == HTTP_DELETE)
+	/* The end of a deletion is empty; what says something and not that it has ended is looked up. */
+	if (p->op->method == HTTP_DELETE && (goes_on(status) || (*body && !status)))
 		return poller_ask_instead(p, ARM_GONE);
 	return succeeded(p, body);
 }
@@ -232,6 +235,7 @@ int poller_read(struct poller *p, struct http_answer *answer, struct err *err)
 	owned(json_tree) struct json_tree *body = NULL;
 	int rc = follow(p, answer, err);
 
+	arm_body_hide(&answer->body, p->op->secret);
 	if (rc == 0)
 		rc = arm_body_read(answer, !poller_has_url(p), &body, err);
 	return rc < 0 ? rc : places[p->op->poll].read(p, answer, &body, err);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -73,13 +74,22 @@ static size_t utf8_len(const unsigned char *p)
 	return len;
 }
 
+/* U+200E, U+200F, U+2028 to U+202E, U+2066 to U+2069: they turn, or end, the line they stand in. */
+static bool turns_text(const unsigned char *p, size_t len)
+{
+	if (len != 3 || p[0] != 0xe2)
+		return false;
+	return (p[1] == 0x80 && (p[2] == 0x8e || p[2] == 0x8f || (p[2] >= 0xa8 && p[2] <= 0xae))) ||
+	       (p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9);
+}
+
 void err_mask(char *text)
 {
 	for (unsigned char *p = (unsigned char *)text; *p;) {
 		size_t len = utf8_len(p);
 
 		/* U+0080 to U+009F are control characters too. */
-		if (len == 0 || *p < 0x20 || *p == 0x7f || (*p == 0xc2 && p[1] < 0xa0)) {
+		if (len == 0 || turns_text(p, len) || *p < 0x20 || *p == 0x7f || (*p == 0xc2 && p[1] < 0xa0)) {
 			memset(p, '?', len ? len : 1);
 			len = len ? len : 1;
 		}

@@ -7,11 +7,14 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/cancel.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -22,9 +25,33 @@ static void own_fd(int *fd)
 		close(*fd);
 }
 
+/* What is no regular file may keep us waiting, and a command can be cancelled. */
+static int wait_readable(int fd, struct err *err)
+{
+	struct pollfd p[] = {{.fd = fd, .events = POLLIN}, {.fd = cancel_fd(), .events = POLLIN}};
+	int rc = cancel_check(err);
+
+	while (rc == 0 && !p[0].revents) {
+		int64_t left = cancel_clamp(INT64_MAX) - clock_now_ms();
+
+		if (poll(p, 2, left < 0 ? 0 : left > 60000 ? 60000 : (int)left) < 0 && errno != EINTR)
+			break;
+		rc = cancel_check(err);
+	}
+	return rc;
+}
+
+static bool is_regular(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+}
+
 int file_read(const char *path, struct buf *ret, struct err *err)
 {
-	__attribute__((cleanup(own_fd))) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	__attribute__((cleanup(own_fd))) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	bool regular = fd >= 0 && is_regular(fd);
 
 	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
 		return err_set(err, ERR_NOT_FOUND, "no file '%s'", path);
@@ -33,10 +60,13 @@ int file_read(const char *path, struct buf *ret, struct err *err)
 	for (;;) {
 		size_t want = ret->max - ret->len < 65536 ? ret->max - ret->len + 1 : 65536;
 		uint8_t block[65536];
-		ssize_t n = read(fd, block, want);
+		int rc = regular ? 0 : wait_readable(fd, err);
+		ssize_t n = rc < 0 ? 0 : read(fd, block, want);
 		bool fits;
 
-		if (n < 0 && errno == EINTR)
+		if (rc < 0)
+			return rc;
+		if (n < 0 && (errno == EINTR || errno == EAGAIN))
 			continue;
 		if (n < 0)
 			return err_errno(err, "cannot read '%s'", path);

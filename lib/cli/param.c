@@ -79,6 +79,9 @@ int cli_param_set(const struct cli_param *row, void *base, const char *value, st
 		*(bool *)field = true;
 		return 0;
 	case CLI_STRING:
+		/* An empty shell variable must not mean that another identity is used. */
+		if ((row->flags & CLI_ACCESS) && !*value)
+			return err_set(err, ERR_USAGE, "it is empty");
 		*(const char **)field = value;
 		return 0;
 	case CLI_STRINGS:

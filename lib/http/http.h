@@ -103,8 +103,8 @@ double http_answer_retry_after(const struct http_answer *answer);
  *
  * Attempts: 408, 429, 500, 502, 503, 504 and failed connections are repeated as
  * request->repeat allows, after 0.8 s x 2^n with jitter 0.8 to 1.3 and at most
- * 60 s, or after what the answer asks for. When the pause is longer than what the
- * command's deadline leaves, what there is comes back at once. The last answer is
+ * 60 s, or after what the answer asks for. When the pause is longer than an hour,
+ * or than what the command's deadline leaves, what there is comes back at once. The last answer is
  * returned as it is. HTTP_ONCE uses a new connection: on an old one nobody can tell a
  * request that was lost from one that was carried out.
  *

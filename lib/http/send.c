@@ -11,7 +11,7 @@
 #include "http/client.h"
 #include "http/retry.h"
 
-enum { ATTEMPTS = 4 };
+enum { ATTEMPTS = 4, PAUSE_MAX = 3600 };	/* seconds */
 
 /* One http_send(). */
 struct call {
@@ -71,6 +71,9 @@ static double next_pause(const struct call *c, int rc)
 	int64_t end = cancel_clamp(INT64_MAX);
 
 	if (!again || a->attempts >= most_attempts(c->request))
+		return -1;
+	/* Who asks for more is left to callers with patience of their own. */
+	if (pause > PAUSE_MAX)
 		return -1;
 	if (pause < 0)
 		pause = retry_backoff(a->attempts, a->request_id);

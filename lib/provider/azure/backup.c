@@ -54,7 +54,7 @@ static int check_container(const struct fleet *fleet, const char *container, str
 		return err_hint(err, "leave '?' and what follows away: the cluster's identity opens the container");
 	}
 	if (url_split(container, &url, NULL) < 0 || url.path_len < 2) {
-		err_set(err, ERR_USAGE, "'%s' is no URL of a storage container", container);
+		err_set(err, ERR_USAGE, "that is no URL of a storage container");
 		return err_hint(err, "https://ACCOUNT.blob.core.windows.net/CONTAINER");
 	}
 	if (url_is_https(&url) || (cloud.loopback && url_is_loopback(&url)))

@@ -101,7 +101,7 @@ void body_group_tags(struct body *body, const struct fleet *fleet)
 void body_tags(struct body *body, const struct fleet *fleet)
 {
 	owned(body) struct body tags = fleet_tags(fleet, body->err);
-	owned(buf) struct buf names = {.max = 4096};
+	owned(buf) struct buf names = {.max = 1 << 20};
 
 	for (size_t i = 0; i < fleet->azure.n_tags; i++)
 		buf_printf(&names, "%s%s", i ? "," : "", fleet->azure.tags[i].name);

@@ -95,6 +95,12 @@ static bool same_text(const char *path, const char *a, const char *b)
 	return str_eq(a, b) || (strncasecmp(a, "/subscriptions/", 15) == 0 && strcasecmp(a, b) == 0);
 }
 
+/* Of a list none: what Azure says need not be an object. */
+static size_t members(const struct json_tree *object)
+{
+	return json_tree_kind(object) == JSON_TREE_OBJECT ? json_tree_count(object) : 0;
+}
+
 /* The member of that name; ids in names count in any case, and references under both names
  * that versions have for them. */
 static const struct json_tree *member(const struct json_tree *object, const char *name)
@@ -107,7 +113,7 @@ static const struct json_tree *member(const struct json_tree *object, const char
 		found = json_tree_member(object, "id");
 	if (!found && str_eq(name, "addressPrefix"))
 		found = json_tree_at(json_tree_member(object, "addressPrefixes"), 0);
-	for (size_t i = 0; !found && *name == '/' && i < json_tree_count(object); i++)
+	for (size_t i = 0; !found && *name == '/' && i < members(object); i++)
 		if (strcasecmp(json_tree_name(object, i), name) == 0)
 			return json_tree_at(object, i);
 	return found;
@@ -184,7 +190,7 @@ static void compare(struct comparison *c, const char *path, const struct json_tr
 
 static const struct json_tree *tag(const struct json_tree *tags, const char *name)
 {
-	for (size_t i = 0; i < json_tree_count(tags); i++)
+	for (size_t i = 0; i < members(tags); i++)
 		if (strcasecmp(json_tree_name(tags, i), name) == 0)
 			return json_tree_at(tags, i);
 	return NULL;
@@ -221,7 +227,7 @@ static void compare_tags(const struct azure_node *node, const struct json_tree *
 		if (!json_tree_equal(json_tree_at(want, i), is))
 			note(drift->changes_text, &drift->changes, path, json_tree_at(want, i), is);
 	}
-	for (size_t i = 0; i < json_tree_count(have); i++) {
+	for (size_t i = 0; i < members(have); i++) {
 		const char *name = json_tree_name(have, i);
 
 		snprintf(path, sizeof(path), "tags.%s", name);
@@ -237,7 +243,7 @@ int azure_tags_wanted(const struct azure_node *node, const struct json_tree *liv
 	owned(json_tree) struct json_tree *tags = json_tree_object();
 	int rc = tags ? 0 : err_no_memory(err);
 
-	for (size_t i = 0; rc == 0 && i < json_tree_count(have); i++)
+	for (size_t i = 0; rc == 0 && i < members(have); i++)
 		if (!kept_by_us(have, json_tree_name(have, i)) && !tag(want, json_tree_name(have, i)))
 			rc = json_tree_set_member(tags, json_tree_name(have, i),
 						  json_tree_copy(json_tree_at(have, i)), err);
@@ -290,6 +296,16 @@ int azure_check_fields(const struct azure_node *node, const struct azure_drift *
 		return err_hint(err, "write what is there into the document; or, which loses its keys, "
 				     "hsmctl device decommission %s, then apply again", node->device->name);
 	return err_hint(err, "write what is there into the document, or remove it in Azure and apply again");
+}
+
+bool azure_may_put_again(const struct azure_node *node, const struct json_tree *live)
+{
+	struct azure_drift drift;
+
+	if (!azure_kinds[node->kind].put_again || node->external || !arm_state_is(arm_state(live), "Failed"))
+		return false;
+	azure_compare(node, live, &drift);
+	return !drift.fields;
 }
 
 bool azure_is_dead_end(const struct azure_node *node, const struct json_tree *live)

@@ -34,6 +34,8 @@ void azure_compare(const struct azure_node *node, const struct json_tree *live, 
 int azure_check_state(const struct azure_node *node, const struct json_tree *live, struct err *err);
 /* ERR_UNSUPPORTED for fields that differ: hsmctl does not change them. */
 int azure_check_fields(const struct azure_node *node, const struct azure_drift *drift, struct err *err);
+/* Did it fail, and is the same PUT the remedy? Not of HSMs, and not of networks, whose subnets it would drop. */
+bool azure_may_put_again(const struct azure_node *node, const struct json_tree *live);
 /* Is it a peering that lost its other end? */
 bool azure_is_dead_end(const struct azure_node *node, const struct json_tree *live);
 

@@ -58,7 +58,7 @@ static bool is_in_group(const char *group, const char *id)
 {
 	size_t len = strlen(group);
 
-	return id && strncasecmp(id, group, len) == 0 && id[len] == '/';
+	return id && strncasecmp(id, group, len) == 0 && id[len] == '/' && !strpbrk(id, "?#%") && !strstr(id, "/..");
 }
 
 /* Ends of peerings that hsmctl made, by their name and since they lead to a network of its own group. */
@@ -106,6 +106,7 @@ static int add_subnets(const struct fleet *fleet, const char *network, const str
 struct search {
 	struct azure_session *session;
 	const struct fleet *fleet;
+	const char *group;			/* its id: what a list names outside of it is not ours */
 	struct azure_layout before;		/* of the store's document */
 	const struct azure_layout *keep;	/* may be empty */
 	struct azure_finds *finds;
@@ -133,7 +134,7 @@ static int sort_out(struct search *s, const struct json_tree *resource, struct e
 	const char *id = json_tree_text(resource, "id");
 	int kind = azure_kind_of(json_tree_text(resource, "type"));
 
-	if (!id || kind < 0 || azure_kinds[kind].child_of || !azure_is_ours(resource, s->fleet->name))
+	if (!is_in_group(s->group, id) || kind < 0 || azure_kinds[kind].child_of || !azure_is_ours(resource, s->fleet->name))
 		return 0;
 	if (azure_layout_find(s->keep, id) >= 0)
 		return kind == AZURE_NETWORK ? add_parts(s, id, err) : 0;
@@ -183,10 +184,11 @@ static int add_unlisted(struct search *s, struct err *err)
 		    azure_layout_find(s->keep, node->id) >= 0)
 			continue;
 		rc = arm_get(s->session->arm, node->id, node->api_version, &live, err);
+		/* One without a mark lost it, or somebody made it: unmaking says so, and the store keeps the fleet. */
 		if (rc > 0)
-			rc = azure_is_ours(live, s->fleet->name)
+			rc = !azure_owner(live) || azure_is_ours(live, s->fleet->name)
 				     ? azure_finds_add(s->finds, s->fleet, node->kind, node->id,
-					   node->kind == AZURE_NETWORK ? node->id : NULL, err)
+						       node->kind == AZURE_NETWORK ? node->id : NULL, err)
 				     : 0;
 	}
 	return rc;
@@ -207,6 +209,7 @@ static int search_all(struct search *s, struct err *err)
 	owned(json_tree) struct json_tree *all = NULL;
 	int rc = list ? arm_list(s->session->arm, list, azure_api(s->fleet, AZURE_GROUP), &all, err) : err_no_memory(err);
 
+	s->group = group;
 	if (rc < 0)
 		return err_wrap(err, "cannot list resource group '%s'", azure_group_name(s->fleet));
 	rc = add_devices(s, err);

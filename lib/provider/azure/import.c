@@ -252,7 +252,7 @@ static int common_tags(struct import *m, struct err *err)
 	const struct json_tree *tags = json_tree_get(m->hsms[0].live, "tags");
 	int rc = 0;
 
-	for (size_t i = 0; rc == 0 && i < json_tree_count(tags); i++) {
+	for (size_t i = 0; rc == 0 && json_tree_kind(tags) == JSON_TREE_OBJECT && i < json_tree_count(tags); i++) {
 		const char *name = json_tree_name(tags, i), *value = json_tree_text(json_tree_at(tags, i), "");
 
 		if (!value || !on_all(m, name, value))

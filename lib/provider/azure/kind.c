@@ -36,20 +36,20 @@ const struct azure_kind azure_kinds[AZURE_KINDS] = {
 		.in_network = true, .until_done = true, .poll = 10, .limit = 15 * MINUTE,
 	},
 	[AZURE_PEERING] = {
-		.noun = "peering", .type = "Microsoft.Network/virtualNetworks/virtualNetworkPeerings",
+		.noun = "peering", .put_again = true, .type = "Microsoft.Network/virtualNetworks/virtualNetworkPeerings",
 		.child_of = "Microsoft.Network/virtualNetworks",
 		.in_network = true, .until_done = true, .poll = 10, .limit = 15 * MINUTE,
 	},
 	[AZURE_PUBLIC_IP] = {
-		.noun = "public address", .type = "Microsoft.Network/publicIPAddresses", .tagged = true,
+		.noun = "public address", .put_again = true, .type = "Microsoft.Network/publicIPAddresses", .tagged = true,
 		.poll = 10, .limit = 15 * MINUTE,
 	},
 	[AZURE_GATEWAY] = {
-		.noun = "gateway", .type = "Microsoft.Network/virtualNetworkGateways", .tagged = true,
+		.noun = "gateway", .put_again = true, .type = "Microsoft.Network/virtualNetworkGateways", .tagged = true,
 		.in_network = true, .poll = 10, .limit = 2 * HOUR, .ignored = gateway_ignored,
 	},
 	[AZURE_CONNECTION] = {
-		.noun = "connection", .type = "Microsoft.Network/connections", .tagged = true,
+		.noun = "connection", .put_again = true, .type = "Microsoft.Network/connections", .tagged = true,
 		.poll = 10, .limit = HOUR, .ignored = connection_ignored,
 	},
 	[AZURE_DEDICATED_HSM] = {
@@ -61,19 +61,19 @@ const struct azure_kind azure_kinds[AZURE_KINDS] = {
 		.tagged = true, .poll = 30, .limit = 2 * HOUR,
 	},
 	[AZURE_PRIVATE_ENDPOINT] = {
-		.noun = "private endpoint", .type = "Microsoft.Network/privateEndpoints", .tagged = true,
+		.noun = "private endpoint", .put_again = true, .type = "Microsoft.Network/privateEndpoints", .tagged = true,
 		.tags_by_put = true, .poll = 10, .limit = HOUR,
 	},
 	[AZURE_ZONE] = {
-		.noun = "private DNS zone", .type = "Microsoft.Network/privateDnsZones", .tagged = true,
+		.noun = "private DNS zone", .put_again = true, .type = "Microsoft.Network/privateDnsZones", .tagged = true,
 		.poll = 10, .limit = HOUR,
 	},
 	[AZURE_ZONE_LINK] = {
-		.noun = "DNS zone link", .type = "Microsoft.Network/privateDnsZones/virtualNetworkLinks", .tagged = true,
+		.noun = "DNS zone link", .put_again = true, .type = "Microsoft.Network/privateDnsZones/virtualNetworkLinks", .tagged = true,
 		.poll = 10, .limit = HOUR,
 	},
 	[AZURE_ZONE_GROUP] = {
-		.noun = "DNS zone group", .type = "Microsoft.Network/privateEndpoints/privateDnsZoneGroups",
+		.noun = "DNS zone group", .put_again = true, .type = "Microsoft.Network/privateEndpoints/privateDnsZoneGroups",
 		.child_of = "Microsoft.Network/privateEndpoints", .poll = 10, .limit = HOUR,
 	},
 };

@@ -34,6 +34,7 @@ struct azure_kind {
 	const char *child_of;		/* type of what it is part of, and deleted with; NULL */
 	bool tagged;			/* carries tags, and with them the mark of its fleet */
 	bool tags_by_put;		/* they are changed by the whole resource: it has no PATCH */
+	bool put_again;			/* one that failed is put right by the same PUT */
 	bool in_network;		/* writes in one virtual network wait for each other … */
 	bool until_done;		/* … until they are finished, not just accepted */
 	double poll;			/* seconds between questions where the service names none */

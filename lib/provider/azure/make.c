@@ -201,6 +201,8 @@ static int settle(struct making *m, struct err *err)
 		if (rc < 0 || going)
 			return rc < 0 ? err_wrap(err, "%s", m->node->label) : 1;
 	}
+	if (azure_may_put_again(m->node, m->live))
+		return create(m, err);
 	if (azure_is_dead_end(m->node, m->live))
 		return drop(m, err);
 	azure_compare(m->node, m->live, &drift);
@@ -362,12 +364,29 @@ static bool has_connections(const struct azure_layout *layout)
 	return false;
 }
 
+/* As gateways take them, and no placeholder. */
+static bool is_key(const struct secret *key)
+{
+	bool same = true;
+
+	for (size_t i = 0; i < key->len; i++) {
+		if (key->data[i] <= ' ' || key->data[i] > '~')
+			return false;
+		same = same && key->data[i] == key->data[0];
+	}
+	return key->len > 8 && key->len <= 128 && !same;
+}
+
 /* One end may exist already, made from a store that is not ours. 1 = it told its key. */
 static int ask_key(struct azure_session *session, const struct azure_node *node, struct secret **ret, struct err *err)
 {
 	owned(mem) char *id = mem_printf("%s/sharedkey", node->id);
 	int rc = id ? arm_get_secret(session->arm, id, node->api_version, "value", ret, err) : err_no_memory(err);
 
+	if (rc > 0 && !is_key(*ret)) {
+		secret_free(own_take(*ret));
+		rc = err_set(err, ERR_PROTOCOL, "it does not tell its key");
+	}
 	return rc < 0 ? err_wrap(err, "%s", node->label) : rc;
 }
 
@@ -400,7 +419,12 @@ static int read_key(const char *path, struct secret **ret, struct err *err)
 
 	if (rc == 0)
 		rc = file_read(path, &text, err);
-	return rc < 0 ? rc : secret_new(text.data, text.len, ret, err);
+	if (rc == 0)
+		rc = secret_new(text.data, text.len, ret, err);
+	if (rc < 0 || is_key(*ret))
+		return rc;
+	err_set(err, ERR_INVALID, "'%s' holds no key of connections", path);
+	return err_hint(err, "remove it: the key is asked of a connection that exists, or made");
 }
 
 static int shared_key(struct azure_session *session, const struct azure_layout *layout, struct secret **ret,

@@ -124,6 +124,8 @@ static int plan_present(struct planner *p, const struct sight *s, struct err *er
 	struct err found = {0};
 	int rc = azure_check_owner(s->node, s->live, p->desired->name, &found);
 
+	if (rc == 0 && azure_may_put_again(s->node, s->live))
+		return change(p, CHANGE_UPDATE, s->node, "it failed: it is made again", err);
 	if (rc == 0)
 		rc = azure_check_state(s->node, s->live, &found);
 	if (rc < 0)
@@ -320,6 +322,15 @@ static int ask(struct planner *p, struct err *err)
 	return rc < 0 ? rc : plan_doomed(p, &layout, err);
 }
 
+/* What the document says of where all is goes into every URL. */
+static bool is_askable(const struct provider_plan *plan)
+{
+	for (size_t i = 0; i < plan->n_problems; i++)
+		if (str_eq(plan->problems[i].subject, "azure"))
+			return false;
+	return true;
+}
+
 int azure_plan(const struct provider_call *call, const struct fleet *have, const struct fleet *desired,
 	       struct provider_plan *ret, struct err *err)
 {
@@ -331,7 +342,7 @@ int azure_plan(const struct provider_call *call, const struct fleet *have, const
 		rc = check_home(&planner, err);
 	if (rc == 0)
 		rc = check_regions(&planner, err);
-	if (rc < 0 || !azure_subscription(call, desired->azure.n_regions ? desired : have))
+	if (rc < 0 || !is_askable(ret) || !azure_subscription(call, desired->azure.n_regions ? desired : have))
 		return rc;
 	return ask(&planner, err);
 }

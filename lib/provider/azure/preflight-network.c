@@ -367,10 +367,11 @@ static const char *const vpn_skus[] = {
 /* A SKU that neither list knows may be newer than they are. */
 static void check_express_route(const struct place *place)
 {
-	const char *sku = place->region->express_route_gateway;
+	const char *sku = place->region->express_route_gateway, *name = place->region->name;
 	struct err found = {0};
 
-	if (!sku || !is_one_of(sku, vpn_skus))
+	if (!sku || preflight_is_id(sku) || !preflight_check_sku(place->p, "region", name, "express_route_gateway", sku) ||
+	     !is_one_of(sku, vpn_skus))
 		return;
 	err_set(&found, ERR_INVALID, "no ExpressRoute gateway has the SKU '%s'", sku);
 	err_hint(&found, "write \"express_route_gateway\": \"Standard\", or ErGw1AZ in regions with availability "
@@ -383,6 +384,9 @@ static void check_vpn(const struct place *place)
 	const char *sku = place->region->vpn_gateway;
 	struct err found = {0};
 
+	if (!preflight_is_id(sku) &&
+	    !preflight_check_sku(place->p, "region", place->region->name, "vpn_gateway", sku))
+		return;
 	if (sku && is_one_of(sku, express_route_skus))
 		err_set(&found, ERR_INVALID, "no VPN gateway between regions has the SKU '%s'", sku);
 	else if (sku && strcasecmp(sku, "Basic") == 0)

@@ -23,6 +23,7 @@ enum {
 	TAG_NAME_MAX = 512,
 	TAG_VALUE_MAX = 256,
 	ID_PARTS = 16,
+	SKU_MAX = 80,
 	UUID = 36,
 };
 
@@ -300,6 +301,8 @@ static void check_tag(struct preflight *p, size_t i, bool zones)
 	check_tag_name(p, tags[i].name, zones);
 	if (tags[i].value && characters(tags[i].value) > TAG_VALUE_MAX)
 		tag_problem(p, tags[i].name, "has a value of more than 256 characters", "shorten it");
+	if (tags[i].value && strstr(tags[i].value, azure_key_marker))
+		tag_problem(p, tags[i].name, "has a value that stands for the key of connections", "choose another one");
 	for (size_t j = 0; j < i; j++)
 		if (strcasecmp(tags[i].name, tags[j].name) == 0) {
 			tag_problem(p, tags[i].name, "is there twice, since Azure does not tell capitals from others",
@@ -444,11 +447,25 @@ static void check_names(struct preflight *p)
 
 /* ---- devices and where they stand ---- */
 
+bool preflight_check_sku(struct preflight *p, const char *noun, const char *name, const char *field, const char *sku)
+{
+	size_t len = sku ? strlen(sku) : 0;
+	struct err found = {0};
+
+	if (!sku || (len && len <= SKU_MAX && strspn(sku, LETTERS DIGITS "-_. ") == len && *sku != ' ' &&
+		     sku[len - 1] != ' '))
+		return true;
+	err_set(&found, ERR_INVALID, "'%s' is no name of a SKU: '%.80s'", field, sku);
+	err_hint(&found, "leave it out for the usual one");
+	preflight_tell(p, noun, name, &found);
+	return false;
+}
+
 static void check_sku(struct preflight *p, const struct fleet_device *device)
 {
 	struct err found = {0};
 
-	if (!device->azure.sku || strncasecmp(device->azure.sku, "payShield", 9) != 0)
+	if (!preflight_check_sku(p, "device", device->name, "sku", device->azure.sku) || !device->azure.sku || strncasecmp(device->azure.sku, "payShield", 9) != 0)
 		return;
 	err_set(&found, ERR_UNSUPPORTED, "hsmctl shows devices of SKU '%.60s' and does not make them",
 		device->azure.sku);

@@ -62,4 +62,7 @@ struct preflight_live {
 /* Check the answers to the questions that have a node or a device. */
 void preflight_existing(struct preflight_live *l);
 
+/* Is it a name that a SKU may have? NULL is one. Otherwise told of noun and name. */
+bool preflight_check_sku(struct preflight *p, const char *noun, const char *name, const char *field, const char *sku);
+
 #endif

@@ -102,6 +102,16 @@ static struct json_tree *translate_text(struct writer *w, const char *text)
 	return literal(w, text);
 }
 
+/* Names that look like expressions are taken for such, too. */
+static void put_escaped(struct writer *w, struct json_tree *object, const char *name, struct json_tree *part)
+{
+	owned(mem) char *escaped = *name == '[' ? mem_printf("[%s", name) : NULL;
+
+	if (*name == '[' && !escaped && w->rc == 0)
+		w->rc = err_no_memory(w->err);
+	put(w, object, escaped ? escaped : name, part);
+}
+
 /* A copy of a body or a part of it, with expressions in the place of ids. */
 static struct json_tree *translate(struct writer *w, const struct json_tree *value)
 {
@@ -117,7 +127,7 @@ static struct json_tree *translate(struct writer *w, const struct json_tree *val
 		struct json_tree *part = translate(w, json_tree_at(value, i));
 
 		if (kind == JSON_TREE_OBJECT)
-			put(w, copy, json_tree_name(value, i), part);
+			put_escaped(w, copy, json_tree_name(value, i), part);
 		else
 			append(w, copy, part);
 	}

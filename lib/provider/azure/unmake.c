@@ -30,6 +30,7 @@ struct unmaking {
 	struct arm_watch watch;		/* cast back by offset */
 	struct task *task;
 	char label[TASK_TEXT];
+	char stays[2 * TASK_TEXT];	/* why it does, "" = it goes */
 };
 
 static void told(struct arm_watch *watch, const char *state, const char *message)
@@ -103,14 +104,15 @@ static int empty_network(struct unmaking *u, const struct json_tree *live, struc
 	for (size_t i = 0; i < json_tree_count(subnets); i++) {
 		const char *name = json_tree_text(json_tree_at(subnets, i), "name");
 
-		if (name && !is_our_subnet(name)) {
-			err_set(err, ERR_IN_USE, "it holds the subnet '%s', which hsmctl did not make", name);
+		if (!name || !is_our_subnet(name)) {
+			err_set(err, ERR_IN_USE, "it holds the subnet '%s', which hsmctl did not make", name ? name : "");
 			return err_hint(err, "move what is in it, and remove that subnet");
 		}
 	}
 	for (size_t i = 0; rc == 0 && i < json_tree_count(subnets); i++) {
 		const struct json_tree *subnet = json_tree_at(subnets, i);
-		owned(mem) char *id = mem_printf("%s/subnets/%s", u->found->id, json_tree_text(subnet, "name"));
+		const char *name = json_tree_text(subnet, "name");
+		owned(mem) char *id = mem_printf("%s/subnets/%s", u->found->id, name);
 
 		rc = id ? undelegate(u, id, subnet, err) : err_no_memory(err);
 	}
@@ -140,16 +142,18 @@ static int calm(struct unmaking *u, const struct json_tree *live, struct err *er
 	return 0;
 }
 
-/* Somebody may have made one of that name since. */
-static int check_ours(const struct unmaking *u, const struct json_tree *live, struct err *err)
+/* Somebody may have made one of that name since. 1 = it is another fleet's, and stays. */
+static int check_ours(struct unmaking *u, const struct json_tree *live, struct err *err)
 {
 	const char *owner = azure_owner(live);
 
 	if (!azure_kinds[u->found->kind].tagged || azure_is_ours(live, u->unmaker->fleet->name) ||
 	    (!owner && u->found->recorded))
 		return 0;
-	if (owner)
-		return err_set(err, ERR_EXISTS, "it belongs to the fleet '%s'", owner);
+	if (owner) {
+		snprintf(u->stays, sizeof(u->stays), "%s stays: it belongs to the fleet '%.60s'", u->label, owner);
+		return 1;
+	}
 	err_set(err, ERR_EXISTS, "it is not marked as this fleet's");
 	return err_hint(err, "give it the tag %s=%s if it is, or remove it yourself", azure_fleet_tag,
 			u->unmaker->fleet->name);
@@ -190,8 +194,19 @@ static int run(struct task *task, struct err *err)
 	}
 	azure_network_unlock(lock);
 	if (rc == 0)
-		task_say(task, "gone");
+		task_say(task, *u->stays ? "stays" : "gone");
 	return rc < 0 ? err_wrap(err, "cannot delete %s", u->label) : 0;
+}
+
+/* In the caller's thread. */
+static int done(struct task *task, struct err *err)
+{
+	const struct unmaking *u = task->data;
+
+	(void)err;
+	if (*u->stays)
+		observer_note(u->unmaker->session->call->observer, "%s", u->stays);
+	return 0;
 }
 
 /* Each kind after the kinds before it, because those may need it. */
@@ -214,7 +229,7 @@ static int run_all(const struct unmaker *unmaker, const struct azure_finds *find
 			 found->name);
 		tasks[i] = (struct task){
 			.label = unmakings[i].label, .needs = positions, .n_needs = first, .data = &unmakings[i],
-			.run = run,
+			.run = run, .done = done,
 		};
 	}
 	return azure_say_goes_on(tasks_run(tasks, finds->n, unmaker->session->call->observer, err), err);
@@ -239,6 +254,7 @@ static int unmake_group(const struct unmaker *unmaker, struct err *err)
 	owned(mem) char *group = azure_group_id(unmaker->fleet), *list = group ? mem_printf("%s/resources", group) : NULL;
 	owned(json_tree) struct json_tree *live = NULL, *left = NULL;
 	owned(azure_finds) struct azure_finds finds = {0};
+	const char *first;
 	int rc = list ? arm_get(session->arm, group, azure_api(unmaker->fleet, AZURE_GROUP), &live, err)
 		      : err_no_memory(err);
 
@@ -250,12 +266,14 @@ static int unmake_group(const struct unmaker *unmaker, struct err *err)
 		return 0;
 	}
 	rc = arm_list(session->arm, list, azure_api(unmaker->fleet, AZURE_GROUP), &left, err);
-	if (rc < 0)
+	/* A group that is there and has no list is not known to be empty. */
+	if (rc <= 0)
 		return rc;
+	first = json_tree_text(json_tree_at(left, 0), "name");
 	if (json_tree_count(left)) {
 		observer_note(session->call->observer, "resource group '%s' stays: it holds %zu more, '%s' among them",
 			      azure_group_name(unmaker->fleet), json_tree_count(left),
-			      json_tree_text(json_tree_at(left, 0), "name"));
+			      first ? first : "");
 		return 0;
 	}
 	rc = azure_finds_add(&finds, unmaker->fleet, AZURE_GROUP, group, NULL, err);

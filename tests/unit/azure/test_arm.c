@@ -181,7 +181,8 @@ static void what_is_absent_is_no_error(void **state)
 		owned(json_tree) struct json_tree *tree = NULL;
 		struct err err = {0};
 
-		answers(s, 1, cases[i].status, "", cases[i].body);
+		/* What is no answer is asked for again. */
+		answers(s, cases[i].rc == -ERR_PROTOCOL ? 3 : 1, cases[i].status, "", cases[i].body);
 		if (arm_get(s->arm, DEVICE, API, &tree, &err) != cases[i].rc)
 			fail_msg("row %zu: %s", i, err.message);
 		assert_int_equal(tree != NULL, cases[i].rc == 1);

@@ -527,6 +527,8 @@ static void silence_is_taken_for_the_end_at_last(void **state)
 	answers(s, 2, 200, "", "{}");
 	answers(s, 1, 200, "", IN_PROGRESS);
 	answers(s, 3, 200, "", "");
+	/* Of a deletion only the resource can tell. */
+	answers(s, 1, 404, "", ABSENT);
 	runs(s, HTTP_DELETE, NETWORK, NULL);
 	/* The status of some services is the resource. */
 	answers(s, 1, 201, STATUS, "");

@@ -91,7 +91,7 @@ static void waits_end_when_cancelled(void **state)
 		{{.end = STEP_HOLD, .raise = SIGINT}, 1, 0, -ERR_INTERRUPTED, ERR_RETRY_IDEMPOTENT, 1, 0},
 		{{.answer = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab", .end = STEP_HOLD, .raise = SIGTERM},
 		 1, 0, -ERR_TERMINATED, ERR_RETRY_IDEMPOTENT, 1, ANY},
-		{{.answer = BUSY("Retry-After: 1000000\r\n"), .end = STEP_HOLD, .raise = SIGINT},
+		{{.answer = BUSY("Retry-After: 3000\r\n"), .end = STEP_HOLD, .raise = SIGINT},
 		 1, 0, -ERR_INTERRUPTED, ANY, 1, ANY},
 		{{.answer = BUSY(""), .end = STEP_HOLD, .raise = SIGINT},
 		 1000, 0, -ERR_INTERRUPTED, ERR_RETRY_IDEMPOTENT, 1, ANY},
@@ -99,9 +99,10 @@ static void waits_end_when_cancelled(void **state)
 		{{.end = STEP_HOLD}, 1, -1, -ERR_TIMEOUT, ERR_RETRY_SAFE, 0, 0},
 		/* What cannot be waited for comes back at once. */
 		{{.answer = BUSY("Retry-After: 7200\r\n")}, 1, 3600000, 0, ERR_RETRY_NEVER, 1, 503},
+		{{.answer = BUSY("Retry-After: 4000000000\r\n")}, 1, 0, 0, ERR_RETRY_NEVER, 1, 503},
 		{{.answer = BUSY("")}, 1000, 300000, 0, ERR_RETRY_NEVER, 1, 503},
 		{{.end = STEP_CLOSE}, 1000, 300000, -ERR_UNREACHABLE, ERR_RETRY_IDEMPOTENT, 1, 0},
-		{{.answer = BUSY("Retry-After: 7200\r\n")}, 1e-6, 3600000, 0, ERR_RETRY_NEVER, 4, 503},
+		{{.answer = BUSY("Retry-After: 3000\r\n")}, 1e-6, 3600000, 0, ERR_RETRY_NEVER, 4, 503},
 	};
 
 	(void)state;
