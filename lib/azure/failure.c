@@ -226,7 +226,8 @@ bool arm_failure_is_busy(const struct arm_failure *failure)
 	static const char *const codes[] = {"AnotherOperationInProgress", "ReferencedResourceNotProvisioned",
 					    "ResourceNotProvisioned", NULL};
 
-	if (failure->status == 429)
+	/* The other end of a peering, made anew meanwhile. */
+	if (failure->status == 429 || strcasecmp(failure->code, "RemotePeeringIsDisconnected") == 0)
 		return true;
 	for (int i = 0; failure->status == 409 && codes[i]; i++)
 		if (strcasecmp(failure->code, codes[i]) == 0)

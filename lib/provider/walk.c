@@ -317,7 +317,25 @@ static int narrow_azure(struct walk *walk, struct err *err)
 	return rc < 0 ? rc : set_azure(walk, &exact, err);
 }
 
-/* What is desired, and the regions besides whose devices and networks are there still. */
+static struct fleet_azure_region *region_in(const struct fleet_azure *azure, const char *name)
+{
+	for (size_t i = 0; i < azure->n_regions; i++)
+		if (str_eq(azure->regions[i].name, name))
+			return &azure->regions[i];
+	return NULL;
+}
+
+/* Those that go are there until they are gone. */
+static int keep_subnets(const struct fleet_azure_region *have, struct fleet_azure_region *ret, struct err *err)
+{
+	int rc = ret->client_subnet ? 0 : fleet_set(&ret->client_subnet, have->client_subnet, err);
+
+	if (rc == 0 && !ret->hsm_subnet)
+		rc = fleet_set(&ret->hsm_subnet, have->hsm_subnet, err);
+	return rc < 0 || ret->gateway_subnet ? rc : fleet_set(&ret->gateway_subnet, have->gateway_subnet, err);
+}
+
+/* What is desired, and the regions and subnets besides whose devices and networks are there still. */
 static int widen_azure(struct walk *walk, struct err *err)
 {
 	const struct fleet_azure *have = &walk->fleet->azure;
@@ -328,15 +346,13 @@ static int widen_azure(struct walk *walk, struct err *err)
 	if (!walk->carry_out)
 		return narrow_azure(walk, err);
 	rc = json_copy(&fleet_azure_type, walk->desired->azure.n_regions ? &walk->desired->azure : have, &wide, err);
-
 	for (size_t i = 0; rc == 0 && i < have->n_regions; i++) {
-		struct fleet_azure_region *region;
-		bool known = false;
+		struct fleet_azure_region *region = region_in(&wide, have->regions[i].name);
 
-		for (size_t j = 0; j < wide.n_regions; j++)
-			known = known || str_eq(wide.regions[j].name, have->regions[i].name);
-		if (known)
+		if (region) {
+			rc = keep_subnets(&have->regions[i], region, err);
 			continue;
+		}
 		region = json_append(&wide.regions, &wide.n_regions, sizeof(*region));
 		rc = region ? json_copy(part_type(&fleet_azure_type, "regions"), &have->regions[i], region, err)
 			    : err_no_memory(err);

@@ -171,6 +171,13 @@ static int add_devices(struct search *s, struct err *err)
 	return rc;
 }
 
+/* One without a mark lost it, or somebody made it: unmaking says so, and the store keeps the fleet. Of an HSM
+ * that we made the store would know the id. */
+static bool may_be_ours(const struct search *s, const struct azure_node *node, const struct json_tree *live)
+{
+	return azure_is_ours(live, s->fleet->name) || (!azure_owner(live) && !node->device);
+}
+
 /* A resource group's list may be behind, and leave out what is just being deleted and holds on to others. */
 static int add_unlisted(struct search *s, struct err *err)
 {
@@ -184,9 +191,8 @@ static int add_unlisted(struct search *s, struct err *err)
 		    azure_layout_find(s->keep, node->id) >= 0)
 			continue;
 		rc = arm_get(s->session->arm, node->id, node->api_version, &live, err);
-		/* One without a mark lost it, or somebody made it: unmaking says so, and the store keeps the fleet. */
 		if (rc > 0)
-			rc = !azure_owner(live) || azure_is_ours(live, s->fleet->name)
+			rc = may_be_ours(s, node, live)
 				     ? azure_finds_add(s->finds, s->fleet, node->kind, node->id,
 						       node->kind == AZURE_NETWORK ? node->id : NULL, err)
 				     : 0;
