@@ -277,21 +277,39 @@ def check_peering(world, request, new, old):
     if any(lower(p.properties["remoteVirtualNetwork"]["id"]) == lower(remote_id) and lower(p.id) != lower(new.id)
            for p in world.children(vnet.id, "virtualNetworkPeerings")):
         refuse("VnetPeeringWithSameRemoteVnetExists", f"{vnet.id} is peered with {remote_id} already.")
+    for back in peerings_back(world, vnet.id, remote_id):
+        if back.facts.get("cut"):
+            refuse("RemotePeeringIsDisconnected",
+                   f"Cannot create or update peering {new.id} because remote peering {back.id} referencing parent "
+                   f"virtual network {vnet.id} is in Disconnected state. Update or re-create the remote peering to get "
+                   "it back to Initiated state. Peering gets Disconnected when remote vnet or remote peering is "
+                   "deleted and re-created.")
     if new.properties.get("useRemoteGateways") and not gateways(world, remote.id):
         refuse("RemotePeeringGatewayMissing", f"{remote.id} has no gateway that {new.id} could use.")
-    hosts = [v for v in (vnet, remote)
-             if any(delegated(s.properties, HSM_DELEGATION) for s in world.children(v.id, "subnets"))]
+    taken = {lower(parent_id(s)) for d in world.of_type(DEVICE) for s in subnet_ids(d)}
+    hosts = [v for v in (vnet, remote) if lower(v.id) in taken]
     if hosts and vnet.location != remote.location:
         world.violate(request, "properties.remoteVirtualNetwork",
                       f"global peering with '{hosts[0].name}', which holds dedicated HSMs, is not supported")
 
 
+def peerings_back(world, vnet_id, remote_id):
+    """Peerings of the remote network that lead here."""
+    return [p for p in world.children(remote_id, "virtualNetworkPeerings")
+            if lower(p.properties["remoteVirtualNetwork"]["id"]) == lower(vnet_id)]
+
+
+def placed_peering(world, request, peering, old):
+    """One that is written again looks for its other end again."""
+    peering.facts["cut"] = False
+
+
 def render_peering(world, peering, request):
-    p, vnet_id = dict(peering.properties), lower(parent_id(peering.id))
-    back = [q for q in world.children(p["remoteVirtualNetwork"]["id"], "virtualNetworkPeerings")
-            if lower(q.properties["remoteVirtualNetwork"]["id"]) == vnet_id]
+    p, vnet_id = dict(peering.properties), parent_id(peering.id)
+    back = peerings_back(world, vnet_id, p["remoteVirtualNetwork"]["id"])
     remote = world.find(p["remoteVirtualNetwork"]["id"])
-    p["peeringState"] = "Disconnected" if not remote else "Connected" if back else "Initiated"
+    cut = not remote or peering.facts.get("cut")
+    p["peeringState"] = "Disconnected" if cut else "Connected" if back else "Initiated"
     p["peeringSyncLevel"] = "FullyInSync" if back else "RemoteNotInSync"
     if remote:
         p["remoteAddressSpace"] = p["remoteVirtualNetworkAddressSpace"] = remote.properties["addressSpace"]
@@ -473,8 +491,20 @@ def render_connection(world, connection, request):
 
 # ---- across resources ----
 
+def cut_peerings(world, vnet_id, remote_id):
+    """Of what was connected one end has gone."""
+    for other in peerings_back(world, vnet_id, remote_id):
+        other.facts["cut"] = True
+
+
 def gone_hook(world, resource):
     """What the end of one resource does to others."""
+    if resource.type == PEERING:
+        cut_peerings(world, parent_id(resource.id), resource.properties["remoteVirtualNetwork"]["id"])
+    if resource.type == VNET:
+        for other in world.of_type(PEERING):
+            if lower(other.properties["remoteVirtualNetwork"]["id"]) == lower(resource.id):
+                other.facts["cut"] = True
     if resource.type == ENDPOINT and world.find(resource.facts.get("connection", "")):
         world.remove(world.find(resource.facts["connection"]))
 
@@ -483,7 +513,7 @@ def gone_hook(world, resource):
 KINDS = {
     VNET: (check_vnet, placed_vnet, render_vnet, gone_vnet),
     SUBNET: (check_subnet, None, render_subnet, lambda world, request, r: check_subnet_gone(world, r)),
-    PEERING: (check_peering, None, render_peering, None),
+    PEERING: (check_peering, placed_peering, render_peering, None),
     PUBLIC_IP: (check_public_ip, None, render_public_ip, gone_public_ip),
     GATEWAY: (check_gateway, placed_gateway, render_gateway, gone_gateway),
     CONNECTION: (check_connection, None, render_connection, None),

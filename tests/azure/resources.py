@@ -39,7 +39,10 @@ def resource_request(world, request, subscription, group_name, rest):
     if request.method not in RESOURCE_METHODS or (kind == IDENTITY and request.method != "GET"):
         raise Violation("method", f"{request.method} of {kind}", 405, "MethodNotAllowed")
     resource = world.find(resource_id)
-    if not resource and kind.count("/") > 1 and not world.find(parent_id(resource_id)):
+    parent = world.find(parent_id(resource_id)) if kind.count("/") > 1 else None
+    if request.method == "PUT":
+        check_known(group, parent)
+    if not resource and kind.count("/") > 1 and not parent:
         if request.method == "PUT":
             raise Refusal(404, "ParentResourceNotFound",
                           "Can not perform requested operation on nested resource. Parent resource "
@@ -47,6 +50,17 @@ def resource_request(world, request, subscription, group_name, rest):
         if request.method != "DELETE":
             raise not_found(type_of(parent_id(resource_id)), parent_id(resource_id))
     return RESOURCE_METHODS[request.method](world, request, kind, resource_id, resource)
+
+
+def check_known(group, parent):
+    """What was made just now is not known everywhere."""
+    if group.late > 0:
+        group.late -= 1
+        raise Refusal(404, "ResourceGroupNotFound", f"Resource group '{group.name}' could not be found.")
+    if parent and parent.late > 0:
+        parent.late -= 1
+        raise Refusal(404, "ParentResourceNotFound", "Can not perform requested operation on nested resource. Parent "
+                                                     f"resource '{parent.name}' not found.")
 
 
 def get_resource(world, request, kind, resource_id, resource):
@@ -95,7 +109,7 @@ def put_hsm(world, request, new, old, placed):
             old.body = {**old.body, **{k: new.body[k] for k in ("tags", "identity") if k in new.body}}
         return answer_with(world, old, request)
     new.facts["created"] = now_text()
-    new.grace = world.config["grace_404_resource"]
+    new.grace, new.late = world.config["grace_404_resource"], world.config["grace_404_parent"]
     world.add(new)
     placed(world, request, new, old)
     if world.config["hsm_answers"] == "specified":
@@ -113,7 +127,7 @@ def put_network(world, request, new, old, placed):
         resource, resource.body = old, new.body
     else:
         resource = new
-        resource.grace = world.config["grace_404_resource"]
+        resource.grace, resource.late = world.config["grace_404_resource"], world.config["grace_404_parent"]
         world.add(resource)
     world.begin(resource, "Updating", world.seconds(f"{resource.noun}.{verb}"), request.doom)
     if placed:

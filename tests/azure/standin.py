@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""standin.py --port-file PATH [--config JSON|@FILE] [--tls CERT KEY]: a stand-in for Azure on loopback.
+"""standin.py --port-file PATH [--config JSON|@FILE] [--tls CERT KEY] [--with-parent]: a stand-in for Azure on loopback.
 
 One port serves Azure Resource Manager, Entra ID, the endpoints of managed identities and of federated tokens, and its
 own control under /_standin/. README.md says what it answers, what it checks and what it can be told.
@@ -319,6 +319,11 @@ class Handler(BaseHTTPRequestHandler):
 class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
+    parent = None       # ends when that process has ended
+
+    def service_actions(self):
+        if self.parent and os.getppid() != self.parent:
+            os._exit(0)
 
     def handle_error(self, request, client_address):
         if not isinstance(sys.exc_info()[1], OSError):
@@ -343,13 +348,16 @@ def main():
     parser.add_argument("--port-file", required=True, help="where the port is written to once it is open")
     parser.add_argument("--config", default="{}", help="JSON, or @FILE")
     parser.add_argument("--tls", nargs=2, metavar=("CERT", "KEY"))
+    parser.add_argument("--with-parent", action="store_true", help="end with the process that started it")
     given = parser.parse_args()
+    parent = os.getppid() if given.with_parent else None
     config = read_config(given.config)
     faults.check(config.get("faults", []))
     Handler.world = World(config)
     Handler.world.on_gone.append(network.gone_hook)
     Handler.scheme = "https" if given.tls else "http"
     server = Server(("127.0.0.1", 0), Handler)
+    server.parent = parent
     if given.tls:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*given.tls)

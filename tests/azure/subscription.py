@@ -54,7 +54,7 @@ def put_group(world, request, group_path, group):
     if group:
         group.body = normal(request.body)
         return Answer(200, body_of(world, group, request))
-    group = Resource(group_path, GROUP, normal(request.body))
+    group = Resource(group_path, GROUP, normal(request.body), late=world.config["grace_404_parent"])
     world.add(group)
     return Answer(201, body_of(world, group, request))
 

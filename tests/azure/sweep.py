@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """sweep - something goes wrong at every request in turn: does the fleet come out the same?
 
-For each phase of a fleet's life (apply, change, destroy) the phase is run once undisturbed, which tells how many
+For each phase of each fleet's life (apply, change, destroy) the phase is run once undisturbed, which tells how many
 requests it takes and what is there at the end. Then it is run again and again, each time with one fault at one
 request; where the fault ends the command it is run a second time, as a person would. At the end everything must
 be as after the undisturbed run: the same resources, each made once, the same document in the store, nothing asked
-that a careful client does not ask. Prints its seed; the last line is "N passed, N failed".
+that a careful client does not ask, nothing written that is somebody else's. Prints its seed; the last line is
+"N passed, N failed".
 """
 import argparse
 import copy
@@ -104,13 +105,16 @@ class Sweep:
             self.world.settle()
             resources = {
                 key: {"state": r.state, "doing": r.doing, "tags": r.body.get("tags"),
-                      **{n: self.world.counters[key][n] for n in ("creates", "rewrites", "patches")}}
+                      **{n: self.world.counters[key][n] for n in ("creates", "rewrites")},
+                      # Tags that were set twice are the same tags.
+                      "patched": self.world.counters[key]["patches"] > 0}
                 for key, r in self.world.resources.items()}
             wrong = [f"{v['request']}: {v['field']}: {v['why']}" for v in self.world.violations]
+            foreign = [f"{f['request']}: {f['what']}" for f in self.world.foreign]
         with open(os.path.join(self.store, "fleet.json"), encoding="utf-8") as f:
             document = json.load(f)
         del document["revision"]
-        return {"resources": resources, "violations": wrong, "document": document}
+        return {"resources": resources, "violations": wrong, "foreign": foreign, "document": document}
 
     # ---- the sweep ----
 
@@ -131,7 +135,8 @@ class Sweep:
         found = self.picture()
         return None if found == expected else difference(expected, found)
 
-    def phase(self, name, arguments):
+    def phase(self, fleet, phase, arguments):
+        name = f"{fleet} {phase}"
         before = self.save()
         undisturbed = self.run(arguments)
         if undisturbed.returncode != 0:
@@ -140,15 +145,15 @@ class Sweep:
             return
         requests = self.world.requests
         expected = self.picture()
-        if expected["violations"]:
-            print(f"{name}: undisturbed: {expected['violations']}")
+        if expected["violations"] or expected["foreign"]:
+            print(f"{name}: undisturbed: {expected['violations']} {expected['foreign']}")
             self.failed += 1
         numbers = [(n, kind) for n in range(1, requests + 1) for kind in self.given.kinds
                    if self.given.at in (0, n)]
         chosen = numbers if not self.given.sample else sorted(self.given.random.sample(
             numbers, min(self.given.sample, len(numbers))))
         print(f"{name}: {requests} requests, {len(chosen)} faults", flush=True)
-        for n, kind in chosen if name in self.given.phases else ():
+        for n, kind in chosen if phase in self.given.phases else ():
             self.restore(before)
             wrong = self.check(arguments, {"at": n, "kind": kind, "retry_after": 3, "seconds": 0.05}, expected)
             self.passed += wrong is None
@@ -159,14 +164,18 @@ class Sweep:
         self.run(arguments)
 
     def all(self):
-        fleet, changed = self.given.fleet, self.given.changed
-        self.phase("apply", ["apply", fleet])
-        self.phase("change", ["apply", changed])
-        self.phase("destroy", ["destroy", "--zeroised"])
+        for name, document, changed in self.given.fleet:
+            with self.world.lock:
+                self.world.reset()
+            for folder in (self.store, os.path.join(self.folder, "kept")):
+                shutil.rmtree(folder, ignore_errors=True)
+            self.phase(name, "apply", ["apply", document])
+            self.phase(name, "change", ["apply", changed, "--zeroised"])
+            self.phase(name, "destroy", ["destroy", "--zeroised"])
 
 
 def difference(expected, found):
-    for part in ("violations", "document"):
+    for part in ("violations", "foreign", "document"):
         if expected[part] != found[part]:
             return f"{part}: {json.dumps(found[part])[:400]}"
     wanted, there = expected["resources"], found["resources"]
@@ -177,8 +186,8 @@ def difference(expected, found):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--hsmctl", required=True)
-    parser.add_argument("--fleet", required=True)
-    parser.add_argument("--changed", required=True, help="the same fleet after a change")
+    parser.add_argument("--fleet", required=True, action="append", nargs=3, metavar=("NAME", "DOCUMENT", "CHANGED"))
+    parser.add_argument("--fleets", type=lambda text: text.split(","), help="only those of these names")
     parser.add_argument("--kinds", default=",".join(ENDS + BORNE + OTHER), type=lambda text: text.split(","))
     parser.add_argument("--sample", type=int, default=0, help="so many faults a phase instead of all")
     parser.add_argument("--at", type=int, default=0, help="only at this request of each phase")
@@ -186,6 +195,7 @@ def main():
     parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(4), "big"))
     given = parser.parse_args()
     faults.check([{"kind": kind} for kind in given.kinds])
+    given.fleet = [one for one in given.fleet if not given.fleets or one[0] in given.fleets]
     given.random = random.Random(given.seed)
     print(f"seed {given.seed}")
     sweep = Sweep(given)

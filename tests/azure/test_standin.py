@@ -31,6 +31,7 @@ AUDIENCE = "https://management.azure.com"
 GROUP = "/subscriptions/00000000-0000-4000-8000-000000000001/resourceGroups/fleet"
 NETWORK, HSM = f"{GROUP}/providers/Microsoft.Network", f"{GROUP}/providers/Microsoft.HardwareSecurityModules"
 TAGS = {"hsmctl-fleet": "test"}
+GROUP_TAGS = {"hsmctl-group": "test"}
 DELEGATION = {"name": "0", "properties": {"serviceName": "Microsoft.HardwareSecurityModules/dedicatedHSMs"}}
 ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
@@ -193,7 +194,7 @@ CLUSTER = {"location": "ukwest", "tags": TAGS, "sku": {"family": "B", "name": "S
 def ground(s, *subnets):
     """A group and a network."""
     s.log_in()
-    assert s.arm("PUT", GROUP, {"location": "westus", "tags": TAGS}).status == 201
+    assert s.arm("PUT", GROUP, {"location": "westus", "tags": GROUP_TAGS}).status == 201
     s.put(f"{NETWORK}/virtualNetworks/v", vnet(*(subnets or SUBNETS)))
 
 
@@ -317,7 +318,7 @@ def test_busy():
 
 def test_order():
     """What depends on something else is refused, or fails, without it."""
-    with Standin() as s:
+    with Standin({"durations": {"publicIPAddresses.create": 60000}}) as s:
         ground(s, ("hsmsubnet", "10.2.1.0/24", False), SUBNETS[1])
         assert s.arm("PUT", f"{NETWORK}/virtualNetworkGateways/g", gateway()).code == "InvalidResourceReference"
         s.arm("PUT", f"{NETWORK}/publicIPAddresses/p", IP)
@@ -426,6 +427,13 @@ def test_peering():
         s.put(path % "w", peering("v"))
         assert s.arm("GET", path % "v").body["properties"]["peeringState"] == "Connected"
         s.delete(path % "w")
+        assert s.arm("GET", path % "v").body["properties"]["peeringState"] == "Disconnected"
+        assert s.arm("PUT", path % "w", peering("v")).code == "RemotePeeringIsDisconnected"
+        s.put(path % "v", peering("w"), 200)
+        s.put(path % "w", peering("v"))
+        assert s.arm("GET", path % "v").body["properties"]["peeringState"] == "Connected"
+        s.delete(f"{NETWORK}/virtualNetworks/w")
+        assert s.arm("GET", path % "v").body["properties"]["peeringState"] == "Disconnected"
         no_violations(s)
 
 
@@ -597,16 +605,32 @@ def test_group_delete():
 
 
 def test_grace_and_seed_states():
-    with Standin({"grace_404": 2, "grace_404_resource": 1}) as s:
+    with Standin({"grace_404": 2, "grace_404_resource": 1, "grace_404_parent": 1}) as s:
         ground_answer = s.log_in().arm("PUT", GROUP, {"location": "westus", "tags": TAGS})
         assert ground_answer.status == 201
+        assert s.arm("PUT", f"{NETWORK}/publicIPAddresses/p", IP).code == "ResourceGroupNotFound"
         made = s.arm("PUT", f"{NETWORK}/publicIPAddresses/p", IP)
         polls = [s.arm("GET", made.headers["Azure-AsyncOperation"]).status for _ in range(3)]
         assert polls == [404, 404, 200]
         assert [s.arm("GET", f"{NETWORK}/publicIPAddresses/p").status for _ in range(2)] == [404, 200]
+        assert s.arm("PUT", f"{NETWORK}/virtualNetworks/v", vnet(*SUBNETS)).status == 201
+        s.control("finish", {})
+        more = f"{NETWORK}/virtualNetworks/v/subnets/more", {"properties": {"addressPrefix": "10.2.3.0/24"}}
+        assert s.arm("PUT", *more).code == "ParentResourceNotFound"
+        assert s.arm("PUT", *more).status == 201
         cluster = f"{HSM}/cloudHsmClusters/c1x"
         s.control("seed", {cluster: {**CLUSTER, "properties": {"provisioningState": "Provisioning"}}})
         assert s.states(cluster)[0] == ["Provisioning", "Succeeded"]
+
+
+def test_hsms_of_clusters():
+    """Some have no name yet, some are gone."""
+    with Standin({"cluster_hsms": {"c1x": [1, None]}}) as s:
+        s.log_in()
+        s.control("seed", {GROUP: {"location": "ukwest"}, **{f"{HSM}/cloudHsmClusters/{n}": CLUSTER
+                                                             for n in ("c1x", "c2x")}})
+        hsms = [s.arm("GET", f"{HSM}/cloudHsmClusters/{n}").body["properties"]["hsms"] for n in ("c1x", "c2x")]
+        assert [["fqdn" in one for one in of] for of in hsms] == [[True, False], [True, True, True]]
 
 
 def test_faults():

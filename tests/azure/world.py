@@ -88,15 +88,17 @@ DEFAULTS = {
     "hsm_answers": "recorded",      # "specified": the HSM provider's PUT 201, PATCH 202 and Azure-AsyncOperation
     "not_zeroised": [],             # names of devices whose DELETE is refused; "*" is all
     "activation": {},               # cluster name or "*": activationState once it is provisioned
+    "cluster_hsms": {},             # cluster name: numbers of its HSMs, null one without fqdn; others have 1, 2, 3
     "job_status": {},               # backup, restore, validate: "Failed" or "Cancelled"
     "job_in_progress": 0,           # answers 200 InProgress before a job's result
     "show_shared_key": True,
     "page_size": 2,
     "grace_404": 0,                 # GETs of a fresh operation URL that answer 404
     "grace_404_resource": 0,        # the same for a resource just created
+    "grace_404_parent": 0,          # PUTs in what was just created that answer 404
     "busy_429_every": 4,            # every n-th refusal of a busy VNet is a 429; 0: none
     "gzip": True,
-    "owner_tag": "hsmctl-fleet",
+    "owner_tag": "hsmctl-fleet", "group_tag": "hsmctl-group",   # what is ours carries one; a group the latter
     # faults
     "faults": [], "client_pid_file": "",
 }
@@ -173,6 +175,7 @@ class Resource:
     facts: dict = field(default_factory=dict)   # what the service adds
     etag: str = ""
     grace: int = 0                  # GETs that still answer 404
+    late: int = 0                   # PUTs in it that still answer 404
 
     @property
     def name(self):
@@ -380,7 +383,8 @@ class World:
         owner = resource
         while owner and owner.type.count("/") > 1:
             owner = self.find(parent_id(owner.id))
-        if owner and self.config["owner_tag"] not in (owner.body.get("tags") or {}):
+        tag = "group_tag" if owner and owner.noun == "resourceGroups" else "owner_tag"
+        if owner and self.config[tag] not in (owner.body.get("tags") or {}):
             self.foreign.append({"request": request.line, "id": resource.id, "what": what})
 
 

@@ -12,20 +12,6 @@ teardown() { end_azure; }
 SUB=/subscriptions/$SUBSCRIPTION
 LUNA="SafeNet Luna Network HSM A790"
 
-writes() {
-	azure_log 'select(.method != "GET" and .method != "HEAD" and (.path | test("oauth2") | not)) | "\(.method) \(.path)"'
-}
-
-forget_log() {
-	azure_ask POST count_reset '{}' >/dev/null
-	LOGGED=$(azure_log .n | tail -1)
-}
-
-writes_since() {
-	azure_log "select(.n > ${LOGGED:-0} and .method != \"GET\" and .method != \"HEAD\" and
-		(.path | test(\"oauth2\") | not)) | \"\(.method) \(.path)\""
-}
-
 seed() {
 	azure_ask POST seed "$(jq -n --arg sub "$SUB" --arg luna "$LUNA" "$1")" | grep -q seeded
 }

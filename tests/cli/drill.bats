@@ -128,7 +128,7 @@ is_page() {
 	kill -INT "$pid"
 	wait "$pid" && status=0 || status=$?
 	[ "$status" -eq 130 ]
-	! grep -q '^State:.T' "/proc/$victim/status"
+	not grep -q '^State:.T' "/proc/$victim/status"
 	output=$(cat "$BATS_TEST_TMPDIR/out")
 	is_valid
 	[ "$(field '.verdict, (.faults[0].healed_at != null), .verify.after' | xargs)" = "aborted true unknown" ]

@@ -10,6 +10,7 @@
 #	says TEXT			stderr holds TEXT
 #	prints TEXT			stdout holds TEXT
 #	field FILTER			jq -r FILTER of stdout
+#	not COMMAND...			it fails; "! COMMAND" ends a test only as its last line
 #	is_valid			stdout is JSON that its schema accepts
 #
 # Tests with devices begin with own_fleet [DEVICES] instead, and end with
@@ -48,6 +49,10 @@ says() {
 
 prints() {
 	[[ $output == *"$1"* ]] || fail "stdout lacks: $1"
+}
+
+not() {
+	! "$@"
 }
 
 field() {

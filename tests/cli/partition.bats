@@ -83,7 +83,7 @@ teardown() { end_fleet; }
 	expect 5 hsmctl partition contents hsm-1 --pin-source "file:$FLEET_FOLDER/wrong" -o json
 	is_valid
 	[ "$(field .error.code)" = pin ]
-	! grep -q wrong-pin-12 <<<"$output$stderr"
+	not grep -q wrong-pin-12 <<<"$output$stderr"
 	expect 0 hsmctl partition contents hsm-1
 }
 

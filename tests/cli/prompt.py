@@ -1,20 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""prompt.py EXPECTED TYPED EXPECTED TYPED ...: hold a conversation with 'hsmctl shell'
-on a terminal. EXPECTED is a regular expression or EXIT:STATUS; TYPED may be TERM,
-which sends that signal."""
+"""prompt.py [-- COMMAND ... --] EXPECTED TYPED EXPECTED TYPED ...: hold a conversation with
+COMMAND ('hsmctl shell') on a terminal. EXPECTED is a regular expression or EXIT:STATUS; TYPED
+may be TERM, which sends that signal, or RUN:LINE, which a shell runs meanwhile."""
 import os
 import pty
 import re
 import select
 import signal
+import subprocess
 import sys
 import time
 
 LIMIT = 20
+words, command = sys.argv[1:], ["hsmctl", "shell"]
+if words[:1] == ["--"]:
+    end = words.index("--", 1)
+    command, words = words[1:end], words[end + 1:]
 child, terminal = pty.fork()
 if child == 0:
     os.environ["TERM"] = "xterm"
-    os.execvp("hsmctl", ["hsmctl", "shell"])
+    os.execvp(command[0], command)
 
 
 def read(until):
@@ -44,11 +49,13 @@ def expect_exit(status):
         sys.exit(f"status {ended}, expected {status}")
 
 
-for i, word in enumerate(sys.argv[1:]):
+for i, word in enumerate(words):
     if word.startswith("EXIT:"):
         expect_exit(int(word[5:]))
     elif word == "TERM":
         os.kill(child, signal.SIGTERM)
+    elif word.startswith("RUN:"):
+        subprocess.run(word[4:], shell=True, check=True)
     elif i % 2:
         os.write(terminal, word.encode())
     else:

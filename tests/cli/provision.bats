@@ -57,8 +57,8 @@ add_group() {
 	[ "$(stat -c %a "$HSMCTL_STORE/secrets/hsm-1.so.pin")" = 600 ]
 	[ "$(stat -c %a "$HSMCTL_STORE/pki/ca.key")" = 600 ]
 	[ "$(wc -c <"$HSMCTL_STORE/secrets/user.pin")" = 16 ]
-	! cmp -s "$HSMCTL_STORE/secrets/hsm-1.so.pin" "$HSMCTL_STORE/secrets/hsm-2.so.pin"
-	! grep -rqF "$(cat "$HSMCTL_STORE/secrets/user.pin")" "$HSMCTL_STORE/fleet.json" \
+	not cmp -s "$HSMCTL_STORE/secrets/hsm-1.so.pin" "$HSMCTL_STORE/secrets/hsm-2.so.pin"
+	not grep -rqF "$(cat "$HSMCTL_STORE/secrets/user.pin")" "$HSMCTL_STORE/fleet.json" \
 		"$HSMCTL_STORE/audit.log" "$HSMCTL_STORE/appliances"
 }
 

@@ -268,6 +268,12 @@ static void check_subnet_id(const struct place *place, int subnet)
 	}
 }
 
+static void hint_foreign(const struct place *place, int subnet, struct err *found)
+{
+	err_hint(found, "make it there, and write its id: \"%s\": \"%.120s/subnets/…\"", subnets[subnet].field,
+		 place->region->network);
+}
+
 /* A network that the document names by its id is looked at, never written. */
 static void check_foreign(const struct place *place)
 {
@@ -281,7 +287,7 @@ static void check_foreign(const struct place *place)
 			continue;
 		err_set(&found, ERR_INVALID, "'%s': no subnet is made in a network that is named by its id",
 			subnets[i].field);
-		err_hint(&found, "make it there, and write its id: \"%s\": \"%.120s/subnets/…\"", subnets[i].field, network);
+		hint_foreign(place, i, &found);
 		tell(place, &found);
 	}
 	if (preflight_is_id(network) && azure_connects(place->p->fleet) == FLEET_CONNECT_PEERING) {
@@ -318,7 +324,10 @@ static void want_subnet(struct place *place, int subnet, const char *why)
 	if (!why || value_of(place->region, subnet))
 		return;
 	err_set(&found, ERR_INVALID, "'%s' is missing: %s", subnets[subnet].field, why);
-	hint_range(place, subnet, &found);
+	if (preflight_is_id(place->region->network))
+		hint_foreign(place, subnet, &found);
+	else
+		hint_range(place, subnet, &found);
 	tell(place, &found);
 }
 

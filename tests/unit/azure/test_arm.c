@@ -212,6 +212,7 @@ static void keys_in_answers_are_blanked(void **state)
 
 static void lists_are_read_to_the_end(void **state)
 {
+	static const char *const no_lists[] = {"{\"value\":{}}", "{\"value\":\"x\"}", "{}", "{\"value\":null}"};
 	struct script *s = *state;
 	owned(json_tree) struct json_tree *none = NULL, *three = NULL, *absent = NULL;
 
@@ -227,6 +228,14 @@ static void lists_are_read_to_the_end(void **state)
 	assert_int_equal(json_tree_count(three), 3);
 	assert_string_equal(json_tree_text(three, "2.name"), "c");
 	assert_int_equal(seen(s, "GET /next?page=2&x=%20 "), 1);
+	/* No list is not an empty one. */
+	for (size_t i = 0; i < sizeof(no_lists) / sizeof(no_lists[0]); i++) {
+		owned(json_tree) struct json_tree *wrong = NULL;
+
+		answers(s, 1, 200, "", no_lists[i]);
+		assert_int_equal(arm_list(s->arm, LIST, API, &wrong, NULL), -ERR_PROTOCOL);
+		assert_null(wrong);
+	}
 	answers(s, 1, 404, "", "{\"error\":{\"code\":\"ResourceGroupNotFound\",\"message\":\"m\"}}");
 	assert_int_equal(arm_list(s->arm, LIST, API, &absent, NULL), 0);
 	assert_int_equal(json_tree_count(absent), 0);

@@ -16,6 +16,14 @@ enum { EDITS = 5 };
 	"\"" p "0\":\"\",\"" p "1\":\"\",\"" p "2\":\"\",\"" p "3\":\"\",\"" p "4\":\"\","                    \
 	"\"" p "5\":\"\",\"" p "6\":\"\",\"" p "7\":\"\",\"" p "8\":\"\",\"" p "9\":\"\""
 
+/* A region in the network of somebody else, whose subnets and gateways are named by their ids. */
+#define IN_HUB(name, location, hsms, more)                                                                         \
+	"{\"name\":\"" name "\",\"location\":\"" location "\",\"network\":\"" HUB "\","                          \
+	"\"hsm_subnet\":\"" HUB "/subnets/" hsms "\"" more "}"
+#define HUB_ER ",\"express_route_gateway\":\"" LANDING "/virtualNetworkGateways/er\""
+#define HUB_VPN ",\"vpn_gateway\":\"" LANDING "/virtualNetworkGateways/vpn\""
+#define HUB_GATEWAYS ",\"gateway_subnet\":\"" HUB "/subnets/GatewaySubnet\""
+
 static const struct edit cloud[] = {CLOUD_EDITS, {0}};
 
 /* "SUBJECT: TEXT (HINT)", a line each; good until the next call. */
@@ -161,6 +169,9 @@ static void names(void **state)
 		{{{"devices.0.name", "\"hsm.east_1\""}}, "device hsm.east_1", "'hsm.east_1' is no name", "\"name\""},
 		{{{"devices.0.azure.name", "\"HSM-West-2\""}}, "device hsm-west-2", "also that of device 'hsm-east-1'",
 		 "\"name\""},
+		/* Azure has taken the name of a device that exists. */
+		{{{"devices.0.azure.name", "\"a_b\""}, {"devices.0.azure.id", "\"" HSMS "/dedicatedHSMs/a_b\""}},
+		 NULL, NULL, NULL},
 		{{{"azure.regions.0.network", "\"a/b\""}}, "region east", "'a/b' is no name for a virtual network",
 		 "\"network\""},
 		{{{"azure.regions.0.network", "\"" A60 "abcde\""}}, "region east", "2 to 64", "\"network\""},
@@ -195,6 +206,7 @@ static void devices(void **state)
 		 "leave it out"},
 		{{{"datacenters.0.stamp", "\"stamp01\""}}, "datacenter east-1", "'stamp01' is no stamp", "stamp1"},
 		{{{"datacenters.0.stamp", "\"one\""}}, "datacenter east-1", "'one' is no stamp", "stamp1"},
+		{{{"datacenters.0.stamp", "\"stamp3\""}}, "datacenter east-1", "'stamp3' is no stamp", "stamp1"},
 		{{{"datacenters.0.stamp", NULL}, {"datacenters.0.zone", "\"1\""}}, "datacenter east-2",
 		 "datacenter 'east-1' of the same region a zone", "availability zones"},
 		{{{"datacenters.0.stamp", NULL}, {"datacenters.0.zone", "\"1\""}, {"datacenters.1.stamp", NULL},
@@ -281,12 +293,12 @@ static void what_regions_must_have(void **state)
 		{{{"azure.regions.0.hsm_subnet", NULL}}, "region east", "'hsm_subnet' is missing", "\"10.2.1.0/24\""},
 		{{{"azure.regions.0.gateway_subnet", NULL}}, "region east", "ExpressRoute gateway", "\"10.2.2.0/26\""},
 		{{{"azure.regions.0.client_subnet", NULL}}, NULL, NULL, NULL},
-		{{{"azure.regions.0.gateway_subnet", NULL}, {"azure.regions.0.network", "\"" HUB "\""},
-		  {"azure.regions.0.express_route_gateway", "\"" LANDING "/virtualNetworkGateways/er\""}},
-		 "region east", "the VPN gateway stands there", "\"10.2.2.0/26\""},
-		{{{"azure.regions.0.gateway_subnet", NULL}, {"azure.regions.0.network", "\"" HUB "\""},
-		  {"azure.regions.0.express_route_gateway", "\"" LANDING "/virtualNetworkGateways/er\""},
-		  {"azure.regions.0.vpn_gateway", "\"" LANDING "/virtualNetworkGateways/vpn\""}}, NULL, NULL, NULL},
+		{{{"azure.regions.0", IN_HUB("east", "eastus", "hsms", HUB_ER)}}, "region east",
+		 "'gateway_subnet' is missing: the VPN gateway stands there", "make it there, and write its id"},
+		{{{"azure.regions.0", IN_HUB("east", "eastus", "hsms", HUB_VPN)}}, "region east",
+		 "'gateway_subnet' is missing: the ExpressRoute gateway stands there",
+		 "make it there, and write its id"},
+		{{{"azure.regions.0", IN_HUB("east", "eastus", "hsms", HUB_ER HUB_VPN)}}, NULL, NULL, NULL},
 	};
 	static const struct rule of_clusters[] = {
 		{{{"azure.regions.0.client_subnet", NULL}}, "region east", "private endpoints", "\"10.2.0.0/24\""},
@@ -325,44 +337,65 @@ static void gateways_and_connections(void **state)
 static void what_exists_already(void **state)
 {
 	static const struct rule rules[] = {
-		{{{"azure.regions.0.network", "\"" HUB "\""}, {"azure.regions.0.address_space", NULL}}, NULL, NULL,
-		 NULL},
-		{{{"azure.regions.0.network", "\"/subscriptions/" SUBSCRIPTION
-		   "/RESOURCEGROUPS/g/Providers/microsoft.network/VIRTUALNETWORKS/v\""}}, NULL, NULL, NULL},
-		{{{"azure.regions.0.network", "\"/networks/hub\""}}, "region east", "'network' is no id",
-		 "virtualNetworks/…"},
-		{{{"azure.regions.0.network", "\"" LANDING "/publicIPAddresses/hub\""}}, "region east",
-		 "'network' is no id",
-		 "virtualNetworks/…"},
-		{{{"azure.regions.0.network",
-		 "\"/subscriptions/me/resourceGroups/g/providers/Microsoft.Network/virtualNetworks/v\""}},
-		 "region east", "'network' is no id", "virtualNetworks/…"},
+		{{{"azure.regions.0", IN_HUB("east", "eastus", "hsms", HUB_GATEWAYS)}}, NULL, NULL, NULL},
+		{{{"azure.regions.0", IN_HUB("east", "eastus", "hsms", HUB_GATEWAYS)},
+		  {"azure.regions.0.network",
+		   "\"/SUBSCRIPTIONS/00000000-0000-4000-8000-000000000009/RESOURCEGROUPS/landing/Providers/"
+		   "microsoft.network/VIRTUALNETWORKS/Hub\""}}, NULL, NULL, NULL},
 		{{{"azure.regions.0.hsm_subnet", "\"" HUB "/subnets/hsms\""}}, "region east",
 		 "'hsm_subnet' is a subnet of another network", "\"network\": \"" HUB "\""},
-		{{{"azure.regions.0.hsm_subnet", "\"" HUB "/subnets/hsms\""}, {"azure.regions.0.network",
-		 "\"" HUB "\""}},
-		 NULL, NULL, NULL},
 		{{{"azure.regions.0.hsm_subnet", "\"" LANDING "/routeTables/r\""}}, "region east",
-		 "'hsm_subnet' is no id",
-		 "subnets/…"},
-		{{{"azure.regions.0.gateway_subnet", "\"" HUB "/subnets/gw\""}, {"azure.regions.0.network",
-		 "\"" HUB "\""}},
+		 "'hsm_subnet' is no id", "subnets/…"},
+		{{{"azure.regions.0", IN_HUB("east", "eastus", "hsms", HUB_GATEWAYS)},
+		  {"azure.regions.0.gateway_subnet", "\"" HUB "/subnets/gw\""}},
 		 "region east", "GatewaySubnet only", "/subnets/GatewaySubnet"},
-		{{{"azure.regions.0.gateway_subnet", "\"" HUB "/subnets/gatewaysubnet\""},
-		  {"azure.regions.0.network", "\"" HUB "\""}}, NULL, NULL, NULL},
+		{{{"azure.regions.0", IN_HUB("east", "eastus", "hsms", HUB_GATEWAYS)},
+		  {"azure.regions.0.gateway_subnet", "\"" HUB "/subnets/gatewaysubnet\""}}, NULL, NULL, NULL},
 		{{{"azure.regions.0.vpn_gateway", "\"" HUB "\""}}, "region east", "'vpn_gateway' is no id",
 		 "virtualNetworkGateways/…"},
 		{{{"azure.regions.0.express_route_gateway", "\"" HUB "\""}}, "region east",
-		 "'express_route_gateway' is no id",
-		 "virtualNetworkGateways/…"},
-		{{{"azure.regions.0.client_subnet", "\"" HUB "/subnets/a\""}, {"azure.regions.0.hsm_subnet",
-		 "\"" HUB "/subnets/A\""},
-		  {"azure.regions.0.network", "\"" HUB "\""}}, "region east", "subnet A is also that of region 'east'",
-		 "serves nothing else"},
+		 "'express_route_gateway' is no id", "virtualNetworkGateways/…"},
+		{{{"azure.regions.0", IN_HUB("east", "eastus", "A", HUB_GATEWAYS)},
+		  {"azure.regions.0.client_subnet", "\"" HUB "/subnets/a\""}}, "region east",
+		 "subnet A is also that of region 'east'", "serves nothing else"},
+		/* One network of somebody else may be that of several regions, and so may its gateways. */
+		{{{"azure.regions.0", IN_HUB("east", "eastus", "a", HUB_ER HUB_VPN)},
+		  {"azure.regions.1", IN_HUB("west", "eastus", "b", HUB_ER HUB_VPN)}}, NULL, NULL, NULL},
+		{{{"azure.regions.0", IN_HUB("east", "eastus", "a", HUB_ER HUB_VPN)},
+		  {"azure.regions.1", IN_HUB("west", "eastus", "a", HUB_ER HUB_VPN)}}, "region west",
+		 "subnet a is also that of region 'east'", "serves nothing else"},
+	};
+	/* Nothing but the network is wrong. */
+	static const struct edit bare[] = {
+		CLOUD_EDITS, {"azure.connection", "\"none\""},
+		{"azure.regions.0", "{\"name\":\"east\",\"location\":\"eastus\",\"network\":\"" HUB "\"}"},
+		{"devices.0.azure.endpoint", "\"" LANDING "/privateEndpoints/e\""}, {0},
+	};
+	static const struct rule of_networks[] = {
+		{{{0}}, NULL, NULL, NULL},
+		{{{"azure.regions.0.network", "\"/networks/hub\""}}, "region east", "'network' is no id",
+		 "virtualNetworks/…"},
+		{{{"azure.regions.0.network", "\"" LANDING "/publicIPAddresses/hub\""}}, "region east",
+		 "'network' is no id", "virtualNetworks/…"},
+		{{{"azure.regions.0.network",
+		 "\"/subscriptions/me/resourceGroups/g/providers/Microsoft.Network/virtualNetworks/v\""}},
+		 "region east", "'network' is no id", "virtualNetworks/…"},
+		{{{"azure.regions.0.client_subnet", "\"10.2.0.0/24\""}}, "region east",
+		 "'client_subnet': no subnet is made in a network that is named by its id", "make it there"},
+		{{{"azure.regions.0.hsm_subnet", "\"10.2.0.0/24\""}}, "region east",
+		 "'hsm_subnet': no subnet is made", "write its id"},
+		{{{"azure.regions.0.gateway_subnet", "\"10.2.0.0/24\""}}, "region east",
+		 "'gateway_subnet': no subnet is made", "\"gateway_subnet\""},
+		{{{"azure.connection", "\"peering\""}}, "region east",
+		 "no peering is written into a network that is named by its id", "\"connection\": \"none\""},
+		{{{"azure.connection", NULL}}, "region east", "no peering is written", "\"connection\": \"none\""},
+		{{{"devices.0.azure.endpoint", NULL}}, "region east",
+		 "'client_subnet' is missing: the private endpoints", "make it there, and write its id"},
 	};
 
 	(void)state;
 	RULES(NULL, rules);
+	RULES(bare, of_networks);
 }
 
 static void everything_is_named_at_once(void **state)
