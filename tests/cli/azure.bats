@@ -382,12 +382,14 @@ watch_processes() { # PID
 }
 
 @test "no secret of a whole life appears in a log, an error, a process list or a file" {
-	azure_config '{"clients": {"00000000-0000-4000-8000-0000000000c1": {"secret": "canary-client-secret"}},
-		"token_seconds": 0.5, "time_scale": 0.002,
-		"faults": [{"kind": "500", "every": 23}, {"kind": "reset-after", "every": 31}]}'
-	export AZURE_CLIENT_SECRET=canary-client-secret HSMCTL_LOG=$AZURE_FOLDER/log HSMCTL_DEBUG=all
+	# Its own: tests that run beside it have canaries too.
+	secret=canary-$BASHPID-$RANDOM$RANDOM
+	azure_config "{\"clients\": {\"00000000-0000-4000-8000-0000000000c1\": {\"secret\": \"$secret\"}},
+		\"token_seconds\": 0.5, \"time_scale\": 0.002,
+		\"faults\": [{\"kind\": \"500\", \"every\": 23}, {\"kind\": \"reset-after\", \"every\": 31}]}"
+	export AZURE_CLIENT_SECRET=$secret HSMCTL_LOG=$AZURE_FOLDER/log HSMCTL_DEBUG=all
 	mkdir "$AZURE_FOLDER/said"
-	printf 'canary\n' >"$AZURE_FOLDER/pattern"
+	printf '%s\n' "$secret" >"$AZURE_FOLDER/pattern"
 	n=0
 	say() { # STATUS COMMAND...
 		n=$((n + 1))
@@ -403,7 +405,7 @@ watch_processes() { # PID
 	say 0 hsmctl provision export
 	say 0 hsmctl -v provision destroy --yes --zeroised --progress always
 	azure_ask GET secrets | jq -r '(.tokens + .shared_keys)[]' >>"$AZURE_FOLDER/secrets"
-	printf 'canary-client-secret\n' >>"$AZURE_FOLDER/secrets"
+	printf '%s\n' "$secret" >>"$AZURE_FOLDER/secrets"
 	[ "$(wc -l <"$AZURE_FOLDER/secrets")" -ge 4 ]
 	[ -s "$AZURE_FOLDER/log" ]
 	[ ! -s "$AZURE_FOLDER/seen" ] || fail "$(cat "$AZURE_FOLDER/seen")"
