@@ -175,17 +175,6 @@ static int join(struct making *m, enum http_method method, struct err *err)
 	return rc < 0 ? rc : finish(m, &operation, err);
 }
 
-/* A peering whose other end went is of no use to a new one: both have to be made again. 1 = it is gone. */
-static int drop(struct making *m, struct err *err)
-{
-	const struct arm_request request = {
-		.method = HTTP_DELETE, .id = m->node->id, .api_version = m->node->api_version, .repeat = HTTP_ONCE,
-	};
-	int rc = write_it(m, &request, err);
-
-	return rc < 0 ? err_wrap(err, "cannot remove %s, whose other end is gone", m->node->label) : 1;
-}
-
 /* What is there already: 0 when it is as it should be, 1 when it went and has to be made. */
 static int settle(struct making *m, struct err *err)
 {
@@ -203,8 +192,6 @@ static int settle(struct making *m, struct err *err)
 	}
 	if (azure_may_put_again(m->node, m->live))
 		return create(m, err);
-	if (azure_is_dead_end(m->node, m->live))
-		return drop(m, err);
 	azure_compare(m->node, m->live, &drift);
 	rc = azure_check_state(m->node, m->live, err);
 	if (rc == 0)
@@ -439,6 +426,60 @@ static int shared_key(struct azure_session *session, const struct azure_layout *
 	return file_exists(path) ? read_key(path, ret, err) : make_key(session, layout, path, ret, err);
 }
 
+/* ---- peerings whose other end is gone ---- */
+
+static int drop(struct making *m, struct err *err)
+{
+	const struct arm_request request = {
+		.method = HTTP_DELETE, .id = m->node->id, .api_version = m->node->api_version, .repeat = HTTP_ONCE,
+	};
+	int rc = write_it(m, &request, err);
+
+	return rc < 0 ? err_wrap(err, "cannot remove %s, whose other end is gone", m->node->label) : 0;
+}
+
+static int drop_dead_end(struct task *task, struct err *err)
+{
+	struct making *m = task->data;
+	int rc = 0;
+
+	m->task = task;
+	for (int i = 0; i < TRIES; i++) {
+		rc = look(m, 1, err);
+		if (rc > 0)
+			rc = azure_is_dead_end(m->node, m->live) ? drop(m, err) : 0;
+		if (!azure_is_open(rc, err))
+			break;
+	}
+	return rc;
+}
+
+/* While one is there Azure lets no other end be made: they go before anything is made. */
+static int drop_dead_ends(const struct maker *maker, struct err *err)
+{
+	const struct azure_layout *layout = maker->layout;
+	owned(mem) struct task *tasks = mem_zalloc((layout->n_nodes + 1) * sizeof(*tasks));
+	owned(mem) struct making *makings = mem_zalloc((layout->n_nodes + 1) * sizeof(*makings));
+	size_t n = 0;
+	int rc;
+
+	if (!tasks || !makings)
+		return err_no_memory(err);
+	for (size_t i = 0; i < layout->n_nodes; i++) {
+		const struct azure_node *node = &layout->nodes[i];
+
+		if (node->kind != AZURE_PEERING)
+			continue;
+		makings[n] = (struct making){.maker = maker, .node = node, .watch = {told}};
+		tasks[n] = (struct task){.label = node->label, .data = &makings[n], .run = drop_dead_end};
+		n++;
+	}
+	rc = n ? tasks_run(tasks, n, NULL, err) : 0;
+	for (size_t i = 0; i < n; i++)
+		json_tree_free(makings[i].live);
+	return rc;
+}
+
 /* ---- the whole ---- */
 
 static int run_all(const struct maker *maker, struct err *err)
@@ -473,5 +514,7 @@ int azure_make(struct azure_session *session, const struct azure_layout *layout,
 	int rc = has_connections(layout) ? shared_key(session, layout, &key, err) : 0;
 
 	maker.key = key;
+	if (rc == 0)
+		rc = azure_say_goes_on(drop_dead_ends(&maker, err), err);
 	return rc < 0 ? rc : azure_say_goes_on(run_all(&maker, err), err);
 }

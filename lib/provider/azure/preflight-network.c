@@ -268,10 +268,10 @@ static void check_subnet_id(const struct place *place, int subnet)
 	}
 }
 
-static void hint_foreign(const struct place *place, int subnet, struct err *found)
+static void hint_foreign(int subnet, struct err *found)
 {
-	err_hint(found, "make it there, and write its id: \"%s\": \"%.120s/subnets/…\"", subnets[subnet].field,
-		 place->region->network);
+	err_hint(found, "make it there, and write its id, that of the network and /subnets/%s, as \"%s\"",
+		 subnet == GATEWAY ? azure_gateway_subnet : "NAME", subnets[subnet].field);
 }
 
 /* A network that the document names by its id is looked at, never written. */
@@ -287,7 +287,7 @@ static void check_foreign(const struct place *place)
 			continue;
 		err_set(&found, ERR_INVALID, "'%s': no subnet is made in a network that is named by its id",
 			subnets[i].field);
-		hint_foreign(place, i, &found);
+		hint_foreign(i, &found);
 		tell(place, &found);
 	}
 	if (preflight_is_id(network) && azure_connects(place->p->fleet) == FLEET_CONNECT_PEERING) {
@@ -325,7 +325,7 @@ static void want_subnet(struct place *place, int subnet, const char *why)
 		return;
 	err_set(&found, ERR_INVALID, "'%s' is missing: %s", subnets[subnet].field, why);
 	if (preflight_is_id(place->region->network))
-		hint_foreign(place, subnet, &found);
+		hint_foreign(subnet, &found);
 	else
 		hint_range(place, subnet, &found);
 	tell(place, &found);
