@@ -38,6 +38,8 @@ int secret_new(const void *data, size_t len, struct secret **ret, struct err *er
 	/* A small RLIMIT_MEMLOCK must not stop the work. */
 	(void)mlock(s->data, pages(len));
 	(void)madvise(s->data, pages(len), MADV_DONTDUMP);
+	/* What a host forks for has no use for our PINs. */
+	(void)madvise(s->data, pages(len), MADV_WIPEONFORK);
 	if (len)
 		memcpy(s->data, data, len);
 	s->len = len;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * secret - a PIN or other secret, in memory that is locked, kept out of core
- * dumps and zeroed when given back.
+ * dumps and of forked children (who find zeros), and zeroed when given back.
  *
  * Secrets live nowhere else: never in a struct buf without wipe, never in a
  * format string.

@@ -14,6 +14,7 @@
 #include "base/cancel.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/inherit.h"
 #include "base/mem.h"
 #include "crypto/tls_private.h"
 
@@ -50,6 +51,7 @@ static int connection_new(struct tls_context *context, int fd, struct tls **ret,
 	}
 	tls->socket.fd = fd;
 	tls->alert_sent = tls->alert_received = -1;
+	inherit_not(fd);
 	tune(fd);
 	tls->ssl = SSL_new(context->ssl);
 	bio = tls->ssl ? tls_socket_bio(&tls->socket) : NULL;
@@ -251,7 +253,7 @@ void tls_free(struct tls *tls)
 		return;
 	OPENSSL_ENTER();
 	SSL_free(tls->ssl);
-	close(tls->socket.fd);
+	inherit_close(tls->socket.fd);
 	free(tls);
 }
 
@@ -293,6 +295,13 @@ int tls_wait(struct tls *tls, int64_t deadline_ms, struct err *err)
 		if (rc < 0)
 			return with_retry(rc, ERR_RETRY_IDEMPOTENT, err);
 	}
+}
+
+bool tls_ended(const struct tls *tls)
+{
+	const struct tls_socket *s = &tls->socket;
+
+	return (s->ended || s->error == ECONNRESET || s->error == EPIPE) && !atomic_load(&tls->cut);
 }
 
 void tls_cut(struct tls *tls)

@@ -55,6 +55,9 @@ int tls_write(struct tls *tls, const void *data, size_t len, int64_t deadline_ms
  * A readable end of stream counts as readable. */
 int tls_wait(struct tls *tls, int64_t deadline_ms, struct err *err);
 
+/* Did the peer close or reset the connection (and not we, and not a deadline)? */
+bool tls_ended(const struct tls *tls);
+
 /* End every wait on it with ERR_UNREACHABLE, now and later. */
 void tls_cut(struct tls *tls);
 
