@@ -106,7 +106,7 @@ int pubkey_rsa(const void *modulus, size_t modulus_len, const void *exponent,
 	    !OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_RSA_E, be))
 		return err_no_memory(err);
 	params = OSSL_PARAM_BLD_to_param(build);
-	if (!key_from_params("RSA", params, &key))
+	if (!key_from_params("1.2.840.113549.1.1.1", params, &key))
 		return openssl_error(err, ERR_INVALID, "not an RSA public key");
 	return wrap(KIND_RSA, n.len, &key, ret, err);
 }
@@ -174,7 +174,7 @@ int pubkey_ec(const void *params, size_t params_len, const void *point, size_t p
 	    !OSSL_PARAM_BLD_push_octet_string(build, OSSL_PKEY_PARAM_PUB_KEY, p.data, p.len))
 		return err_no_memory(err);
 	key_params = OSSL_PARAM_BLD_to_param(build);
-	if (!key_from_params("EC", key_params, &key))
+	if (!key_from_params("1.2.840.10045.2.1", key_params, &key))
 		return openssl_error(err, ERR_INVALID, "not a point of the curve");
 	return wrap(KIND_EC, curve->field, &key, ret, err);
 }
