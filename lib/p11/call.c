@@ -175,9 +175,67 @@ static CK_RV run(CK_FUNCTION_LIST *f, CK_SLOT_ID slot, enum p11_fn fn, const str
 	return CKR_FUNCTION_NOT_SUPPORTED;
 }
 
+/* ---- room for results ---- */
+
+enum { ROOMS_MAX = 256 };	/* attributes asked for at once */
+
+struct rooms {
+	CK_ULONG out;
+	CK_ULONG values[ROOMS_MAX];
+};
+
+static void measure(enum p11_arg_kind kind, const struct p11_arg *a, struct rooms *ret)
+{
+	const CK_ATTRIBUTE *values = a->out;
+
+	ret->out = kind == P11_ARG_OUT_HANDLES ? a->number
+		   : kind != P11_ARG_ATTRS && a->out ? *a->out_len
+						     : CK_UNAVAILABLE_INFORMATION;
+	for (CK_ULONG i = 0; kind == P11_ARG_ATTRS && i < a->number; i++)
+		ret->values[i] = values[i].pValue ? values[i].ulValueLen : CK_UNAVAILABLE_INFORMATION;
+}
+
+/* Where a call says that it wrote something: is it within the room? A length alone may be more. */
+static bool within(const struct p11_call *call, enum p11_arg_kind kind, const struct p11_arg *a, const struct rooms *rooms)
+{
+	const CK_ATTRIBUTE *values = a->out;
+
+	if (call->rv == CKR_BUFFER_TOO_SMALL)
+		return true;
+	if (kind != P11_ARG_ATTRS)
+		return call->rv != CKR_OK || *a->out_len <= rooms->out;
+	for (CK_ULONG i = 0; i < a->number; i++)
+		if (values[i].ulValueLen != CK_UNAVAILABLE_INFORMATION && values[i].ulValueLen > rooms->values[i])
+			return false;
+	return true;
+}
+
+/* The one argument that gives results of a length unknown before; -1 = none. */
+static int result_of(const enum p11_arg_kind *kinds)
+{
+	for (int n = 0; n < P11_ARGS_MAX && kinds[n] != P11_ARG_END; n++)
+		if (kinds[n] == P11_ARG_OUT || kinds[n] == P11_ARG_OUT_ULONGS || kinds[n] == P11_ARG_OUT_HANDLES ||
+		    kinds[n] == P11_ARG_ATTRS)
+			return n;
+	return -1;
+}
+
 CK_RV p11_execute(CK_FUNCTION_LIST *functions, CK_SLOT_ID slot, struct p11_call *call)
 {
-	return call->rv = run(functions, slot, call->fn, call->args);
+	const enum p11_arg_kind *kinds = p11_fn_table[call->fn].args;
+	int result = result_of(kinds);
+	struct rooms rooms;
+
+	call->rv = p11_call_check(call);
+	if (call->rv != CKR_OK)
+		return call->rv;
+	if (result < 0)
+		return call->rv = run(functions, slot, call->fn, call->args);
+	measure(kinds[result], &call->args[result], &rooms);
+	call->rv = run(functions, slot, call->fn, call->args);
+	if (!within(call, kinds[result], &call->args[result], &rooms))
+		call->rv = CKR_DEVICE_ERROR;
+	return call->rv;
 }
 
 CK_RV p11_execute_all(CK_FUNCTION_LIST *functions, CK_SLOT_ID slot, struct p11_call *calls, size_t count)

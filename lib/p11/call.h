@@ -125,8 +125,19 @@ struct p11_call {
 	struct p11_arg args[P11_ARGS_MAX];
 };
 
+/*
+ * What is wrong with the arguments themselves, whoever would execute the call:
+ * pointers that lead nowhere, values of a length their type does not have, templates
+ * within templates, mechanisms without a row, parameters that do not fit it.
+ * CKR_OK, or what PKCS#11 v3.0 section 5.1 has for it. A call that was not checked is
+ * neither executed nor encoded.
+ */
+CK_RV p11_call_check(const struct p11_call *call);
+CK_RV p11_template_check(const CK_ATTRIBUTE *items, CK_ULONG count);
+
 /* Execute against a library; sets and returns call->rv. slot takes the place of
- * the slot arguments of P11_SLOT functions. */
+ * the slot arguments of P11_SLOT functions. A library that claims to have written
+ * more than there was room for is not believed: CKR_DEVICE_ERROR. */
 CK_RV p11_execute(CK_FUNCTION_LIST *functions, CK_SLOT_ID slot, struct p11_call *call);
 /* A batch: the first result that is not CKR_OK, or CKR_OK. */
 CK_RV p11_execute_all(CK_FUNCTION_LIST *functions, CK_SLOT_ID slot, struct p11_call *calls, size_t count);

@@ -138,6 +138,18 @@ CK_RV p11_mechanism_check(const CK_MECHANISM *m)
 	return ok ? CKR_OK : CKR_MECHANISM_PARAM_INVALID;
 }
 
+CK_RV p11_mech_input_check(CK_MECHANISM_TYPE type, CK_FLAGS use, CK_ULONG modulus_len, CK_ULONG len)
+{
+	enum { PKCS1_PADDING = 11 };
+	const CK_ULONG padding = type == CKM_RSA_PKCS ? PKCS1_PADDING : 0;
+
+	if ((type != CKM_RSA_PKCS && type != CKM_RSA_X_509 && type != CKM_RSA_PKCS_OAEP) || !modulus_len)
+		return CKR_OK;
+	if (use == CKF_DECRYPT)
+		return len == modulus_len ? CKR_OK : CKR_ENCRYPTED_DATA_LEN_RANGE;
+	return len <= modulus_len && modulus_len - len >= padding ? CKR_OK : CKR_DATA_LEN_RANGE;
+}
+
 void p11_mechanism_encode(struct buf *buf, const CK_MECHANISM *m)
 {
 	const struct p11_mech *row = p11_mech(m->mechanism);

@@ -54,7 +54,14 @@ int p11_mechanism_copy(const CK_MECHANISM *from, struct p11_mechanism *ret, stru
 /* Wire form; the mechanism must have passed p11_mechanism_check(). */
 void p11_mechanism_encode(struct buf *buf, const CK_MECHANISM *m);
 int p11_mechanism_decode(struct buf_reader *r, struct p11_mechanism *ret, struct err *err);
-/* CKR_OK, CKR_MECHANISM_INVALID or CKR_MECHANISM_PARAM_INVALID. */
+/* CKR_OK, CKR_MECHANISM_INVALID or CKR_MECHANISM_PARAM_INVALID (m->pParameter too short, absent, or leading nowhere). */
 CK_RV p11_mechanism_check(const CK_MECHANISM *m);
+
+/*
+ * Is an input of len bytes one that the mechanism takes in one piece, with a key whose modulus has modulus_len
+ * bytes? use: CKF_SIGN, CKF_VERIFY, CKF_ENCRYPT, CKF_DECRYPT. CKR_DATA_LEN_RANGE, CKR_ENCRYPTED_DATA_LEN_RANGE;
+ * CKR_OK where the length is the token's affair (PKCS#11 v3.0 section 2.1, tables 3 and 5).
+ */
+CK_RV p11_mech_input_check(CK_MECHANISM_TYPE type, CK_FLAGS use, CK_ULONG modulus_len, CK_ULONG len);
 
 #endif

@@ -110,6 +110,11 @@ enum p11_class p11_rv_class(CK_RV rv)
 	return P11_AMBIGUOUS;
 }
 
+bool p11_pin_refused(CK_RV rv)
+{
+	return p11_rv_class(rv) == P11_CREDENTIAL && rv != CKR_PIN_LOCKED;
+}
+
 const char *p11_rv_name(CK_RV rv)
 {
 	static _Thread_local char unknown[24];

@@ -7,6 +7,8 @@
 #ifndef P11_RV_H
 #define P11_RV_H
 
+#include <stdbool.h>
+
 #include "base/err.h"
 #include "p11/pkcs11.h"
 
@@ -22,6 +24,10 @@ enum p11_class {
 };
 
 enum p11_class p11_rv_class(CK_RV rv);
+
+/* Did the token look at the PIN and refuse it? A token that is locked did not look: whose wrong PINs locked it, and
+ * whether this one is right, it does not say. */
+bool p11_pin_refused(CK_RV rv);
 
 /* "CKR_PIN_INCORRECT"; codes of no known name as "0x80000001" in a buffer of
  * the calling thread. */

@@ -502,7 +502,8 @@ void p11_encode_reply(struct buf *buf, const struct p11_call *calls, size_t coun
 	}
 }
 
-static int decode_value(struct buf_reader *r, CK_ATTRIBUTE *value, struct err *err)
+/* lengths: the reply tells lengths alone, since some room was too small. */
+static int decode_value(struct buf_reader *r, CK_ATTRIBUTE *value, bool lengths, struct err *err)
 {
 	uint64_t len = buf_get_u64(r);
 	owned(mem) void *copy = NULL;
@@ -510,6 +511,9 @@ static int decode_value(struct buf_reader *r, CK_ATTRIBUTE *value, struct err *e
 	int rc;
 
 	if (!buf_get_u8(r)) {
+		/* Whoever gave room and is told a length takes it for that of a value. */
+		if (len != UINT64_MAX && value->pValue && !lengths)
+			return err_set(err, ERR_PROTOCOL, "an attribute that has a length and no value");
 		value->ulValueLen = len == UINT64_MAX ? UNAVAILABLE : (CK_ULONG)len;
 		return 0;
 	}
@@ -562,7 +566,7 @@ static int decode_result(struct buf_reader *r, struct p11_call *call, enum p11_a
 	switch (kind) {
 	case P11_ARG_ATTRS:
 		for (CK_ULONG i = 0; i < a->number && rc == 0; i++)
-			rc = decode_value(r, &((CK_ATTRIBUTE *)a->out)[i], err);
+			rc = decode_value(r, &((CK_ATTRIBUTE *)a->out)[i], call->rv == CKR_BUFFER_TOO_SMALL, err);
 		return rc;
 	case P11_ARG_OUT:
 		return decode_out(r, a, ok, err);

@@ -15,94 +15,9 @@
 #include "base/mem.h"
 #include "p11/call.h"
 #include "p11/rv.h"
+#include "stage.h"
 
 enum { WIRE_MAX = 1 << 20 };
-
-/* Memory that a call of any function can point into. */
-struct stage {
-	uint8_t in[2][40];
-	uint8_t out[64];
-	CK_ULONG out_len, handles[8], numbers[8];
-	union {
-		CK_INFO info;
-		CK_SLOT_INFO slot;
-		CK_TOKEN_INFO token;
-		CK_MECHANISM_INFO mechanism;
-	} info;
-	CK_ATTRIBUTE template[3], values[3];
-	CK_ULONG class, size;
-	uint8_t label[16], room[3][32];
-	CK_RSA_PKCS_OAEP_PARAMS oaep;
-	CK_MECHANISM mechanism;
-};
-
-static struct p11_call make(enum p11_fn fn, struct stage *s)
-{
-	struct p11_call call = {.fn = fn, .rv = P11_NOT_RUN};
-	int ins = 0;
-
-	*s = (struct stage){.class = CKO_DATA, .size = 7};
-	memset(s->in, 0xa5, sizeof(s->in));
-	memcpy(s->label, "a label of mine", 15);
-	s->template[0] = (CK_ATTRIBUTE){CKA_CLASS, &s->class, sizeof(s->class)};
-	s->template[1] = (CK_ATTRIBUTE){CKA_LABEL, s->label, 15};
-	s->template[2] = (CK_ATTRIBUTE){CKA_VALUE_LEN, &s->size, sizeof(s->size)};
-	for (int i = 0; i < 3; i++)
-		s->values[i] = (CK_ATTRIBUTE){s->template[i].type, s->room[i], sizeof(s->room[i])};
-	s->oaep = (CK_RSA_PKCS_OAEP_PARAMS){CKM_SHA_1, CKG_MGF1_SHA1, CKZ_DATA_SPECIFIED, s->label, 5};
-	s->mechanism = (CK_MECHANISM){CKM_RSA_PKCS_OAEP, &s->oaep, sizeof(s->oaep)};
-	for (int i = 0; i < P11_ARGS_MAX && p11_fn_table[fn].args[i] != P11_ARG_END; i++) {
-		struct p11_arg *a = &call.args[i];
-
-		switch (p11_fn_table[fn].args[i]) {
-		case P11_ARG_MECHANISM:
-			a->in = &s->mechanism;
-			break;
-		case P11_ARG_IN:
-		case P11_ARG_PIN:
-			a->in = s->in[ins];
-			a->number = sizeof(s->in[ins++]);
-			break;
-		case P11_ARG_TEMPLATE:
-			a->in = s->template;
-			a->number = 3;
-			break;
-		case P11_ARG_ATTRS:
-			a->out = s->values;
-			a->number = 3;
-			break;
-		case P11_ARG_OUT:
-			s->out_len = sizeof(s->out);
-			a->out = s->out;
-			a->out_len = &s->out_len;
-			break;
-		case P11_ARG_OUT_ULONGS:
-			s->out_len = 8;
-			a->out = s->numbers;
-			a->out_len = &s->out_len;
-			break;
-		case P11_ARG_RANDOM:
-			a->out = s->out;
-			a->number = 32;
-			break;
-		case P11_ARG_OUT_HANDLE:
-			a->out = &s->handles[i];
-			break;
-		case P11_ARG_OUT_HANDLES:
-			a->out = s->handles;
-			a->number = 8;
-			a->out_len = &s->out_len;
-			break;
-		case P11_ARG_OUT_INFO:
-			a->out = &s->info;
-			break;
-		default:
-			a->number = 1000 + (CK_ULONG)i;
-			break;
-		}
-	}
-	return call;
-}
 
 /* What a token would answer: recognisable results in every place. */
 static void answer(struct p11_call *call)
@@ -272,6 +187,38 @@ static void a_reply_larger_than_its_room_is_refused(void **state)
 	assert_int_equal(p11_decode_reply(&r, &call, 1, &err), -ERR_PROTOCOL);
 }
 
+/* Whoever gave room takes a length for that of a value: a peer must not make it one of nothing. */
+static void an_attribute_with_a_length_and_no_value_is_refused(void **state)
+{
+	static const struct {
+		CK_RV rv;
+		uint64_t len;
+		int want;
+	} cases[] = {
+		{CKR_OK, 1 << 20, -ERR_PROTOCOL},
+		{CKR_OK, 5, -ERR_PROTOCOL},
+		{CKR_ATTRIBUTE_SENSITIVE, 5, -ERR_PROTOCOL},
+		{CKR_ATTRIBUTE_SENSITIVE, UINT64_MAX, 0},
+		{CKR_BUFFER_TOO_SMALL, 1 << 20, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		owned(buf) struct buf reply = {.max = WIRE_MAX};
+		struct stage stage;
+		struct p11_call call = make(P11_C_GetAttributeValue, &stage);
+		struct buf_reader r;
+		struct err err = {0};
+
+		call.args[2].number = 1;
+		buf_put_u64(&reply, cases[i].rv);
+		buf_put_u64(&reply, cases[i].len);
+		buf_put_u8(&reply, 0);
+		r = buf_reader(reply.data, reply.len);
+		assert_int_equal(p11_decode_reply(&r, &call, 1, &err), cases[i].want);
+	}
+}
+
 static void huge_wishes_are_refused(void **state)
 {
 	CK_ULONG len = 1ul << 40;
@@ -354,6 +301,7 @@ int main(void)
 		cmocka_unit_test(a_request_cut_anywhere_is_refused),
 		cmocka_unit_test(random_damage_never_harms),
 		cmocka_unit_test(a_reply_larger_than_its_room_is_refused),
+		cmocka_unit_test(an_attribute_with_a_length_and_no_value_is_refused),
 		cmocka_unit_test(huge_wishes_are_refused),
 		cmocka_unit_test(templates_within_templates_never_travel),
 		cmocka_unit_test(memory_may_run_out_anywhere),

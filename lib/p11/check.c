@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is the caller's fault, seen before anybody is asked. */
+#include "p11/call.h"
+
+enum { ATTRIBUTES_MAX = 256, VALUE_MAX = 1 << 20 };
+
+/* PKCS#11 v3.0 section 4: what does not have the length of its type has no value. */
+static bool fits(const CK_ATTRIBUTE *a)
+{
+	const struct p11_attr_info *info = p11_attr_info(a->type);
+
+	if (a->ulValueLen > VALUE_MAX || (a->ulValueLen && !a->pValue))
+		return false;
+	switch (info ? info->kind : P11_ATTR_BYTES) {
+	case P11_ATTR_BOOL:
+		return a->ulValueLen == sizeof(CK_BBOOL);
+	case P11_ATTR_ULONG:
+		return a->ulValueLen == sizeof(CK_ULONG);
+	case P11_ATTR_ULONGS:
+		return a->ulValueLen % sizeof(CK_ULONG) == 0;
+	case P11_ATTR_BYTES:
+		break;
+	}
+	return true;
+}
+
+CK_RV p11_template_check(const CK_ATTRIBUTE *items, CK_ULONG count)
+{
+	if ((count && !items) || count > ATTRIBUTES_MAX)
+		return CKR_ARGUMENTS_BAD;
+	for (CK_ULONG i = 0; i < count; i++) {
+		/* Templates within templates are not offered. */
+		if (p11_attr_is_nested(items[i].type))
+			return CKR_ATTRIBUTE_TYPE_INVALID;
+		if (!fits(&items[i]))
+			return CKR_ATTRIBUTE_VALUE_INVALID;
+	}
+	return CKR_OK;
+}
+
+static CK_RV check_values(const CK_ATTRIBUTE *values, CK_ULONG count)
+{
+	if ((count && !values) || count > ATTRIBUTES_MAX)
+		return CKR_ARGUMENTS_BAD;
+	for (CK_ULONG i = 0; i < count; i++)
+		if (p11_attr_is_nested(values[i].type))
+			return CKR_ATTRIBUTE_TYPE_INVALID;
+	return CKR_OK;
+}
+
+static CK_RV check_mechanism(const CK_MECHANISM *m)
+{
+	return m ? p11_mechanism_check(m) : CKR_ARGUMENTS_BAD;
+}
+
+static CK_RV check_arg(enum p11_arg_kind kind, const struct p11_arg *a)
+{
+	switch (kind) {
+	case P11_ARG_END:
+	case P11_ARG_ULONG:
+	case P11_ARG_SESSION:
+	case P11_ARG_OBJECT:
+		return CKR_OK;
+	case P11_ARG_MECHANISM:
+		return check_mechanism(a->in);
+	case P11_ARG_TEMPLATE:
+		return p11_template_check(a->in, a->number);
+	case P11_ARG_ATTRS:
+		return check_values(a->out, a->number);
+	case P11_ARG_IN:
+	case P11_ARG_PIN:
+		return a->in || !a->number ? CKR_OK : CKR_ARGUMENTS_BAD;
+	case P11_ARG_RANDOM:
+		return a->out || !a->number ? CKR_OK : CKR_ARGUMENTS_BAD;
+	case P11_ARG_OUT:
+	case P11_ARG_OUT_ULONGS:
+		return a->out_len ? CKR_OK : CKR_ARGUMENTS_BAD;
+	case P11_ARG_OUT_HANDLES:
+		return a->out_len && (a->out || !a->number) ? CKR_OK : CKR_ARGUMENTS_BAD;
+	case P11_ARG_OUT_HANDLE:
+	case P11_ARG_OUT_INFO:
+		return a->out ? CKR_OK : CKR_ARGUMENTS_BAD;
+	}
+	return CKR_ARGUMENTS_BAD;
+}
+
+CK_RV p11_call_check(const struct p11_call *call)
+{
+	const enum p11_arg_kind *kinds = p11_fn_table[call->fn].args;
+	CK_RV rv = CKR_OK;
+
+	for (int n = 0; n < P11_ARGS_MAX && kinds[n] != P11_ARG_END && rv == CKR_OK; n++)
+		rv = check_arg(kinds[n], &call->args[n]);
+	return rv;
+}

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is the caller's fault, for every function; and libraries that claim to have written more than there was room. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "base/err.h"
+#include "stage.h"
+
+static void good_arguments_pass(void **state)
+{
+	(void)state;
+	for (int fn = 0; fn < P11_FN_MAX; fn++) {
+		struct stage stage;
+		struct p11_call call = make(fn, &stage);
+
+		assert_int_equal(p11_call_check(&call), CKR_OK);
+	}
+}
+
+/* Kinds that are no pointer at all have nothing to miss. */
+static bool points(enum p11_arg_kind kind)
+{
+	return kind != P11_ARG_ULONG && kind != P11_ARG_SESSION && kind != P11_ARG_OBJECT;
+}
+
+static void whatever_points_nowhere_is_the_callers_fault(void **state)
+{
+	int broken = 0;
+
+	(void)state;
+	for (int fn = 0; fn < P11_FN_MAX; fn++) {
+		const enum p11_arg_kind *kinds = p11_fn_table[fn].args;
+
+		for (int i = 0; i < P11_ARGS_MAX && kinds[i] != P11_ARG_END; i++) {
+			struct stage stage;
+			struct p11_call call = make(fn, &stage);
+
+			if (!points(kinds[i]))
+				continue;
+			call.args[i].in = NULL;
+			call.args[i].out = NULL;
+			call.args[i].out_len = NULL;
+			assert_int_equal(p11_call_check(&call), CKR_ARGUMENTS_BAD);
+			broken++;
+		}
+	}
+	assert_true(broken > 60);
+}
+
+static void a_length_alone_may_be_asked_for(void **state)
+{
+	struct stage stage;
+	struct p11_call call = make(P11_C_Sign, &stage);
+
+	(void)state;
+	call.args[2].out = NULL;
+	assert_int_equal(p11_call_check(&call), CKR_OK);
+	call.args[1].in = NULL;
+	call.args[1].number = 0;
+	assert_int_equal(p11_call_check(&call), CKR_OK);
+}
+
+static void values_have_the_length_of_their_type(void **state)
+{
+	static CK_BYTE bytes[64];
+	static const struct {
+		CK_ATTRIBUTE value;
+		CK_RV want;
+	} cases[] = {
+		{{CKA_TOKEN, bytes, 1}, CKR_OK},
+		{{CKA_TOKEN, bytes, 0}, CKR_ATTRIBUTE_VALUE_INVALID},
+		{{CKA_TOKEN, bytes, 8}, CKR_ATTRIBUTE_VALUE_INVALID},
+		{{CKA_CLASS, bytes, 4}, CKR_ATTRIBUTE_VALUE_INVALID},
+		{{CKA_CLASS, bytes, 8}, CKR_OK},
+		{{CKA_ALLOWED_MECHANISMS, bytes, 16}, CKR_OK},
+		{{CKA_ALLOWED_MECHANISMS, bytes, 12}, CKR_ATTRIBUTE_VALUE_INVALID},
+		{{CKA_LABEL, NULL, 0}, CKR_OK},
+		{{CKA_LABEL, NULL, 3}, CKR_ATTRIBUTE_VALUE_INVALID},
+		{{CKA_LABEL, bytes, CK_UNAVAILABLE_INFORMATION}, CKR_ATTRIBUTE_VALUE_INVALID},
+		{{CKA_UNWRAP_TEMPLATE, bytes, sizeof(CK_ATTRIBUTE)}, CKR_ATTRIBUTE_TYPE_INVALID},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_int_equal(p11_template_check(&cases[i].value, 1), cases[i].want);
+	assert_int_equal(p11_template_check(NULL, 0), CKR_OK);
+	assert_int_equal(p11_template_check(NULL, 1), CKR_ARGUMENTS_BAD);
+	assert_int_equal(p11_template_check(&cases[0].value, 1000000), CKR_ARGUMENTS_BAD);
+}
+
+static void a_mechanism_without_its_parameter_is_refused(void **state)
+{
+	(void)state;
+	for (const struct p11_mech *row = p11_mech_table; row->name; row++) {
+		struct stage stage;
+		struct p11_call call = make(P11_C_GenerateKey, &stage);
+
+		stage.mechanism = (CK_MECHANISM){row->type, NULL, 0};
+		assert_int_equal(p11_call_check(&call), row->param == P11_PARAM_NONE || row->param == P11_PARAM_BYTES
+								? CKR_OK
+								: CKR_MECHANISM_PARAM_INVALID);
+		stage.mechanism.ulParameterLen = 16;
+		if (row->param != P11_PARAM_NONE)
+			assert_int_equal(p11_call_check(&call), CKR_MECHANISM_PARAM_INVALID);
+		stage.mechanism.mechanism = 0x7777;
+		assert_int_equal(p11_call_check(&call), CKR_MECHANISM_INVALID);
+	}
+}
+
+static void raw_rsa_takes_what_fits_its_modulus(void **state)
+{
+	static const struct {
+		CK_MECHANISM_TYPE type;
+		CK_FLAGS use;
+		CK_ULONG len;
+		CK_RV want;
+	} cases[] = {
+		{CKM_RSA_X_509, CKF_SIGN, 128, CKR_OK},
+		{CKM_RSA_X_509, CKF_SIGN, 129, CKR_DATA_LEN_RANGE},
+		{CKM_RSA_X_509, CKF_VERIFY, 129, CKR_DATA_LEN_RANGE},
+		{CKM_RSA_X_509, CKF_ENCRYPT, 129, CKR_DATA_LEN_RANGE},
+		{CKM_RSA_X_509, CKF_DECRYPT, 127, CKR_ENCRYPTED_DATA_LEN_RANGE},
+		{CKM_RSA_X_509, CKF_DECRYPT, 128, CKR_OK},
+		{CKM_RSA_PKCS, CKF_SIGN, 117, CKR_OK},
+		{CKM_RSA_PKCS, CKF_SIGN, 118, CKR_DATA_LEN_RANGE},
+		{CKM_RSA_PKCS, CKF_SIGN, (CK_ULONG)-1, CKR_DATA_LEN_RANGE},
+		{CKM_RSA_PKCS, CKF_DECRYPT, 129, CKR_ENCRYPTED_DATA_LEN_RANGE},
+		{CKM_RSA_PKCS_OAEP, CKF_DECRYPT, 1, CKR_ENCRYPTED_DATA_LEN_RANGE},
+		{CKM_SHA256_RSA_PKCS, CKF_SIGN, 100000, CKR_OK},
+		{CKM_AES_CBC_PAD, CKF_DECRYPT, 1, CKR_OK},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_int_equal(p11_mech_input_check(cases[i].type, cases[i].use, 128, cases[i].len), cases[i].want);
+	assert_int_equal(p11_mech_input_check(CKM_RSA_X_509, CKF_SIGN, 0, 4096), CKR_OK);
+}
+
+/* ---- a library that lies ---- */
+
+static CK_RV claim;
+static CK_ULONG claimed;
+
+static CK_RV lie_sign(CK_SESSION_HANDLE s, CK_BYTE_PTR in, CK_ULONG len, CK_BYTE_PTR out, CK_ULONG_PTR out_len)
+{
+	(void)s, (void)in, (void)len, (void)out;
+	*out_len = claimed;
+	return claim;
+}
+
+static CK_RV lie_list(CK_SLOT_ID slot, CK_MECHANISM_TYPE_PTR list, CK_ULONG_PTR count)
+{
+	(void)slot, (void)list;
+	*count = claimed;
+	return claim;
+}
+
+static CK_RV lie_find(CK_SESSION_HANDLE s, CK_OBJECT_HANDLE_PTR list, CK_ULONG room, CK_ULONG_PTR count)
+{
+	(void)s, (void)list, (void)room;
+	*count = claimed;
+	return claim;
+}
+
+static CK_RV lie_get(CK_SESSION_HANDLE s, CK_OBJECT_HANDLE o, CK_ATTRIBUTE_PTR values, CK_ULONG count)
+{
+	(void)s, (void)o;
+	for (CK_ULONG i = 0; i < count; i++)
+		values[i].ulValueLen = claimed;
+	return claim;
+}
+
+static CK_FUNCTION_LIST liar = {
+	.C_Sign = lie_sign, .C_GetMechanismList = lie_list, .C_FindObjects = lie_find, .C_GetAttributeValue = lie_get,
+};
+
+static void a_library_that_claims_more_than_the_room_is_not_believed(void **state)
+{
+	static const struct {
+		enum p11_fn fn;
+		CK_RV says;
+		CK_ULONG len;
+		CK_RV want;
+	} cases[] = {
+		{P11_C_Sign, CKR_OK, 64, CKR_OK},
+		{P11_C_Sign, CKR_OK, 65, CKR_DEVICE_ERROR},
+		{P11_C_Sign, CKR_BUFFER_TOO_SMALL, 65, CKR_BUFFER_TOO_SMALL},
+		{P11_C_GetMechanismList, CKR_OK, 9, CKR_DEVICE_ERROR},
+		{P11_C_FindObjects, CKR_OK, 8, CKR_OK},
+		{P11_C_FindObjects, CKR_OK, 9, CKR_DEVICE_ERROR},
+		{P11_C_GetAttributeValue, CKR_OK, 32, CKR_OK},
+		{P11_C_GetAttributeValue, CKR_OK, 33, CKR_DEVICE_ERROR},
+		{P11_C_GetAttributeValue, CKR_ATTRIBUTE_SENSITIVE, 33, CKR_DEVICE_ERROR},
+		{P11_C_GetAttributeValue, CKR_ATTRIBUTE_SENSITIVE, CK_UNAVAILABLE_INFORMATION, CKR_ATTRIBUTE_SENSITIVE},
+		{P11_C_GetAttributeValue, CKR_BUFFER_TOO_SMALL, 33, CKR_BUFFER_TOO_SMALL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct stage stage;
+		struct p11_call call = make(cases[i].fn, &stage);
+
+		claim = cases[i].says;
+		claimed = cases[i].len;
+		assert_int_equal(p11_execute(&liar, 0, &call), cases[i].want);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(good_arguments_pass),
+		cmocka_unit_test(whatever_points_nowhere_is_the_callers_fault),
+		cmocka_unit_test(a_length_alone_may_be_asked_for),
+		cmocka_unit_test(values_have_the_length_of_their_type),
+		cmocka_unit_test(a_mechanism_without_its_parameter_is_refused),
+		cmocka_unit_test(raw_rsa_takes_what_fits_its_modulus),
+		cmocka_unit_test(a_library_that_claims_more_than_the_room_is_not_believed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
