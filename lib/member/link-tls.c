@@ -216,6 +216,7 @@ static int tls_link_call(struct link *link, struct p11_call *calls, size_t count
 	if (rc == 0)
 		rc = await_reply(t, err);
 	if (rc < 0) {
+		link->ended = tls_ended(t->tls);
 		/* The peer may have it: whoever sent it decides. */
 		if (err)
 			err->retry = ERR_RETRY_IDEMPOTENT;
@@ -235,9 +236,15 @@ static bool tls_link_alive(struct link *link)
 	return tls_wait(((struct tls_link *)link)->tls, 0, NULL) == 0;
 }
 
+static void tls_link_cut(struct link *link)
+{
+	tls_cut(((struct tls_link *)link)->tls);
+}
+
 const struct link_ops link_tls = {
 	.open = tls_link_open,
 	.call = tls_link_call,
 	.alive = tls_link_alive,
+	.cut = tls_link_cut,
 	.close = tls_link_close,
 };

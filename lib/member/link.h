@@ -8,6 +8,7 @@
 #ifndef MEMBER_LINK_H
 #define MEMBER_LINK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/own.h"
@@ -24,6 +25,8 @@ struct link_ops {
 	int (*call)(struct link *link, struct p11_call *calls, size_t count, struct err *err);
 	/* Between calls: is the peer still there, as far as can be told without asking? */
 	bool (*alive)(struct link *link);
+	/* From another thread: a call under way fails, and so do all after it. */
+	void (*cut)(struct link *link);
 	void (*close)(struct link *link);
 };
 
@@ -32,6 +35,7 @@ struct link {
 	const struct member_config *config;
 	uint64_t epoch;
 	uint64_t changes;	/* newest change counter, 0 = unknown */
+	bool ended;		/* the peer ended the connection during a call */
 };
 
 extern const struct link_ops link_tls;

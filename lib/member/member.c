@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/secret.h"
+#include "base/str.h"
 #include "fleet/fleet.h"
 #include "member/link.h"
 #include "p11/rv.h"
@@ -19,19 +20,28 @@ enum { POOL_MAX = 32 };
 
 struct member_channel {
 	struct member *member;
-	struct member_channel *next;
+	struct member_channel *next;	/* of those that are idle, or of those that are out */
+	struct member_config config;	/* as it was when it was opened */
 	struct link *link;
 	CK_SESSION_HANDLE session;
 	uint64_t pin_generation;	/* of the login on it; 0 = not logged in */
 	bool broken, unclean, kept;
 };
 
+/* A text of the config: kept as long as the member, since channels go on with what they were opened with. */
+struct text {
+	struct text *before;
+	char text[];
+};
+
 struct member {
-	struct member_config config;
-	char *strings[5];
+	struct member_config config;	/* address and certificate with the lock */
+	struct text *texts;
 	pthread_mutex_t lock;
 	struct member_channel *idle;	/* most recently used first */
 	unsigned idle_count;
+	struct member_channel *out;	/* in somebody's hands */
+	bool cut;			/* for good */
 	struct secret *pin;
 	uint64_t pin_generation;	/* counts member_set_pin() */
 	bool pin_refused;
@@ -48,27 +58,54 @@ static void channel_close(struct member_channel *channel)
 	free(channel);
 }
 
+static int keep_text(struct member *m, const char *from, const char **ret, struct err *err)
+{
+	size_t len = from ? strlen(from) : 0;
+	struct text *text = from ? mem_zalloc(sizeof(*text) + len + 1) : NULL;
+
+	*ret = NULL;
+	if (!from)
+		return 0;
+	if (!text)
+		return err_no_memory(err);
+	memcpy(text->text, from, len);
+	text->before = m->texts;
+	m->texts = text;
+	*ret = text->text;
+	return 0;
+}
+
 int member_open(const struct member_config *config, struct member **ret, struct err *err)
 {
-	const char *from[] = {config->name, config->address, config->certificate, config->module, config->serial};
 	owned(member) struct member *m = mem_new(struct member);
+	const char **texts[] = {&m->config.name, &m->config.address, &m->config.certificate, &m->config.module,
+				&m->config.serial};
 
 	if (!m)
 		return err_no_memory(err);
 	pthread_mutex_init(&m->lock, NULL);
 	m->config = *config;
-	for (size_t i = 0; i < sizeof(from) / sizeof(from[0]); i++) {
-		m->strings[i] = from[i] ? mem_strdup(from[i]) : NULL;
-		if (from[i] && !m->strings[i])
-			return err_no_memory(err);
-	}
-	m->config.name = m->strings[0];
-	m->config.address = m->strings[1];
-	m->config.certificate = m->strings[2];
-	m->config.module = m->strings[3];
-	m->config.serial = m->strings[4];
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		if (keep_text(m, *texts[i], texts[i], err) < 0)
+			return -ERR_NO_MEMORY;
 	*ret = own_take(m);
 	return 0;
+}
+
+int member_move(struct member *m, const char *address, const char *certificate, struct err *err)
+{
+	int rc = 0;
+
+	pthread_mutex_lock(&m->lock);
+	if (!str_eq(m->config.address, address) || !str_eq(m->config.certificate, certificate)) {
+		log_info("member", "'%s' is at %s now", m->config.name, address);
+		rc = keep_text(m, address, &m->config.address, err);
+		if (rc == 0)
+			rc = keep_text(m, certificate, &m->config.certificate, err);
+		rc = rc == 0 ? 1 : rc;
+	}
+	pthread_mutex_unlock(&m->lock);
+	return rc;
 }
 
 int member_open_partition(const struct fleet_device *device, const struct fleet_partition *partition,
@@ -114,8 +151,12 @@ void member_free(struct member *member)
 		return;
 	drop_idle(member);
 	secret_free(member->pin);
-	for (size_t i = 0; i < sizeof(member->strings) / sizeof(member->strings[0]); i++)
-		free(member->strings[i]);
+	while (member->texts) {
+		struct text *text = member->texts;
+
+		member->texts = text->before;
+		free(text);
+	}
 	pthread_mutex_destroy(&member->lock);
 	free(member);
 }
@@ -169,7 +210,7 @@ static int login(struct member_channel *channel, struct err *err)
 		channel->pin_generation = generation;
 		return 0;
 	}
-	if (p11_rv_class(call.rv) == P11_CREDENTIAL) {
+	if (p11_pin_refused(call.rv)) {
 		pthread_mutex_lock(&m->lock);
 		if (m->pin_generation == generation)
 			m->pin_refused = true;
@@ -177,6 +218,47 @@ static int login(struct member_channel *channel, struct err *err)
 	}
 	p11_rv_err(err, call.rv, "C_Login");
 	return err_wrap(err, "'%s'", m->config.name);
+}
+
+static int is_cut(const struct member *m, struct err *err)
+{
+	err_set(err, ERR_UNREACHABLE, "the links to '%s' are cut", m->config.name);
+	if (err)
+		err->retry = ERR_RETRY_SAFE;
+	return -ERR_UNREACHABLE;
+}
+
+/* Out into somebody's hands, where member_cut() finds it. */
+static int take_out(struct member *m, struct member_channel *channel, struct err *err)
+{
+	bool cut;
+
+	pthread_mutex_lock(&m->lock);
+	cut = m->cut;
+	channel->next = m->out;
+	m->out = channel;
+	pthread_mutex_unlock(&m->lock);
+	return cut ? is_cut(m, err) : 0;
+}
+
+/* With the lock held. */
+static void take_back(struct member *m, const struct member_channel *channel)
+{
+	struct member_channel **at = &m->out;
+
+	while (*at && *at != channel)
+		at = &(*at)->next;
+	if (*at)
+		*at = channel->next;
+}
+
+/* No longer out: closed. */
+static void give_up(struct member_channel *channel)
+{
+	pthread_mutex_lock(&channel->member->lock);
+	take_back(channel->member, channel);
+	pthread_mutex_unlock(&channel->member->lock);
+	channel_close(channel);
 }
 
 static int connect_channel(struct member *m, struct member_channel **ret, struct err *err)
@@ -189,9 +271,15 @@ static int connect_channel(struct member *m, struct member_channel **ret, struct
 	if (!channel)
 		return err_no_memory(err);
 	channel->member = m;
-	rc = ops->open(&m->config, &channel->link, err);
-	if (rc < 0)
-		err_wrap(err, "cannot reach '%s'", m->config.name);
+	pthread_mutex_lock(&m->lock);
+	channel->config = m->config;
+	pthread_mutex_unlock(&m->lock);
+	rc = ops->open(&channel->config, &channel->link, err);
+	if (rc < 0) {
+		channel_close(channel);
+		return err_wrap(err, "cannot reach '%s'", m->config.name);
+	}
+	rc = take_out(m, channel, err);
 	if (rc == 0) {
 		call = p11_open_session(CKF_SERIAL_SESSION | CKF_RW_SESSION, &channel->session);
 		rc = member_run(channel, &call, 1, err);
@@ -199,7 +287,7 @@ static int connect_channel(struct member *m, struct member_channel **ret, struct
 	if (rc == 0)
 		rc = login(channel, err);
 	if (rc < 0) {
-		channel_close(channel);
+		give_up(channel);
 		return rc;
 	}
 	*ret = channel;
@@ -215,6 +303,8 @@ static struct member_channel *take_idle(struct member *m)
 	if (channel) {
 		m->idle = channel->next;
 		m->idle_count--;
+		channel->next = m->out;
+		m->out = channel;
 	}
 	pthread_mutex_unlock(&m->lock);
 	return channel;
@@ -230,9 +320,19 @@ int member_acquire(struct member *member, struct member_channel **ret, struct er
 			*ret = channel;
 			return 0;
 		}
-		channel_close(channel);
+		give_up(channel);
 	}
 	return connect_channel(member, ret, err);
+}
+
+void member_cut(struct member *m)
+{
+	pthread_mutex_lock(&m->lock);
+	m->cut = true;
+	drop_idle(m);
+	for (struct member_channel *channel = m->out; channel; channel = channel->next)
+		channel->link->ops->cut(channel->link);
+	pthread_mutex_unlock(&m->lock);
 }
 
 void member_release(struct member_channel *channel)
@@ -243,7 +343,8 @@ void member_release(struct member_channel *channel)
 		return;
 	m = channel->member;
 	pthread_mutex_lock(&m->lock);
-	if (!channel->broken && !channel->unclean && !channel->kept && m->idle_count < POOL_MAX &&
+	take_back(m, channel);
+	if (!m->cut && !channel->broken && !channel->unclean && !channel->kept && m->idle_count < POOL_MAX &&
 	    channel->pin_generation == (m->pin ? m->pin_generation : 0)) {
 		channel->next = m->idle;
 		m->idle = channel;
@@ -262,6 +363,11 @@ CK_SESSION_HANDLE member_session(const struct member_channel *channel)
 struct member *member_of(const struct member_channel *channel)
 {
 	return channel->member;
+}
+
+bool member_ended(const struct member_channel *channel)
+{
+	return channel->link->ended;
 }
 
 uint64_t member_epoch(const struct member_channel *channel)
@@ -299,23 +405,39 @@ void member_spoil(struct member_channel *channel)
 	channel->broken = true;
 }
 
-/* A failed batch that began an operation may have left it in the session, and
- * a lost session or login will not come back by itself. */
+/* Does an operation go on behind a call that failed? Searches may; of the others only those whose result had no
+ * room (PKCS#11 v3.0 section 5.2), and an Init that found one active. */
+static bool goes_on(const struct p11_call *call)
+{
+	return call->rv == CKR_BUFFER_TOO_SMALL || call->fn == P11_C_FindObjects || call->fn == P11_C_FindObjectsFinal;
+}
+
+/* An operation that is left behind must meet nobody else, and a lost session or login will not come back by itself. */
 static void judge(struct member_channel *channel, const struct p11_call *calls, size_t count)
 {
-	bool started = false;
-
 	for (size_t i = 0; i < count; i++) {
-		if (p11_fn_table[calls[i].fn].flags & (P11_STARTS | P11_CONTINUES))
-			started = true;
 		if (calls[i].rv == CKR_OK)
 			continue;
-		if (started)
+		if ((p11_fn_table[calls[i].fn].flags & P11_CONTINUES) && goes_on(&calls[i]))
 			channel->unclean = true;
 		if (p11_rv_class(calls[i].rv) == P11_SESSION)
 			channel->broken = true;
 		return;
 	}
+}
+
+/* What is the caller's fault is answered here: no member hears of it. */
+static bool refused(struct p11_call *calls, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		CK_RV rv = p11_call_check(&calls[i]);
+
+		if (rv == CKR_OK)
+			continue;
+		calls[0].rv = rv;
+		return true;
+	}
+	return false;
 }
 
 int member_call(struct member_channel *channel, struct p11_call *calls, size_t count, struct err *err)
@@ -324,12 +446,10 @@ int member_call(struct member_channel *channel, struct p11_call *calls, size_t c
 	int64_t start = clock_now_ns(), took;
 	int rc;
 
-	if (channel->broken) {
-		err_set(err, ERR_UNREACHABLE, "the link to '%s' is cut", m->config.name);
-		if (err)
-			err->retry = ERR_RETRY_SAFE;
-		return -ERR_UNREACHABLE;
-	}
+	if (channel->broken)
+		return is_cut(m, err);
+	if (refused(calls, count))
+		return 0;
 	atomic_fetch_add(&m->load, 1);
 	rc = channel->link->ops->call(channel->link, calls, count, err);
 	atomic_fetch_sub(&m->load, 1);

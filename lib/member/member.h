@@ -54,6 +54,16 @@ int member_open_partition(const struct fleet_device *device, const struct fleet_
 
 const char *member_name(const struct member *member);
 
+/* It is elsewhere now (a restarted appliance may be on another port): channels opened from now on go there. 1 when it
+ * was not there before. */
+int member_move(struct member *member, const char *address, const char *certificate, struct err *err);
+
+/*
+ * For good, from any thread: calls under way fail soon, and so does every
+ * acquiring from now on. A library in this process cannot be interrupted.
+ */
+void member_cut(struct member *member);
+
 /*
  * The PIN for logging in, taken over; NULL logs out (idle channels are
  * closed). A PIN the token refused once is never sent again: acquiring then
@@ -75,7 +85,8 @@ struct member *member_of(const struct member_channel *channel);
 /*
  * Execute a batch. 0 when it was carried out (each call's rv says how),
  * negative when the link failed: the channel is then broken, err.retry is
- * SAFE when nothing was sent. A batch that ended in the middle of an operation
+ * SAFE when nothing was sent. What p11_call_check() refuses is not sent: the
+ * first call's rv says why. A batch that ended in the middle of an operation
  * makes the channel unclean: it is not given to anybody else.
  */
 int member_call(struct member_channel *channel, struct p11_call *calls, size_t count, struct err *err);
@@ -89,6 +100,10 @@ void member_keep(struct member_channel *channel);
 void member_clean(struct member_channel *channel);
 /* Never reuse it. */
 void member_spoil(struct member_channel *channel);
+
+/* The failed call ended because the peer ended the connection, not for silence:
+ * what was asked may be what ended it. */
+bool member_ended(const struct member_channel *channel);
 
 /*
  * Differs after each restart of the token's host: handles seen before mean
