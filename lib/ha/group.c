@@ -30,8 +30,11 @@ int ha_group_open(const struct fleet *fleet, const struct fleet_group *from, con
 	pthread_cond_init(&group->wake, &monotonic);
 	pthread_condattr_destroy(&monotonic);
 	rc = replica_set_open(fleet, from, folder, role, &group->set, err);
+	if (rc == 0)
+		rc = ha_config_new(folder, &group->config, err);
 	if (rc < 0)
 		return rc;
+	group->set->threads = background;
 	/* Nobody is asked before the application wants something. */
 	for (size_t i = 0; i < group->set->n_members; i++)
 		group->health[i].up = true;
@@ -47,6 +50,7 @@ void ha_group_free(struct ha_group *group)
 	if (!group)
 		return;
 	ha_recovery_stop(group);
+	ha_config_free(group->config);
 	ha_index_clear(group);
 	free(group->objects);
 	free(group->cells);
@@ -56,12 +60,19 @@ void ha_group_free(struct ha_group *group)
 	free(group);
 }
 
+void ha_group_cut(struct ha_group *group)
+{
+	group->stopping = true;
+	for (size_t i = 0; i < group->set->n_members; i++)
+		member_cut(group->set->members[i].member);
+}
+
 bool ha_logged_in(const struct ha_group *group)
 {
 	return group->logged_in;
 }
 
-/* The PIN goes to one member; only a member that cannot be reached passes it on. */
+/* The PIN goes to one member; only a member that cannot look at it (not reached, or locked) passes it on. */
 static int check_pin(struct ha_group *group, struct err *err)
 {
 	uint32_t tried = 0;
@@ -69,14 +80,14 @@ static int check_pin(struct ha_group *group, struct err *err)
 
 	for (;;) {
 		struct member_channel *channel = NULL;
-		size_t member = ha_choose(group, tried);
+		size_t member = ha_choose(group, tried, true);
 
 		if (member == group->set->n_members)
 			return rc;
 		tried |= 1u << member;
-		rc = member_acquire(group->set->members[member].member, &channel, err);
+		rc = ha_acquire(group, member, &channel, err);
 		member_release(channel);
-		if (rc == 0 || err->code == ERR_PIN)
+		if (rc == 0 || (err->code == ERR_PIN && p11_pin_refused(err->rv)) || err->code == ERR_NO_MEMORY)
 			return rc;
 		ha_member_down(group, member, err);
 	}
@@ -100,7 +111,7 @@ CK_RV ha_login(struct ha_group *group, const void *pin, CK_ULONG len)
 		rc = check_pin(group, &err);
 	if (rc < 0)
 		replica_set_login(group->set, NULL, NULL);
-	group->logged_in = rc == 0;
+	group->logged_in = group->set->pin_good = rc == 0;
 	pthread_mutex_unlock(&group->login_lock);
 	return rc < 0 ? p11_rv_from_err(&err) : CKR_OK;
 }

@@ -24,7 +24,10 @@ struct ha_group;
 /* folder: the store or bundle. background: may start a thread for recovery. */
 int ha_group_open(const struct fleet *fleet, const struct fleet_group *group, const char *folder,
 		  const char *role, bool background, struct ha_group **ret, struct err *err);
+/* No call may be under way. */
 void ha_group_free(struct ha_group *group);
+/* For good, from any thread: calls under way end with an error, soon, and so does the recovery of members. */
+void ha_group_cut(struct ha_group *group);
 OWN_DEFINE(ha_group)
 
 /* CKR_OK; a wrong PIN reaches one member, once. */

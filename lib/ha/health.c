@@ -37,14 +37,14 @@ static bool better(const struct replica_member *a, const struct replica_member *
 	return member_latency_us(a->member) < member_latency_us(b->member);
 }
 
-size_t ha_choose(struct ha_group *group, uint32_t tried)
+size_t ha_choose(struct ha_group *group, uint32_t tried, bool down_too)
 {
 	struct replica_set *set = group->set;
 	uint32_t up = ha_up(group) & ~tried;
 	size_t best = set->n_members;
 
 	/* Nobody left: the next call may find a member back before a probe does. */
-	if (!up)
+	if (!up && down_too)
 		up = ~tried;
 	for (size_t i = 0; i < set->n_members; i++)
 		if ((up & 1u << i) && (best == set->n_members || better(&set->members[i], &set->members[best])))
@@ -60,12 +60,24 @@ void ha_member_down(struct ha_group *group, size_t member, const struct err *why
 	if (health->up) {
 		log_error("ha", "member '%s' of '%s' is down: %s", group->set->members[member].name,
 			  group->set->name, why->message);
-		health->up = false;
+		health->up = health->suspect = false;
 		health->backoff_ms = BACKOFF_MIN_MS;
 	}
 	health->next_probe_ms = clock_now_ms() + health->backoff_ms;
 	if (health->backoff_ms < BACKOFF_MAX_MS)
 		health->backoff_ms *= 2;
+	pthread_cond_signal(&group->wake);
+	pthread_mutex_unlock(&group->health_lock);
+}
+
+void ha_members_suspect(struct ha_group *group, uint32_t mask)
+{
+	if (!mask)
+		return;
+	pthread_mutex_lock(&group->health_lock);
+	for (size_t i = 0; i < group->set->n_members; i++)
+		if ((mask & 1u << i) && group->health[i].up)
+			group->health[i].suspect = true;
 	pthread_cond_signal(&group->wake);
 	pthread_mutex_unlock(&group->health_lock);
 }
@@ -76,6 +88,7 @@ void ha_member_up(struct ha_group *group, size_t member)
 	if (!group->health[member].up)
 		log_info("ha", "member '%s' of '%s' serves again", group->set->members[member].name, group->set->name);
 	group->health[member].up = true;
+	group->health[member].suspect = false;
 	pthread_mutex_unlock(&group->health_lock);
 }
 
@@ -107,12 +120,14 @@ static int bring_up_to_date(struct ha_group *group, size_t member, struct err *e
 	return rc;
 }
 
-static void recover_member(struct ha_group *group, size_t member)
+static void recover_member(struct ha_group *group, size_t member, bool was_up)
 {
 	struct err err = {0};
-	int rc = member_probe(group->set->members[member].member, NULL, &err);
+	int rc;
 
-	if (rc == 0 && ha_logged_in(group)) {
+	ha_config_refresh(group);
+	rc = member_probe(group->set->members[member].member, NULL, &err);
+	if (rc == 0 && !was_up && ha_logged_in(group)) {
 		pthread_mutex_lock(&group->write_lock);
 		rc = bring_up_to_date(group, member, &err);
 		pthread_mutex_unlock(&group->write_lock);
@@ -123,19 +138,23 @@ static void recover_member(struct ha_group *group, size_t member)
 		ha_member_up(group, member);
 }
 
-/* The next member to try now, or when to look again. */
-static size_t due(struct ha_group *group, int64_t *ret_wait_ms)
+/* The next member to try now, or when to look again. Whoever is told of one has it: nobody else is, before the next
+ * probe is due. */
+static size_t due(struct ha_group *group, int64_t *ret_wait_ms, bool *ret_was_up)
 {
 	int64_t now = clock_now_ms();
 
 	*ret_wait_ms = BACKOFF_MAX_MS;
 	for (size_t i = 0; i < group->set->n_members; i++) {
-		int64_t wait = group->health[i].next_probe_ms - now;
+		struct ha_health *health = &group->health[i];
+		int64_t wait = health->up ? (health->suspect ? 0 : BACKOFF_MAX_MS) : health->next_probe_ms - now;
 
-		if (group->health[i].up)
-			continue;
-		if (wait <= 0)
+		if (wait <= 0) {
+			*ret_was_up = health->up;
+			health->suspect = false;
+			health->next_probe_ms = now + BACKOFF_MAX_MS;
 			return i;
+		}
 		if (wait < *ret_wait_ms)
 			*ret_wait_ms = wait;
 	}
@@ -144,14 +163,15 @@ static size_t due(struct ha_group *group, int64_t *ret_wait_ms)
 
 void ha_recover(struct ha_group *group)
 {
+	bool was_up = false;
 	int64_t wait;
 	size_t member;
 
 	pthread_mutex_lock(&group->health_lock);
-	member = due(group, &wait);
+	member = due(group, &wait, &was_up);
 	pthread_mutex_unlock(&group->health_lock);
 	if (member < group->set->n_members)
-		recover_member(group, member);
+		recover_member(group, member, was_up);
 }
 
 static void *recovery_thread(void *data)
@@ -161,12 +181,13 @@ static void *recovery_thread(void *data)
 	pthread_mutex_lock(&group->health_lock);
 	while (!group->stopping) {
 		struct timespec until;
+		bool was_up = false;
 		int64_t wait;
-		size_t member = due(group, &wait);
+		size_t member = due(group, &wait, &was_up);
 
 		if (member < group->set->n_members) {
 			pthread_mutex_unlock(&group->health_lock);
-			recover_member(group, member);
+			recover_member(group, member, was_up);
 			pthread_mutex_lock(&group->health_lock);
 			continue;
 		}

@@ -212,7 +212,7 @@ static int ask_changes(struct member_channel *channel, uint64_t *ret, struct err
 
 /* One look at all members that are up: has any of them changed? *ret_up: who answered. */
 static int look(struct ha_group *group, struct member_channel **channels, uint64_t *changes, uint32_t *ret_up,
-		bool *ret_changed)
+		bool *ret_changed, struct err *err)
 {
 	uint32_t up = ha_up(group);
 
@@ -220,14 +220,13 @@ static int look(struct ha_group *group, struct member_channel **channels, uint64
 	if (!up)
 		up = UINT32_MAX;
 	for (size_t i = 0; i < group->set->n_members; i++) {
-		struct err err = {0};
-		int rc = 0;
+		int rc;
 
 		if (!(up & 1u << i))
 			continue;
-		rc = member_acquire(group->set->members[i].member, &channels[i], &err);
+		rc = ha_acquire(group, i, &channels[i], err);
 		if (rc == 0)
-			rc = ask_changes(channels[i], &changes[i], &err);
+			rc = ask_changes(channels[i], &changes[i], err);
 		if (rc == 0) {
 			*ret_up |= 1u << i;
 			/* A member without a counter may always have changed. */
@@ -235,9 +234,10 @@ static int look(struct ha_group *group, struct member_channel **channels, uint64
 				       !member_changes(group->set->members[i].member);
 			continue;
 		}
-		if (err.code == ERR_NO_MEMORY || err.code == ERR_PIN)
+		if (err->code == ERR_NO_MEMORY)
 			return rc;
-		ha_member_down(group, i, &err);
+		/* A PIN that another member accepted: that this one does not is its own trouble. */
+		ha_member_down(group, i, err);
 	}
 	return 0;
 }
@@ -270,7 +270,7 @@ static int refresh(struct ha_group *group, uint32_t *ret_up, struct err *err)
 	pthread_rwlock_rdlock(&group->index_lock);
 	writes = group->index_writes;
 	pthread_rwlock_unlock(&group->index_lock);
-	rc = look(group, channels, changes, ret_up, &changed);
+	rc = look(group, channels, changes, ret_up, &changed, err);
 	if (rc == 0 && changed) {
 		rc = read_all(group, channels, ret_up, &reading, err);
 		if (rc == 0 && *ret_up)
@@ -306,7 +306,7 @@ CK_RV ha_index_refresh(struct ha_group *group)
 	}
 	pthread_mutex_unlock(&group->refresh_lock);
 	if (rc < 0)
-		return err.code ? p11_rv_from_err(&err) : CKR_USER_NOT_LOGGED_IN;
+		return p11_rv_from_err(&err);
 	return up ? CKR_OK : CKR_DEVICE_REMOVED;
 }
 

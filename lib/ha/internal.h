@@ -27,6 +27,7 @@ struct ha_object {
 
 struct ha_health {
 	bool up;
+	bool suspect;		/* up, and to be probed: others answered what it could not */
 	int64_t next_probe_ms, backoff_ms;
 };
 
@@ -55,8 +56,10 @@ struct ha_group {
 	CK_MECHANISM_TYPE *mechanisms;
 	CK_ULONG n_mechanisms;
 
+	struct ha_config *config;	/* of the recoverer */
 	pthread_t thread;
-	bool thread_runs, stopping;
+	bool thread_runs;
+	_Atomic bool stopping;
 	pthread_cond_t wake;		/* with health_lock */
 };
 
@@ -64,14 +67,25 @@ struct ha_group {
 uint32_t ha_up(struct ha_group *group);
 /* The best member outside tried: active before standby, least load, then
  * latency. When none is left that is up, those that are down get one chance
- * each. set->n_members = none. */
-size_t ha_choose(struct ha_group *group, uint32_t tried);
+ * each, if they may. set->n_members = none. */
+size_t ha_choose(struct ha_group *group, uint32_t tried, bool down_too);
+/* Probe those of the mask, soon; those that fail are down. */
+void ha_members_suspect(struct ha_group *group, uint32_t mask);
 void ha_member_down(struct ha_group *group, size_t member, const struct err *why);
 void ha_member_up(struct ha_group *group, size_t member);
 /* Try members whose time has come: probe, bring up to date, serve again. */
 void ha_recover(struct ha_group *group);
 int ha_recovery_start(struct ha_group *group, struct err *err);
 void ha_recovery_stop(struct ha_group *group);
+
+/* ---- config.c ---- */
+/* Where the group's members are, read again when the fleet document was written anew. */
+int ha_config_new(const char *folder, struct ha_config **ret, struct err *err);
+void ha_config_free(struct ha_config *config);
+/* Did any of them move? */
+bool ha_config_refresh(struct ha_group *group);
+/* member_acquire(), also where the member is now. */
+int ha_acquire(struct ha_group *group, size_t member, struct member_channel **ret, struct err *err);
 
 /* ---- index.c ---- */
 /* Read the records when they may have changed. */
@@ -87,6 +101,8 @@ CK_RV ha_resolve(struct ha_group *group, CK_OBJECT_HANDLE object, size_t member,
 void ha_forget_handle(struct ha_group *group, CK_OBJECT_HANDLE object, size_t member);
 
 /* ---- run.c ---- */
+/* A call whose member ended over it is sent once more, never a third time: it may be what ended it. */
+enum { RISKED_MAX = 2 };
 /*
  * Build the batch for a session and a key handle: fills calls in, returns how
  * many. Called again for each member that is tried.
@@ -95,6 +111,7 @@ typedef size_t (*ha_builder)(void *data, CK_SESSION_HANDLE session, CK_OBJECT_HA
 /*
  * The one place where a member is called for an application: choose, send,
  * judge the answer, go on to the next member where the class of the return value says so.
+ * A call that two members ended over goes to no third: CKR_FUNCTION_FAILED.
  * object CK_INVALID_HANDLE: none. ret_channel: keep the channel that answered
  * (NULL: give it back).
  */

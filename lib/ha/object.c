@@ -91,6 +91,16 @@ static void close_sites(struct ha_group *group, struct replica_sites *sites)
 	replica_sites_release(sites);
 }
 
+/* Before anything is written anywhere. */
+static CK_RV check_generate(const struct ha_group *group, const CK_MECHANISM *mechanism, CK_FLAGS use)
+{
+	const struct p11_mech *mech = p11_mech(mechanism->mechanism);
+
+	if (!ha_logged_in(group))
+		return CKR_USER_NOT_LOGGED_IN;
+	return mech && (mech->use & use) ? p11_mechanism_check(mechanism) : CKR_MECHANISM_INVALID;
+}
+
 CK_RV ha_generate(struct ha_group *group, const CK_MECHANISM *mechanism, const CK_ATTRIBUTE *public_t, CK_ULONG public_n,
 		  const CK_ATTRIBUTE *private_t, CK_ULONG private_n, CK_OBJECT_HANDLE *ret_public,
 		  CK_OBJECT_HANDLE *ret_private)
@@ -101,11 +111,12 @@ CK_RV ha_generate(struct ha_group *group, const CK_MECHANISM *mechanism, const C
 	CK_OBJECT_HANDLE handles[2] = {0};
 	struct err err = {0};
 	uint32_t mask;
-	CK_RV rv;
-	int rc = p11_attrs_merge(&request.templates[0], private_t, private_n, &err);
+	CK_RV rv = check_generate(group, mechanism, public_t ? CKF_GENERATE_KEY_PAIR : CKF_GENERATE);
+	int rc;
 
-	if (!ha_logged_in(group))
-		return CKR_USER_NOT_LOGGED_IN;
+	if (rv != CKR_OK)
+		return rv;
+	rc = p11_attrs_merge(&request.templates[0], private_t, private_n, &err);
 	if (rc == 0 && public_t)
 		rc = p11_attrs_merge(&request.templates[1], public_t, public_n, &err);
 	pthread_mutex_lock(&group->write_lock);

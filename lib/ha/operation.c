@@ -35,6 +35,8 @@ struct ha_operation {
 	enum ha_kind kind;
 	struct p11_mechanism mechanism;
 	CK_OBJECT_HANDLE key;
+	CK_ULONG modulus_len;		/* of an RSA key, 0 = another one */
+	unsigned ended;			/* members in a row that ended over a call of this stream */
 	bool updated;			/* an Update came: Once is not allowed any more */
 	struct buf recorded;		/* input of the updates so far */
 	bool forgotten;			/* more came than is recorded: no replay */
@@ -73,12 +75,14 @@ void ha_operation_free(struct ha_operation *o)
 }
 
 /* What a token would say of an Init, in its order of errors. */
-static CK_RV check_start(struct ha_group *group, enum ha_kind kind, const CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key)
+static CK_RV check_start(struct ha_group *group, enum ha_kind kind, const CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key,
+			 CK_ULONG *ret_modulus_len)
 {
 	const struct p11_mech *mech = p11_mech(mechanism->mechanism);
 	owned(record) struct record record = {0};
 	const CK_MECHANISM_TYPE *list;
 	const struct p11_attrs *attrs;
+	const CK_ATTRIBUTE *modulus;
 	CK_ULONG count, i;
 	size_t part;
 	CK_RV rv = ha_mechanisms(group, &list, &count);
@@ -97,6 +101,8 @@ static CK_RV check_start(struct ha_group *group, enum ha_kind kind, const CK_MEC
 	if (ha_object_get(group, key, &record, &part) != CKR_OK)
 		return CKR_KEY_HANDLE_INVALID;
 	attrs = &record.objects[part];
+	modulus = p11_attrs_find(attrs, CKA_MODULUS);
+	*ret_modulus_len = modulus ? modulus->ulValueLen : 0;
 	if (mech->key_type != CK_UNAVAILABLE_INFORMATION &&
 	    p11_attrs_ulong(attrs, CKA_KEY_TYPE, CK_UNAVAILABLE_INFORMATION) != mech->key_type)
 		return CKR_KEY_TYPE_INCONSISTENT;
@@ -106,7 +112,8 @@ static CK_RV check_start(struct ha_group *group, enum ha_kind kind, const CK_MEC
 CK_RV ha_operation_start(struct ha_group *group, enum ha_kind kind, const CK_MECHANISM *mechanism,
 			 CK_OBJECT_HANDLE key, struct ha_operation **ret)
 {
-	CK_RV rv = check_start(group, kind, mechanism, key);
+	CK_ULONG modulus_len = 0;
+	CK_RV rv = check_start(group, kind, mechanism, key, &modulus_len);
 	struct ha_operation *o;
 	struct err err;
 
@@ -118,6 +125,7 @@ CK_RV ha_operation_start(struct ha_group *group, enum ha_kind kind, const CK_MEC
 	o->group = group;
 	o->kind = kind;
 	o->key = kind == HA_DIGEST ? CK_INVALID_HANDLE : key;
+	o->modulus_len = modulus_len;
 	buf_init(&o->recorded, REPLAY_MAX);
 	buf_init(&o->result, REPLAY_MAX + RESULT_ROOM);
 	o->recorded.wipe = o->result.wipe = true;
@@ -127,6 +135,12 @@ CK_RV ha_operation_start(struct ha_group *group, enum ha_kind kind, const CK_MEC
 	}
 	*ret = o;
 	return CKR_OK;
+}
+
+/* What every token would refuse, and some die of. */
+static CK_RV check_input(const struct ha_operation *o, CK_ULONG len)
+{
+	return p11_mech_input_check(o->mechanism.ck.mechanism, kinds[o->kind].use, o->modulus_len, len);
 }
 
 /* ---- results an application has no room for ---- */
@@ -222,7 +236,9 @@ CK_RV ha_operation_once(struct ha_operation *o, const void *in, CK_ULONG len, vo
 	if (is_pending(o, AFTER_ONCE, in, len))
 		return hand_out(o, AFTER_ONCE, in, len, out, out_len, ret_over);
 	b.out_room = kinds[o->kind].streams ? len + RESULT_ROOM : RESULT_ROOM;
-	rv = room(&o->result, b.out_room, &b.out);
+	rv = check_input(o, len);
+	if (rv == CKR_OK)
+		rv = room(&o->result, b.out_room, &b.out);
 	if (rv == CKR_OK)
 		rv = ha_run(o->group, o->key, build_once, &b, NULL);
 	if (rv != CKR_OK)
@@ -268,6 +284,15 @@ static size_t build_init(void *data, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE
 	return 1;
 }
 
+static size_t index_of(const struct ha_group *group, const struct member_channel *channel)
+{
+	size_t i = 0;
+
+	while (i < group->set->n_members && group->set->members[i].member != member_of(channel))
+		i++;
+	return i;
+}
+
 /* A channel on which the operation stands where the application thinks it does. */
 static CK_RV attach(struct ha_operation *o)
 {
@@ -282,6 +307,9 @@ static CK_RV attach(struct ha_operation *o)
 		o->channel = channel;
 		return CKR_OK;
 	}
+	if (!err.rv)
+		ha_member_down(o->group, index_of(o->group, channel), &err);
+	o->ended += member_ended(channel);
 	member_spoil(channel);
 	member_release(channel);
 	return err.rv && p11_rv_class(err.rv) == P11_CALLER ? err.rv : CKR_DEVICE_REMOVED;
@@ -289,15 +317,26 @@ static CK_RV attach(struct ha_operation *o)
 
 static void detach(struct ha_operation *o, const struct err *why)
 {
-	size_t i = 0;
-
-	while (o->group->set->members[i].member != member_of(o->channel))
-		i++;
 	if (why)
-		ha_member_down(o->group, i, why);
+		ha_member_down(o->group, index_of(o->group, o->channel), why);
+	o->ended += member_ended(o->channel);
 	member_spoil(o->channel);
 	member_release(o->channel);
 	o->channel = NULL;
+}
+
+/* The operation is over on the member: its channel may serve others. */
+static void finish(struct ha_operation *o)
+{
+	member_clean(o->channel);
+	member_release(o->channel);
+	o->channel = NULL;
+}
+
+/* PKCS#11 v3.0 section 5.2. */
+static bool is_over(const struct ha_operation *o, const struct p11_call *call)
+{
+	return call->rv != CKR_BUFFER_TOO_SMALL && (call->rv != CKR_OK || call->fn == kinds[o->kind].final);
 }
 
 /* One call of a stream, on another member when its own is lost. */
@@ -312,6 +351,8 @@ static CK_RV stream(struct ha_operation *o, enum p11_fn fn, const void *in, CK_U
 
 		if (!o->channel && (n || o->delivered || o->recorded.len) && o->forgotten)
 			return CKR_DEVICE_REMOVED;
+		if (o->ended >= RISKED_MAX)
+			return CKR_FUNCTION_FAILED;
 		if (!o->channel)
 			rv = attach(o);
 		if (rv == CKR_DEVICE_REMOVED && n < o->group->set->n_members)
@@ -328,8 +369,12 @@ static CK_RV stream(struct ha_operation *o, enum p11_fn fn, const void *in, CK_U
 			detach(o, &err);
 			continue;
 		}
-		if (p11_rv_class(call.rv) != P11_MEMBER && p11_rv_class(call.rv) != P11_SESSION)
+		o->ended = 0;
+		if (p11_rv_class(call.rv) != P11_MEMBER && p11_rv_class(call.rv) != P11_SESSION) {
+			if (is_over(o, &call))
+				finish(o);
 			return call.rv;
+		}
 		detach(o, NULL);
 	}
 	return CKR_DEVICE_REMOVED;
@@ -414,7 +459,9 @@ CK_RV ha_operation_final(struct ha_operation *o, void *out, CK_ULONG *out_len, b
 		return hand_out(o, AFTER_FINAL, NULL, 0, out, out_len, ret_over);
 	if (o->pending)
 		return CKR_OPERATION_ACTIVE;
-	rv = room(&o->result, RESULT_ROOM, &at);
+	rv = check_input(o, o->recorded.len);
+	if (rv == CKR_OK)
+		rv = room(&o->result, RESULT_ROOM, &at);
 	if (rv != CKR_OK)
 		return rv;
 	if (kinds[o->kind].streams || o->channel) {
@@ -437,6 +484,10 @@ CK_RV ha_operation_verify(struct ha_operation *o, bool once, const void *in, CK_
 
 	if (once && o->updated)
 		return CKR_OPERATION_ACTIVE;
+	if (check_input(o, once ? len : o->recorded.len) != CKR_OK)
+		return CKR_DATA_LEN_RANGE;
+	if (o->modulus_len && signature_len != o->modulus_len)
+		return CKR_SIGNATURE_LEN_RANGE;
 	if (!once && o->channel)
 		return stream(o, P11_C_VerifyFinal, signature, signature_len, NULL, NULL);
 	return ha_run(o->group, o->key, once ? build_once : build_parts, &b, NULL);

@@ -19,20 +19,52 @@ static CK_RV first_failure(const struct p11_call *calls, size_t count)
 	return CKR_OK;
 }
 
-/* A code that may mean anything: the member is down only if its own probe fails. */
-static void doubt(struct ha_group *group, size_t member)
-{
-	struct err err = {0};
+/* One call on its way through the members. */
+struct run {
+	struct ha_group *group;
+	CK_OBJECT_HANDLE object;
+	ha_builder build;
+	void *data;
+	struct member_channel **ret_channel;
+	uint32_t tried, dubious;	/* masks of members; dubious: answered by a code that may mean anything */
+	unsigned ended;			/* members whose host ended while it had the call */
+	bool answered;
+	CK_RV answer;			/* the first of those that another member may know better */
+	CK_RV rv;			/* of the last attempt */
+};
 
-	if (member_probe(group->set->members[member].member, NULL, &err) < 0)
-		ha_member_down(group, member, &err);
+/* A member's own troubles are no answer to an application. */
+static CK_RV outward(CK_RV rv)
+{
+	if (rv == CKR_USER_NOT_LOGGED_IN)
+		return rv;
+	return p11_rv_class(rv) == P11_SESSION || p11_rv_class(rv) == P11_BUSY || rv == CKR_CRYPTOKI_NOT_INITIALIZED
+		       ? CKR_DEVICE_ERROR
+		       : rv;
 }
 
-static enum next judge(struct ha_group *group, size_t member, CK_OBJECT_HANDLE object, CK_RV rv)
+/* A member that cannot be asked any more, or says so itself. */
+static enum next down(struct run *run, size_t member, const struct err *why)
+{
+	run->rv = CKR_DEVICE_REMOVED;
+	ha_member_down(run->group, member, why);
+	return NEXT_MEMBER;
+}
+
+/* Another member may know better; if none does, this is the answer. */
+static enum next perhaps(struct run *run, CK_RV rv)
+{
+	if (!run->answered)
+		run->answer = rv;
+	run->answered = true;
+	return NEXT_MEMBER;
+}
+
+static enum next judge(struct run *run, size_t member)
 {
 	struct err err;
 
-	switch (p11_rv_class(rv)) {
+	switch (p11_rv_class(run->rv)) {
 	case P11_DONE:
 	case P11_CALLER:
 	case P11_CREDENTIAL:
@@ -40,83 +72,102 @@ static enum next judge(struct ha_group *group, size_t member, CK_OBJECT_HANDLE o
 	case P11_SESSION:
 		return SAME_MEMBER;
 	case P11_HANDLE:
-		ha_forget_handle(group, object, member);
+		ha_forget_handle(run->group, run->object, member);
 		return SAME_MEMBER;
 	case P11_BUSY:
 		clock_sleep_ms(10);
 		return SAME_MEMBER;
 	case P11_MEMBER:
-		p11_rv_err(&err, rv, "call");
-		ha_member_down(group, member, &err);
-		return NEXT_MEMBER;
+		p11_rv_err(&err, run->rv, "call");
+		return down(run, member, &err);
 	case P11_AMBIGUOUS:
-		doubt(group, member);
-		return NEXT_MEMBER;
+		run->dubious |= 1u << member;
+		return perhaps(run, run->rv);
+	}
+	return NEXT_MEMBER;
+}
+
+/* The link failed: whose fault is it, and may the call be sent to another one? */
+static enum next failed(struct run *run, size_t member, const struct member_channel *channel, const struct err *err)
+{
+	if (err->code == ERR_NO_MEMORY) {
+		run->rv = CKR_HOST_MEMORY;
+		return FINISHED;
+	}
+	/* Another member accepted this PIN: that this one does not is its own trouble. */
+	if (err->code == ERR_PIN && !ha_logged_in(run->group)) {
+		run->rv = CKR_USER_NOT_LOGGED_IN;
+		return FINISHED;
+	}
+	down(run, member, err);
+	if (channel && member_ended(channel) && ++run->ended == RISKED_MAX) {
+		run->rv = CKR_FUNCTION_FAILED;
+		return FINISHED;
 	}
 	return NEXT_MEMBER;
 }
 
 /* One attempt on one member. */
-static enum next attempt(struct ha_group *group, size_t member, CK_OBJECT_HANDLE object, ha_builder build,
-			 void *data, struct member_channel **ret_channel, CK_RV *ret_rv)
+static enum next attempt(struct run *run, size_t member)
 {
 	struct p11_call calls[CALLS_MAX];
 	struct member_channel *channel = NULL;
 	CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
 	struct err err = {0};
 	enum next next;
-	int rc = member_acquire(group->set->members[member].member, &channel, &err);
+	int rc = ha_acquire(run->group, member, &channel, &err);
 
-	if (rc == 0 && object != CK_INVALID_HANDLE) {
-		*ret_rv = ha_resolve(group, object, member, channel, &key, &err);
-		if (*ret_rv != CKR_OK && !err.code) {
+	if (rc == 0 && run->object != CK_INVALID_HANDLE) {
+		run->rv = ha_resolve(run->group, run->object, member, channel, &key, &err);
+		if (run->rv != CKR_OK && !err.code) {
 			/* This member lacks the key; another may have it. */
 			member_release(channel);
-			return NEXT_MEMBER;
+			return perhaps(run, run->rv);
 		}
 		rc = -(int)err.code;
 	}
 	if (rc == 0) {
-		size_t count = build(data, member_session(channel), key, calls);
+		size_t count = run->build(run->data, member_session(channel), key, calls);
 
 		rc = member_call(channel, calls, count, &err);
 		if (rc == 0)
-			*ret_rv = first_failure(calls, count);
+			run->rv = first_failure(calls, count);
 	}
-	if (rc < 0) {
-		*ret_rv = err.code == ERR_PIN ? CKR_USER_NOT_LOGGED_IN : CKR_DEVICE_REMOVED;
-		member_release(channel);
-		if (err.code == ERR_PIN || err.code == ERR_NO_MEMORY)
-			return FINISHED;
-		ha_member_down(group, member, &err);
-		return NEXT_MEMBER;
-	}
-	next = judge(group, member, object, *ret_rv);
-	if (*ret_rv == CKR_OK && ret_channel)
-		*ret_channel = channel;
+	next = rc < 0 ? failed(run, member, channel, &err) : judge(run, member);
+	if (rc == 0 && run->rv == CKR_OK && run->ret_channel)
+		*run->ret_channel = channel;
 	else
 		member_release(channel);
+	return next;
+}
+
+static enum next try_member(struct run *run, size_t member)
+{
+	enum next next = SAME_MEMBER;
+
+	run->tried |= 1u << member;
+	for (int n = 0; n < SAME_MEMBER_TRIES && next == SAME_MEMBER; n++)
+		next = attempt(run, member);
 	return next;
 }
 
 CK_RV ha_run(struct ha_group *group, CK_OBJECT_HANDLE object, ha_builder build, void *data,
 	     struct member_channel **ret_channel)
 {
-	CK_RV rv = CKR_DEVICE_REMOVED;
-	uint32_t tried = 0;
+	struct run run = {.group = group, .object = object, .build = build, .data = data,
+			  .ret_channel = ret_channel, .rv = CKR_DEVICE_REMOVED};
+	size_t member;
 
 	if (!group->background)
 		ha_recover(group);
-	for (;;) {
-		size_t member = ha_choose(group, tried);
-		enum next next = SAME_MEMBER;
-
-		if (member == group->set->n_members)
-			return rv;
-		tried |= 1u << member;
-		for (int n = 0; n < SAME_MEMBER_TRIES && next == SAME_MEMBER; n++)
-			next = attempt(group, member, object, build, data, ret_channel, &rv);
-		if (next == FINISHED)
-			return rv;
+	/* Members that are down get their chance when no other one said anything. */
+	while ((member = ha_choose(group, run.tried, !run.answered)) < group->set->n_members) {
+		if (try_member(&run, member) != FINISHED)
+			continue;
+		/* One member could what others could not: they are looked at. */
+		if (run.rv == CKR_OK)
+			ha_members_suspect(group, run.dubious);
+		return outward(run.rv);
 	}
+	return outward(run.answered ? run.answer : run.rv);
 }

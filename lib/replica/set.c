@@ -3,6 +3,7 @@
 #include "replica/set.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,6 +14,7 @@
 #include "base/str.h"
 #include "crypto/tls.h"
 #include "member/member.h"
+#include "p11/rv.h"
 #include "replica/domain.h"
 
 static int open_member(const struct fleet *fleet, const struct fleet_member *from, const struct fleet_policy *policy,
@@ -56,6 +58,7 @@ int replica_set_open(const struct fleet *fleet, const struct fleet_group *group,
 	if (!set || !pki)
 		return err_no_memory(err);
 	snprintf(set->name, sizeof(set->name), "%s", group->name);
+	set->threads = true;
 	set->policy = fleet_group_policy(fleet, group);
 	if (!group->domain || !str_unhex(group->domain, set->domain_id, sizeof(set->domain_id)))
 		return err_set(err, ERR_INVALID, "group '%s' names no domain key", group->name);
@@ -104,6 +107,7 @@ void replica_set_free(struct replica_set *set)
 
 int replica_set_login(struct replica_set *set, const struct secret *pin, struct err *err)
 {
+	set->pin_good = false;
 	for (size_t i = 0; i < set->n_members; i++) {
 		struct secret *copy = NULL;
 		int rc = pin ? secret_dup(pin, &copy, err) : 0;
@@ -124,25 +128,38 @@ static void *connect_site(void *data)
 	return NULL;
 }
 
-/* The first member that answers tells whether the PIN is right; only then do
+/* The first member that looks at it tells whether the PIN is right; only then do
  * the others see it. */
 static int try_pin(struct replica_sites *sites, uint32_t mask, uint32_t *ret_done, struct err *err)
 {
-	for (size_t i = 0; i < sites->count; i++) {
+	for (size_t i = 0; i < sites->count && !sites->set->pin_good; i++) {
 		struct replica_site *site = &sites->sites[i];
 
 		if (!(mask & 1u << i))
 			continue;
 		connect_site(site);
 		*ret_done |= 1u << i;
-		if (!site->channel && site->err.code == ERR_PIN) {
+		if (!site->channel && site->err.code == ERR_PIN && p11_pin_refused(site->err.rv)) {
 			*err = site->err;
 			return -ERR_PIN;
 		}
 		if (site->channel)
-			return 0;
+			sites->set->pin_good = true;
 	}
 	return 0;
+}
+
+/* A thread that takes none of the process's signals: they are the application's. */
+static bool start(pthread_t *ret, struct replica_site *site)
+{
+	sigset_t all, saved;
+	bool started;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &saved);
+	started = pthread_create(ret, NULL, connect_site, site) == 0;
+	pthread_sigmask(SIG_SETMASK, &saved, NULL);
+	return started;
 }
 
 int replica_sites_open(struct replica_set *set, uint32_t mask, struct replica_sites *ret, struct err *err)
@@ -161,7 +178,7 @@ int replica_sites_open(struct replica_set *set, uint32_t mask, struct replica_si
 	rc = try_pin(ret, mask, &done, err);
 	for (size_t i = 0; i < ret->count && rc == 0; i++)
 		if (mask & ~done & 1u << i)
-			started[i] = pthread_create(&threads[i], NULL, connect_site, &ret->sites[i]) == 0;
+			started[i] = set->threads && start(&threads[i], &ret->sites[i]);
 	for (size_t i = 0; i < ret->count; i++) {
 		if (started[i])
 			pthread_join(threads[i], NULL);

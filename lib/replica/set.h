@@ -43,6 +43,8 @@ struct replica_set {
 	struct tls_context *tls;
 	struct replica_member members[SET_MAX];
 	size_t n_members;
+	_Atomic bool pin_good;		/* a member accepted the PIN that all were given */
+	bool threads;			/* may make some; true where nobody says otherwise */
 };
 
 /*
@@ -77,7 +79,8 @@ struct replica_sites {
 /*
  * Acquire a channel on each member of mask (bit i = member i), all at once, and
  * find the domain key there. A member that cannot be reached is left out with
- * its error. A refused PIN is tried on one member only: ERR_PIN.
+ * its error. A refused PIN is tried on one member only: ERR_PIN; once a member
+ * accepted it, a member that refuses it is left out like any other that fails.
  */
 int replica_sites_open(struct replica_set *set, uint32_t mask, struct replica_sites *ret, struct err *err);
 void replica_sites_release(struct replica_sites *sites);

@@ -100,11 +100,26 @@ static int make_live(struct replica_site *site, const struct record *live, const
 	return rc < 0 ? rc : copy_destroy(site, made->record, err);
 }
 
+/* Did the member fail us, or we ourselves (a check that cannot be carried out here, memory, a file)? */
+static bool members_fault(const struct err *why)
+{
+	switch (why->code) {
+	case ERR_UNREACHABLE:
+	case ERR_TIMEOUT:
+	case ERR_PROTOCOL:
+	case ERR_DENIED:
+	case ERR_PIN:
+		return true;
+	default:
+		return false;
+	}
+}
+
 /* The links of these went down while the key was being made. */
 static void failed(struct replica_site *site, struct err *why)
 {
 	log_info("replica", "'%s' did not take the key: %s", site->of->name, why->message);
-	if (why->code != ERR_TOKEN && why->code != ERR_DIFFERENT && why->code != ERR_UNSUPPORTED)
+	if (members_fault(why))
 		replica_site_lost(site, why);
 }
 
