@@ -29,10 +29,10 @@ CK_RV C_Finalize(CK_VOID_PTR reserved)
 
 CK_RV C_GetInfo(CK_INFO_PTR info)
 {
-	CK_RV rv = slot_enter_module();
+	slot_scoped struct slot_call call = slot_enter_module();
 
-	if (rv != CKR_OK || !info)
-		return rv != CKR_OK ? rv : CKR_ARGUMENTS_BAD;
+	if (call.rv != CKR_OK || !info)
+		return call.rv != CKR_OK ? call.rv : CKR_ARGUMENTS_BAD;
 	*info = (CK_INFO){.cryptokiVersion = {3, 0}, .libraryVersion = VERSION};
 	PAD(info->manufacturerID, "hsmctl");
 	PAD(info->libraryDescription, "HA groups of HSMs");
@@ -41,12 +41,12 @@ CK_RV C_GetInfo(CK_INFO_PTR info)
 
 CK_RV C_GetSlotList(CK_BBOOL token_present, CK_SLOT_ID_PTR list, CK_ULONG_PTR count)
 {
-	CK_RV rv = slot_enter_module();
+	slot_scoped struct slot_call call = slot_enter_module();
 	CK_ULONG room;
 
 	(void)token_present;	/* a group is always there; its members may not be */
-	if (rv != CKR_OK || !count)
-		return rv != CKR_OK ? rv : CKR_ARGUMENTS_BAD;
+	if (call.rv != CKR_OK || !count)
+		return call.rv != CKR_OK ? call.rv : CKR_ARGUMENTS_BAD;
 	room = *count;
 	*count = slot_count();
 	if (!list)
@@ -60,14 +60,13 @@ CK_RV C_GetSlotList(CK_BBOOL token_present, CK_SLOT_ID_PTR list, CK_ULONG_PTR co
 
 CK_RV C_GetSlotInfo(CK_SLOT_ID id, CK_SLOT_INFO_PTR info)
 {
-	struct slot *slot;
-	CK_RV rv = slot_get(id, &slot);
+	slot_scoped struct slot_call call = slot_enter_slot(id);
 	char text[80];
 
-	if (rv != CKR_OK || !info)
-		return rv != CKR_OK ? rv : CKR_ARGUMENTS_BAD;
+	if (call.rv != CKR_OK || !info)
+		return call.rv != CKR_OK ? call.rv : CKR_ARGUMENTS_BAD;
 	*info = (CK_SLOT_INFO){.flags = CKF_TOKEN_PRESENT, .hardwareVersion = VERSION, .firmwareVersion = VERSION};
-	snprintf(text, sizeof(text), "HA group %s", slot->group->name);
+	snprintf(text, sizeof(text), "HA group %s", call.slot->group->name);
 	PAD(info->slotDescription, text);
 	PAD(info->manufacturerID, "hsmctl");
 	return CKR_OK;
@@ -75,11 +74,11 @@ CK_RV C_GetSlotInfo(CK_SLOT_ID id, CK_SLOT_INFO_PTR info)
 
 CK_RV C_GetTokenInfo(CK_SLOT_ID id, CK_TOKEN_INFO_PTR info)
 {
-	struct slot *slot;
-	CK_RV rv = slot_get(id, &slot);
+	slot_scoped struct slot_call call = slot_enter_slot(id);
+	const struct slot *slot = call.slot;
 
-	if (rv != CKR_OK || !info)
-		return rv != CKR_OK ? rv : CKR_ARGUMENTS_BAD;
+	if (call.rv != CKR_OK || !info)
+		return call.rv != CKR_OK ? call.rv : CKR_ARGUMENTS_BAD;
 	*info = (CK_TOKEN_INFO){
 		.flags = CKF_RNG | CKF_LOGIN_REQUIRED | CKF_USER_PIN_INITIALIZED | CKF_TOKEN_INITIALIZED,
 		.ulMaxSessionCount = CK_EFFECTIVELY_INFINITE, .ulMaxRwSessionCount = CK_EFFECTIVELY_INFINITE,
@@ -99,20 +98,19 @@ CK_RV C_GetTokenInfo(CK_SLOT_ID id, CK_TOKEN_INFO_PTR info)
 
 CK_RV C_GetMechanismList(CK_SLOT_ID id, CK_MECHANISM_TYPE_PTR list, CK_ULONG_PTR count)
 {
+	slot_scoped struct slot_call call = slot_enter_slot(id);
 	const CK_MECHANISM_TYPE *known;
 	struct ha_group *group;
-	struct slot *slot;
 	CK_ULONG n, room;
-	CK_RV rv = slot_get(id, &slot);
 
-	if (rv == CKR_OK && !count)
-		rv = CKR_ARGUMENTS_BAD;
-	if (rv == CKR_OK)
-		rv = slot_group(slot, &group);
-	if (rv == CKR_OK)
-		rv = ha_mechanisms(group, &known, &n);
-	if (rv != CKR_OK)
-		return rv;
+	if (call.rv == CKR_OK && !count)
+		call.rv = CKR_ARGUMENTS_BAD;
+	if (call.rv == CKR_OK)
+		call.rv = slot_group(call.slot, &group);
+	if (call.rv == CKR_OK)
+		call.rv = ha_mechanisms(group, &known, &n);
+	if (call.rv != CKR_OK)
+		return call.rv;
 	room = *count;
 	*count = n;
 	if (!list)
@@ -125,13 +123,12 @@ CK_RV C_GetMechanismList(CK_SLOT_ID id, CK_MECHANISM_TYPE_PTR list, CK_ULONG_PTR
 
 CK_RV C_GetMechanismInfo(CK_SLOT_ID id, CK_MECHANISM_TYPE type, CK_MECHANISM_INFO_PTR info)
 {
+	slot_scoped struct slot_call call = slot_enter_slot(id);
 	struct ha_group *group;
-	struct slot *slot;
-	CK_RV rv = slot_get(id, &slot);
 
-	if (rv == CKR_OK && !info)
-		rv = CKR_ARGUMENTS_BAD;
-	if (rv == CKR_OK)
-		rv = slot_group(slot, &group);
-	return rv == CKR_OK ? ha_mechanism_info(group, type, info) : rv;
+	if (call.rv == CKR_OK && !info)
+		call.rv = CKR_ARGUMENTS_BAD;
+	if (call.rv == CKR_OK)
+		call.rv = slot_group(call.slot, &group);
+	return call.rv == CKR_OK ? ha_mechanism_info(group, type, info) : call.rv;
 }

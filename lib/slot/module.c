@@ -8,15 +8,17 @@
 
 #include "base/err.h"
 #include "base/file.h"
+#include "base/foreign.h"
+#include "base/inherit.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "fleet/fleet.h"
 #include "p11/rv.h"
+#include "slot/gate.h"
 
 static struct module {
 	pthread_rwlock_t lock;	/* of the list of sessions and of what is below */
-	pid_t pid;		/* 0: not initialised */
 	bool background;
 	char *folder;
 	struct fleet *fleet;
@@ -26,6 +28,8 @@ static struct module {
 	size_t n_sessions, cap_sessions;
 	CK_SESSION_HANDLE last_handle;
 } module = {.lock = PTHREAD_RWLOCK_INITIALIZER};
+
+enum { RESERVED_MAX = 8192 };
 
 static pthread_mutex_t open_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -94,12 +98,23 @@ static void forget(void)
 	module = (struct module){.lock = PTHREAD_RWLOCK_INITIALIZER, .last_handle = module.last_handle};
 }
 
-static CK_RV check_args(const CK_C_INITIALIZE_ARGS *args, const char **ret_reserved)
+/* A reserved pointer is a text, or nothing that we may follow. */
+static CK_RV read_reserved(const void *reserved, char *ret, size_t size)
+{
+	struct err err = {0};
+
+	*ret = 0;
+	if (!reserved || foreign_text(reserved, ret, size, &err) == 0)
+		return CKR_OK;
+	log_error("slot", "C_Initialize, pReserved: %s", err.message);
+	return err.code == ERR_INVALID ? CKR_ARGUMENTS_BAD : CKR_GENERAL_ERROR;
+}
+
+static CK_RV check_args(const CK_C_INITIALIZE_ARGS *args)
 {
 	int callbacks;
 
 	module.background = true;
-	*ret_reserved = NULL;
 	if (!args)
 		return CKR_OK;
 	callbacks = !!args->CreateMutex + !!args->DestroyMutex + !!args->LockMutex + !!args->UnlockMutex;
@@ -108,75 +123,75 @@ static CK_RV check_args(const CK_C_INITIALIZE_ARGS *args, const char **ret_reser
 	if (callbacks == 4 && !(args->flags & CKF_OS_LOCKING_OK))
 		return CKR_CANT_LOCK;
 	module.background = !(args->flags & CKF_LIBRARY_CANT_CREATE_OS_THREADS);
-	/* The NSS headers put a field of their own where the standard has pReserved. */
-	*ret_reserved = (const char *)args->LibraryParameters;
 	return CKR_OK;
+}
+
+/* What the parent had stays where it is: locks may be held by threads that are not here. */
+static void in_child(void)
+{
+	open_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+	module = (struct module){.lock = PTHREAD_RWLOCK_INITIALIZER, .last_handle = module.last_handle};
+}
+
+static void register_once(void)
+{
+	inherit_on_fork(in_child);
+}
+
+static CK_RV begin(void *data)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	const CK_C_INITIALIZE_ARGS *args = data;
+	char reserved[RESERVED_MAX];
+	struct err err = {0};
+	CK_RV rv = check_args(args);
+
+	pthread_once(&once, register_once);
+	log_from_environment();
+	/* The NSS headers put a field of their own where the standard has pReserved. */
+	if (rv == CKR_OK)
+		rv = read_reserved(args ? args->LibraryParameters : NULL, reserved, sizeof(reserved));
+	if (rv != CKR_OK)
+		return rv;
+	module.folder = choose_folder(reserved);
+	if (read_fleet(&err) == 0)
+		return CKR_OK;
+	log_error("slot", "%s", err.message);
+	forget();
+	return CKR_GENERAL_ERROR;
 }
 
 CK_RV slot_initialize(const CK_C_INITIALIZE_ARGS *args)
 {
-	const char *reserved;
-	struct err err = {0};
-	CK_RV rv;
-
-	if (module.pid == getpid())
-		return CKR_CRYPTOKI_ALREADY_INITIALIZED;
-	/* After a fork: locks may be held by threads that are not here, and the
-	 * parent's connections are the parent's. All of it stays as it is. */
-	if (module.pid) {
-		open_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
-		module = (struct module){.lock = PTHREAD_RWLOCK_INITIALIZER, .last_handle = module.last_handle};
-	}
-	rv = check_args(args, &reserved);
-	if (rv != CKR_OK)
-		return rv;
-	log_from_environment();
-	module.folder = choose_folder(reserved);
-	if (read_fleet(&err) < 0) {
-		log_error("slot", "%s", err.message);
-		forget();
-		return CKR_GENERAL_ERROR;
-	}
-	module.pid = getpid();
-	return CKR_OK;
+	return gate_open(begin, (void *)args);
 }
 
-CK_RV slot_finalize(void)
+static void cut(void)
 {
-	CK_RV rv = slot_enter_module();
+	for (size_t i = 0; i < module.n_slots; i++)
+		if (module.slots[i].ha)
+			ha_group_cut(module.slots[i].ha);
+}
 
-	if (rv != CKR_OK)
-		return rv;
+static void end(void)
+{
 	for (size_t i = 0; i < module.n_slots; i++) {
 		slot_session_close_all(&module.slots[i]);
 		ha_group_free(module.slots[i].ha);
 	}
 	forget();
-	return CKR_OK;
+}
+
+CK_RV slot_finalize(void)
+{
+	return gate_close(cut, end);
 }
 
 /* ---- slots ---- */
 
-CK_RV slot_enter_module(void)
-{
-	return module.pid && module.pid == getpid() ? CKR_OK : CKR_CRYPTOKI_NOT_INITIALIZED;
-}
-
 size_t slot_count(void)
 {
 	return module.n_slots;
-}
-
-CK_RV slot_get(CK_SLOT_ID id, struct slot **ret)
-{
-	CK_RV rv = slot_enter_module();
-
-	if (rv != CKR_OK)
-		return rv;
-	if (id >= module.n_slots)
-		return CKR_SLOT_ID_INVALID;
-	*ret = &module.slots[id];
-	return CKR_OK;
 }
 
 CK_SLOT_ID slot_id(const struct slot *slot)
@@ -187,20 +202,27 @@ CK_SLOT_ID slot_id(const struct slot *slot)
 CK_RV slot_group(struct slot *slot, struct ha_group **ret)
 {
 	owned(mem) char *mine = NULL;
+	struct ha_group *ha = slot->ha;
 	struct err err = {0};
 	int rc = 0;
 
+	if (ha) {
+		*ret = ha;
+		return CKR_OK;
+	}
 	pthread_mutex_lock(&open_lock);
-	if (!slot->ha) {
+	ha = slot->ha;
+	if (!ha) {
 		/* A store holds the administrator's certificate, a bundle only the application's. */
 		mine = mem_printf("%s/pki/application.key", module.folder);
 		rc = ha_group_open(module.fleet, slot->group, module.folder,
 				   mine && access(mine, R_OK) == 0 ? "application" : "admin",
-				   module.background, &slot->ha, &err);
+				   module.background, &ha, &err);
 		if (rc < 0)
 			log_error("slot", "%s", err.message);
+		slot->ha = ha;
 	}
-	*ret = slot->ha;
+	*ret = ha;
 	pthread_mutex_unlock(&open_lock);
 	return rc < 0 ? p11_rv_from_err(&err) : CKR_OK;
 }
@@ -240,9 +262,27 @@ static size_t find_session(CK_SESSION_HANDLE handle)
 	return module.n_sessions;
 }
 
+struct slot_call slot_enter_module(void)
+{
+	bool inside = gate_enter();
+
+	return (struct slot_call){.rv = inside ? CKR_OK : CKR_CRYPTOKI_NOT_INITIALIZED, .inside = inside};
+}
+
+struct slot_call slot_enter_slot(CK_SLOT_ID id)
+{
+	struct slot_call call = slot_enter_module();
+
+	if (call.rv == CKR_OK && id >= module.n_slots)
+		call.rv = CKR_SLOT_ID_INVALID;
+	else if (call.rv == CKR_OK)
+		call.slot = &module.slots[id];
+	return call;
+}
+
 struct slot_call slot_enter(CK_SESSION_HANDLE handle)
 {
-	struct slot_call call = {.rv = slot_enter_module()};
+	struct slot_call call = slot_enter_module();
 	size_t at;
 
 	if (call.rv != CKR_OK)
@@ -253,6 +293,7 @@ struct slot_call slot_enter(CK_SESSION_HANDLE handle)
 		call.rv = CKR_SESSION_HANDLE_INVALID;
 	} else {
 		call.session = module.sessions[at];
+		call.slot = call.session->slot;
 		atomic_fetch_add(&call.session->users, 1);
 	}
 	pthread_rwlock_unlock(&module.lock);
@@ -263,10 +304,12 @@ struct slot_call slot_enter(CK_SESSION_HANDLE handle)
 
 void slot_leave(struct slot_call *call)
 {
-	if (!call->session)
-		return;
-	pthread_mutex_unlock(&call->session->lock);
-	session_put(call->session);
+	if (call->session) {
+		pthread_mutex_unlock(&call->session->lock);
+		session_put(call->session);
+	}
+	if (call->inside)
+		gate_leave();
 }
 
 CK_RV slot_session_open(struct slot *slot, CK_FLAGS flags, CK_SESSION_HANDLE *ret)
@@ -326,11 +369,8 @@ static void log_out_when_last(struct slot *slot)
 CK_RV slot_session_close(CK_SESSION_HANDLE handle)
 {
 	struct slot_session *session = NULL;
-	CK_RV rv = slot_enter_module();
 	size_t at;
 
-	if (rv != CKR_OK)
-		return rv;
 	pthread_rwlock_wrlock(&module.lock);
 	at = find_session(handle);
 	if (at < module.n_sessions) {
@@ -344,7 +384,7 @@ CK_RV slot_session_close(CK_SESSION_HANDLE handle)
 	return CKR_OK;
 }
 
-CK_RV slot_session_close_all(struct slot *slot)
+void slot_session_close_all(struct slot *slot)
 {
 	for (;;) {
 		struct slot_session *session = NULL;
@@ -356,7 +396,7 @@ CK_RV slot_session_close_all(struct slot *slot)
 		log_out_when_last(slot);
 		pthread_rwlock_unlock(&module.lock);
 		if (!session)
-			return CKR_OK;
+			return;
 		session_put(session);
 	}
 }

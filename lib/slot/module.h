@@ -3,10 +3,10 @@
  * module - the state of the virtual token library in one process.
  *
  * One slot per group of the fleet document. C_ functions are shells around
- * slot_enter() and slot_leave(): initialised? forked? which session? A child
- * after fork() must call C_Initialize itself; what its parent had is left
- * alone. The module prints nothing, installs no signal handler and changes
- * nothing in the environment of its host.
+ * slot_enter() and slot_leave(): initialised? which slot, which session? A
+ * child after fork() must call C_Initialize itself; its parent's connections
+ * and PINs are not in it. The module prints nothing, installs no signal handler
+ * and changes nothing in the environment of its host.
  */
 #ifndef SLOT_MODULE_H
 #define SLOT_MODULE_H
@@ -23,7 +23,7 @@ struct fleet_group;
 
 struct slot {
 	const struct fleet_group *group;	/* of module.fleet */
-	struct ha_group *ha;			/* opened at first use */
+	_Atomic(struct ha_group *) ha;		/* opened at first use */
 	atomic_uint sessions, rw_sessions;
 };
 
@@ -39,30 +39,35 @@ struct slot_session {
 	bool finding;
 };
 
-/* State of one C_ call; slot_leave() runs at the end of the block. */
+/* One C_ call; slot_leave() runs at the end of the block, and the module stays until then. */
 struct slot_call {
 	CK_RV rv;
-	struct slot_session *session;	/* locked */
+	bool inside;
+	struct slot *slot;		/* of slot_enter_slot(), or the session's */
+	struct slot_session *session;	/* of slot_enter(), locked */
 };
 
+/* CKR_CRYPTOKI_NOT_INITIALIZED, CKR_SLOT_ID_INVALID, CKR_SESSION_HANDLE_INVALID. */
+struct slot_call slot_enter_module(void);
+struct slot_call slot_enter_slot(CK_SLOT_ID id);
 struct slot_call slot_enter(CK_SESSION_HANDLE handle);
-/* Without a session: only that the module is there. */
-CK_RV slot_enter_module(void);
 void slot_leave(struct slot_call *call);
 #define slot_scoped __attribute__((cleanup(slot_leave)))
 
+/* CKR_ARGUMENTS_BAD also for a reserved pointer that leads to no text. */
 CK_RV slot_initialize(const CK_C_INITIALIZE_ARGS *args);
+/* Calls under way end with an error, soon; what they use stays until then. */
 CK_RV slot_finalize(void);
 
+/* ---- inside ---- */
+
 size_t slot_count(void);
-/* CKR_SLOT_ID_INVALID. */
-CK_RV slot_get(CK_SLOT_ID id, struct slot **ret);
 CK_SLOT_ID slot_id(const struct slot *slot);
 /* The running group of a slot, opened when it is not yet. */
 CK_RV slot_group(struct slot *slot, struct ha_group **ret);
 
 CK_RV slot_session_open(struct slot *slot, CK_FLAGS flags, CK_SESSION_HANDLE *ret);
 CK_RV slot_session_close(CK_SESSION_HANDLE handle);
-CK_RV slot_session_close_all(struct slot *slot);
+void slot_session_close_all(struct slot *slot);
 
 #endif

@@ -8,7 +8,7 @@
 /* The group of a call that came through. */
 static CK_RV enter_group(struct slot_call *call, struct ha_group **ret)
 {
-	return call->rv == CKR_OK ? slot_group(call->session->slot, ret) : call->rv;
+	return call->rv == CKR_OK ? slot_group(call->slot, ret) : call->rv;
 }
 
 static CK_RV may_write(const struct slot_call *call)
@@ -16,7 +16,8 @@ static CK_RV may_write(const struct slot_call *call)
 	return call->rv == CKR_OK && !(call->session->flags & CKF_RW_SESSION) ? CKR_SESSION_READ_ONLY : call->rv;
 }
 
-static CK_RV check_template(const CK_ATTRIBUTE *template, CK_ULONG count)
+/* What is searched for may be anything that can be read: a value of the wrong length is found nowhere. */
+static CK_RV check_search(const CK_ATTRIBUTE *template, CK_ULONG count)
 {
 	if (count && !template)
 		return CKR_ARGUMENTS_BAD;
@@ -54,7 +55,7 @@ CK_RV C_SetAttributeValue(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK
 
 	call.rv = may_write(&call);
 	if (call.rv == CKR_OK)
-		call.rv = check_template(values, count);
+		call.rv = p11_template_check(values, count);
 	call.rv = enter_group(&call, &group);
 	return call.rv == CKR_OK ? ha_set_attributes(group, object, values, count) : call.rv;
 }
@@ -67,7 +68,7 @@ CK_RV C_FindObjectsInit(CK_SESSION_HANDLE session, CK_ATTRIBUTE_PTR template, CK
 	if (call.rv == CKR_OK && call.session->finding)
 		call.rv = CKR_OPERATION_ACTIVE;
 	if (call.rv == CKR_OK)
-		call.rv = check_template(template, count);
+		call.rv = check_search(template, count);
 	call.rv = enter_group(&call, &group);
 	if (call.rv == CKR_OK)
 		call.rv = ha_find(group, template, count, &call.session->found, &call.session->n_found);
@@ -118,7 +119,7 @@ CK_RV C_GenerateKey(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_AT
 	if (call.rv == CKR_OK && (!mechanism || !key))
 		call.rv = CKR_ARGUMENTS_BAD;
 	if (call.rv == CKR_OK)
-		call.rv = check_template(template, count);
+		call.rv = p11_template_check(template, count);
 	call.rv = enter_group(&call, &group);
 	return call.rv == CKR_OK ? ha_generate(group, mechanism, NULL, 0, template, count, NULL, key) : call.rv;
 }
@@ -134,9 +135,9 @@ CK_RV C_GenerateKeyPair(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, C
 	if (call.rv == CKR_OK && (!mechanism || !public_key || !private_key || !public_t))
 		call.rv = CKR_ARGUMENTS_BAD;
 	if (call.rv == CKR_OK)
-		call.rv = check_template(public_t, public_n);
+		call.rv = p11_template_check(public_t, public_n);
 	if (call.rv == CKR_OK)
-		call.rv = check_template(private_t, private_n);
+		call.rv = p11_template_check(private_t, private_n);
 	call.rv = enter_group(&call, &group);
 	return call.rv == CKR_OK ? ha_generate(group, mechanism, public_t, public_n, private_t, private_n, public_key,
 					       private_key)

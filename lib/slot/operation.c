@@ -12,7 +12,7 @@ static CK_RV start(CK_SESSION_HANDLE session, enum ha_kind kind, CK_MECHANISM_PT
 	if (call.rv == CKR_OK && call.session->operations[kind])
 		call.rv = CKR_OPERATION_ACTIVE;
 	if (call.rv == CKR_OK)
-		call.rv = slot_group(call.session->slot, &group);
+		call.rv = slot_group(call.slot, &group);
 	return call.rv == CKR_OK ? ha_operation_start(group, kind, mechanism, key, &call.session->operations[kind]) : call.rv;
 }
 

@@ -5,42 +5,46 @@
 CK_RV C_OpenSession(CK_SLOT_ID id, CK_FLAGS flags, CK_VOID_PTR application, CK_NOTIFY notify,
 		    CK_SESSION_HANDLE_PTR session)
 {
-	struct slot *slot;
-	CK_RV rv = slot_get(id, &slot);
+	slot_scoped struct slot_call call = slot_enter_slot(id);
 
 	(void)application;
 	(void)notify;
-	if (rv != CKR_OK || !session)
-		return rv != CKR_OK ? rv : CKR_ARGUMENTS_BAD;
+	if (call.rv != CKR_OK || !session)
+		return call.rv != CKR_OK ? call.rv : CKR_ARGUMENTS_BAD;
 	if (!(flags & CKF_SERIAL_SESSION))
 		return CKR_SESSION_PARALLEL_NOT_SUPPORTED;
-	return slot_session_open(slot, flags, session);
+	return slot_session_open(call.slot, flags, session);
 }
 
 CK_RV C_CloseSession(CK_SESSION_HANDLE session)
 {
-	return slot_session_close(session);
+	slot_scoped struct slot_call call = slot_enter_module();
+
+	return call.rv == CKR_OK ? slot_session_close(session) : call.rv;
 }
 
 CK_RV C_CloseAllSessions(CK_SLOT_ID id)
 {
-	struct slot *slot;
-	CK_RV rv = slot_get(id, &slot);
+	slot_scoped struct slot_call call = slot_enter_slot(id);
 
-	return rv == CKR_OK ? slot_session_close_all(slot) : rv;
+	if (call.rv == CKR_OK)
+		slot_session_close_all(call.slot);
+	return call.rv;
 }
 
 CK_RV C_GetSessionInfo(CK_SESSION_HANDLE session, CK_SESSION_INFO_PTR info)
 {
 	slot_scoped struct slot_call call = slot_enter(session);
+	struct ha_group *group;
 	bool rw, in;
 
 	if (call.rv != CKR_OK || !info)
 		return call.rv != CKR_OK ? call.rv : CKR_ARGUMENTS_BAD;
+	group = call.slot->ha;
 	rw = (call.session->flags & CKF_RW_SESSION) != 0;
-	in = call.session->slot->ha && ha_logged_in(call.session->slot->ha);
+	in = group && ha_logged_in(group);
 	*info = (CK_SESSION_INFO){
-		.slotID = slot_id(call.session->slot),
+		.slotID = slot_id(call.slot),
 		.state = rw ? (in ? CKS_RW_USER_FUNCTIONS : CKS_RW_PUBLIC_SESSION)
 			    : (in ? CKS_RO_USER_FUNCTIONS : CKS_RO_PUBLIC_SESSION),
 		.flags = call.session->flags,
@@ -58,15 +62,16 @@ CK_RV C_Login(CK_SESSION_HANDLE session, CK_USER_TYPE user, CK_UTF8CHAR_PTR pin,
 	if (call.rv == CKR_OK && !pin)
 		call.rv = CKR_ARGUMENTS_BAD;
 	if (call.rv == CKR_OK)
-		call.rv = slot_group(call.session->slot, &group);
+		call.rv = slot_group(call.slot, &group);
 	return call.rv == CKR_OK ? ha_login(group, pin, len) : call.rv;
 }
 
 CK_RV C_Logout(CK_SESSION_HANDLE session)
 {
 	slot_scoped struct slot_call call = slot_enter(session);
+	struct ha_group *group = call.slot ? call.slot->ha : NULL;
 
 	if (call.rv != CKR_OK)
 		return call.rv;
-	return call.session->slot->ha ? ha_logout(call.session->slot->ha) : CKR_USER_NOT_LOGGED_IN;
+	return group ? ha_logout(group) : CKR_USER_NOT_LOGGED_IN;
 }
