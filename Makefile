@@ -101,7 +101,12 @@ UNIT_SRCS := $(sort $(wildcard tests/unit/*/test_*.c))
 UNIT := $(patsubst %.c,$(BUILD)/%,$(UNIT_SRCS))
 # The strangers know the PKCS#11 headers and no room: tests/slot and tests/bench load the module with them.
 STRANGERS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/slot/*.c tests/bench/*.c))
-unit: $(UNIT) $(STRANGERS)
+# SoftHSM with faults on demand, for appliances of the tests.
+SHIM := $(BUILD)/tests/fake/shim.so
+unit: $(UNIT) $(STRANGERS) $(SHIM)
+$(SHIM): tests/fake/shim.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -shared $(LDFLAGS) -o $@ $< -ldl
 $(STRANGERS): $(BUILD)/tests/%: tests/%.c $(wildcard tests/slot/*.h)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< -ldl -pthread

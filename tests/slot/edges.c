@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* edges CHECK [ARGUMENTS]: hosts that call wrongly, from several threads at once, or with what kills tokens. */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "stranger.h"
+
+enum { THREADS = 8, ROUNDS = 20 };
+
+/* ---- C_Initialize and C_Finalize ---- */
+
+static CK_RV initialize_with(const void *reserved)
+{
+	CK_C_INITIALIZE_ARGS args = {.flags = CKF_OS_LOCKING_OK, .LibraryParameters = (void *)reserved};
+
+	return p11->C_Initialize(&args);
+}
+
+static void reserved(char **args)
+{
+	char *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CK_INFO info;
+
+	(void)args;
+	memset(page, 'a', 4096);
+	munmap(mmap(page + 4096, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), 4096);
+	IS(initialize_with((void *)1), CKR_ARGUMENTS_BAD);
+	IS(initialize_with((void *)-1), CKR_ARGUMENTS_BAD);
+	IS(initialize_with(page + 4090), CKR_ARGUMENTS_BAD);
+	IS(initialize_with("store=\t"), CKR_ARGUMENTS_BAD);
+	IS(p11->C_GetInfo(&info), CKR_CRYPTOKI_NOT_INITIALIZED);
+	OK(initialize_with("configDir='here' other=words"));
+	OK(p11->C_Finalize(NULL));
+}
+
+static atomic_uint opened, already, odd;
+static atomic_bool go;
+
+static void *initialize_once(void *data)
+{
+	CK_RV rv;
+
+	(void)data;
+	while (!go)
+		;
+	rv = p11->C_Initialize(NULL);
+	(rv == CKR_OK ? opened++ : rv == CKR_CRYPTOKI_ALREADY_INITIALIZED ? already++ : odd++);
+	return NULL;
+}
+
+static void initialize_race(char **args)
+{
+	(void)args;
+	for (int n = 0; n < ROUNDS; n++) {
+		pthread_t threads[THREADS];
+
+		go = false;
+		opened = already = 0;
+		for (int i = 0; i < THREADS; i++)
+			HOLDS(pthread_create(&threads[i], NULL, initialize_once, NULL) == 0);
+		go = true;
+		for (int i = 0; i < THREADS; i++)
+			pthread_join(threads[i], NULL);
+		IS(opened, 1);
+		IS(already, THREADS - 1);
+		OK(p11->C_Finalize(NULL));
+	}
+	IS(odd, 0);
+}
+
+/* Everything a thread may meet whose module is taken down and set up again under it. */
+static bool expected(CK_RV rv)
+{
+	return rv == CKR_OK || rv == CKR_CRYPTOKI_NOT_INITIALIZED || rv == CKR_SESSION_HANDLE_INVALID ||
+	       rv == CKR_DEVICE_REMOVED || rv == CKR_USER_NOT_LOGGED_IN || rv == CKR_USER_ALREADY_LOGGED_IN ||
+	       rv == CKR_KEY_HANDLE_INVALID || rv == CKR_OBJECT_HANDLE_INVALID;
+}
+
+static atomic_bool enough;
+static atomic_ulong signatures;
+
+static void *user(void *data)
+{
+	(void)data;
+	while (!enough) {
+		CK_SESSION_HANDLE s;
+		CK_OBJECT_HANDLE key;
+		CK_OBJECT_CLASS class = CKO_PRIVATE_KEY;
+		CK_ATTRIBUTE template[] = {{CKA_LABEL, (void *)"signing-1", 9}, {CKA_CLASS, &class, sizeof(class)}};
+		CK_ULONG found = 0;
+		CK_RV rv = p11->C_OpenSession(0, CKF_SERIAL_SESSION, NULL, NULL, &s);
+
+		if (rv == CKR_OK)
+			rv = log_in(s);
+		if (rv == CKR_OK || rv == CKR_USER_ALREADY_LOGGED_IN)
+			rv = p11->C_FindObjectsInit(s, template, 2);
+		if (rv == CKR_OK)
+			rv = p11->C_FindObjects(s, &key, 1, &found);
+		if (rv == CKR_OK)
+			rv = p11->C_FindObjectsFinal(s);
+		for (int i = 0; i < 50 && rv == CKR_OK && found; i++) {
+			rv = sign_with(s, key, CKM_ECDSA);
+			signatures += rv == CKR_OK;
+		}
+		odd += !expected(rv);
+		if (!expected(rv))
+			fprintf(stderr, "a thread got 0x%lx\n", rv);
+	}
+	return NULL;
+}
+
+static void finalize_under_load(char **args)
+{
+	pthread_t threads[THREADS];
+
+	(void)args;
+	OK(p11->C_Initialize(NULL));
+	for (int i = 0; i < THREADS; i++)
+		HOLDS(pthread_create(&threads[i], NULL, user, NULL) == 0);
+	for (int n = 0; n < ROUNDS; n++) {
+		unsigned long before = signatures;
+
+		while (signatures < before + 30)
+			usleep(1000);
+		OK(p11->C_Finalize(NULL));
+		OK(p11->C_Initialize(NULL));
+	}
+	enough = true;
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	OK(p11->C_Finalize(NULL));
+	IS(odd, 0);
+}
+
+/* ---- what is the caller's fault ---- */
+
+static CK_RV generate_with(CK_MECHANISM_TYPE type, void *parameter, CK_ULONG len, CK_ATTRIBUTE *more)
+{
+	CK_ULONG size = 32;
+	CK_BBOOL yes = CK_TRUE;
+	CK_ATTRIBUTE template[] = {{CKA_TOKEN, &yes, 1}, {CKA_VALUE_LEN, &size, sizeof(size)}, {CKA_LABEL, (void *)"never", 5}, {0}};
+	CK_MECHANISM mechanism = {type, parameter, len};
+	CK_OBJECT_HANDLE key;
+
+	if (more)
+		template[3] = *more;
+	return p11->C_GenerateKey(session, &mechanism, template, more ? 4 : 3, &key);
+}
+
+static CK_RV pair_with(CK_MECHANISM_TYPE type)
+{
+	CK_MECHANISM mechanism = {type, NULL, 0};
+	CK_BBOOL yes = CK_TRUE;
+	CK_ATTRIBUTE template[] = {{CKA_TOKEN, &yes, 1}};
+	CK_OBJECT_HANDLE public_key, private_key;
+
+	return p11->C_GenerateKeyPair(session, &mechanism, template, 1, template, 1, &public_key, &private_key);
+}
+
+static void bad_arguments(char **args)
+{
+	static const CK_MECHANISM_TYPE wants_parameter[] = {CKM_AES_GCM, CKM_AES_CTR, CKM_RSA_PKCS_PSS, CKM_RSA_PKCS_OAEP,
+							    CKM_SHA256_RSA_PKCS_PSS};
+	CK_BYTE bytes[16] = {0};
+	CK_BBOOL yes = CK_TRUE;
+	CK_ATTRIBUTE inner = {CKA_SIGN, &yes, 1};
+	CK_ATTRIBUTE nested = {CKA_UNWRAP_TEMPLATE, &inner, sizeof(inner)}, missing = {CKA_ID, NULL, 4}, wide = {CKA_SIGN, bytes, 8};
+	CK_MECHANISM gcm = {CKM_AES_GCM, NULL, 0}, lost = {CKM_AES_GCM, NULL, sizeof(CK_GCM_PARAMS)};
+
+	(void)args;
+	begin();
+	for (size_t i = 0; i < sizeof(wants_parameter) / sizeof(wants_parameter[0]); i++) {
+		HOLDS(generate_with(wants_parameter[i], NULL, 0, NULL) != CKR_OK);
+		HOLDS(generate_with(wants_parameter[i], NULL, 48, NULL) != CKR_OK);
+		HOLDS(pair_with(wants_parameter[i]) != CKR_OK);
+	}
+	IS(generate_with(0x7777, NULL, 0, NULL), CKR_MECHANISM_INVALID);
+	IS(generate_with(CKM_DES3_KEY_GEN, NULL, 0, NULL), CKR_MECHANISM_INVALID);
+	IS(generate_with(CKM_AES_ECB, NULL, 0, NULL), CKR_MECHANISM_INVALID);
+	IS(pair_with(CKM_DSA_KEY_PAIR_GEN), CKR_MECHANISM_INVALID);
+	IS(pair_with(CKM_AES_KEY_GEN), CKR_MECHANISM_INVALID);
+	IS(generate_with(CKM_AES_KEY_GEN, NULL, 0, &nested), CKR_ATTRIBUTE_TYPE_INVALID);
+	IS(generate_with(CKM_AES_KEY_GEN, NULL, 0, &missing), CKR_ATTRIBUTE_VALUE_INVALID);
+	IS(generate_with(CKM_AES_KEY_GEN, NULL, 0, &wide), CKR_ATTRIBUTE_VALUE_INVALID);
+	IS(p11->C_EncryptInit(session, &gcm, object("wrap-1", CKO_SECRET_KEY)), CKR_MECHANISM_PARAM_INVALID);
+	IS(p11->C_EncryptInit(session, &lost, object("wrap-1", CKO_SECRET_KEY)), CKR_MECHANISM_PARAM_INVALID);
+	IS(p11->C_SetAttributeValue(session, object("wrap-1", CKO_SECRET_KEY), &wide, 1), CKR_ATTRIBUTE_VALUE_INVALID);
+	OK(sign_with(session, object("signing-1", CKO_PRIVATE_KEY), CKM_ECDSA));
+}
+
+/* ---- inputs that tokens refuse, or die of ---- */
+
+static CK_RV raw(CK_MECHANISM_TYPE type, CK_OBJECT_HANDLE key, CK_ULONG len)
+{
+	CK_MECHANISM mechanism = {type, NULL, 0};
+	CK_BYTE data[1024] = {0}, out[1024];
+	CK_ULONG out_len = sizeof(out);
+
+	OK(p11->C_SignInit(session, &mechanism, key));
+	return p11->C_Sign(session, data, len, out, &out_len);
+}
+
+static CK_RV raw_in_parts(CK_OBJECT_HANDLE key, CK_ULONG len)
+{
+	CK_MECHANISM mechanism = {CKM_RSA_X_509, NULL, 0};
+	CK_BYTE data[1024] = {0}, out[1024];
+	CK_ULONG out_len = sizeof(out);
+
+	OK(p11->C_SignInit(session, &mechanism, key));
+	OK(p11->C_SignUpdate(session, data, len - 1));
+	OK(p11->C_SignUpdate(session, data, 1));
+	return p11->C_SignFinal(session, out, &out_len);
+}
+
+static void raw_rsa(char **args)
+{
+	CK_MECHANISM mechanism = {CKM_RSA_X_509, NULL, 0};
+	CK_OBJECT_HANDLE key;
+	CK_BYTE data[300] = {0};
+
+	(void)args;
+	begin();
+	key = object("tls-1", CKO_PRIVATE_KEY);
+	IS(raw(CKM_RSA_X_509, key, 257), CKR_DATA_LEN_RANGE);
+	IS(raw(CKM_RSA_X_509, key, 1024), CKR_DATA_LEN_RANGE);
+	IS(raw(CKM_RSA_PKCS, key, 246), CKR_DATA_LEN_RANGE);
+	IS(raw_in_parts(key, 257), CKR_DATA_LEN_RANGE);
+	OK(raw(CKM_RSA_X_509, key, 256));
+	OK(p11->C_VerifyInit(session, &mechanism, object("tls-1", CKO_PUBLIC_KEY)));
+	IS(p11->C_Verify(session, data, 257, data, 256), CKR_DATA_LEN_RANGE);
+	OK(p11->C_VerifyInit(session, &mechanism, object("tls-1", CKO_PUBLIC_KEY)));
+	IS(p11->C_Verify(session, data, 256, data, 255), CKR_SIGNATURE_LEN_RANGE);
+}
+
+/* edges sign RV...: one signature after the other; each must end so. */
+static void sign_until(char **args)
+{
+	CK_OBJECT_HANDLE key;
+
+	begin();
+	key = object("signing-1", CKO_PRIVATE_KEY);
+	IS(sign_with(session, key, CKM_ECDSA), strtoul(args[0], NULL, 0));
+	IS(sign_with(session, key, CKM_ECDSA), strtoul(args[1], NULL, 0));
+}
+
+/* edges line: after each line of stdin a search and a signature; "CODE" on stdout for each. */
+static void by_line(char **args)
+{
+	char line[64];
+
+	(void)args;
+	begin();
+	printf("ready\n");
+	fflush(stdout);
+	while (fgets(line, sizeof(line), stdin)) {
+		CK_OBJECT_CLASS class = CKO_PRIVATE_KEY;
+		CK_ATTRIBUTE template[] = {{CKA_LABEL, (void *)"signing-1", 9}, {CKA_CLASS, &class, sizeof(class)}};
+		CK_OBJECT_HANDLE key;
+		CK_ULONG count = 0;
+		CK_RV rv = p11->C_FindObjectsInit(session, template, 2);
+
+		if (rv == CKR_OK) {
+			p11->C_FindObjects(session, &key, 1, &count);
+			p11->C_FindObjectsFinal(session);
+			rv = count ? sign_with(session, key, CKM_ECDSA) : CKR_OBJECT_HANDLE_INVALID;
+		}
+		printf("0x%lx\n", rv);
+		fflush(stdout);
+	}
+}
+
+/* ---- connections ---- */
+
+/* Calls what for each socket of this process, with its inode. */
+static void each_socket(void (*what)(unsigned long inode, void *data), void *data)
+{
+	for (int fd = 0; fd < 1024; fd++) {
+		char path[64], target[64] = "";
+		unsigned long inode;
+
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		if (readlink(path, target, sizeof(target) - 1) > 0 && sscanf(target, "socket:[%lu]", &inode) == 1)
+			what(inode, data);
+	}
+}
+
+static void count_one(unsigned long inode, void *data)
+{
+	(void)inode;
+	++*(unsigned long *)data;
+}
+
+static unsigned long sockets_open(void)
+{
+	unsigned long count = 0;
+
+	each_socket(count_one, &count);
+	return count;
+}
+
+static void keep_newest(unsigned long inode, void *data)
+{
+	unsigned long *newest = data;
+
+	*newest = inode > *newest ? inode : *newest;
+}
+
+/* Rises with every socket that is made. */
+static unsigned long newest_socket(void)
+{
+	unsigned long newest = 0;
+
+	each_socket(keep_newest, &newest);
+	return newest;
+}
+
+/* edges damaged COUNT: so many damaged ciphertexts and bad signatures, over the connections there are (unless a hung
+ * member is probed meanwhile). */
+static void damaged(char **args)
+{
+	CK_BYTE iv[16] = {1}, data[32] = {5}, signature[64] = {9};
+	CK_MECHANISM cbc = {CKM_AES_CBC_PAD, iv, sizeof(iv)}, ecdsa = {CKM_ECDSA, NULL, 0};
+	CK_OBJECT_HANDLE key, public_key;
+	unsigned long newest = 0;
+
+	begin();
+	key = object("wrap-1", CKO_SECRET_KEY);
+	public_key = object("signing-1", CKO_PUBLIC_KEY);
+	for (int n = 0; n < atoi(args[0]); n++) {
+		CK_BYTE out[64];
+		CK_ULONG len = sizeof(out);
+		CK_RV rv;
+
+		OK(p11->C_DecryptInit(session, &cbc, key));
+		rv = p11->C_Decrypt(session, data, sizeof(data), out, &len);
+		HOLDS(rv == CKR_GENERAL_ERROR || rv == CKR_ENCRYPTED_DATA_INVALID || rv == CKR_FUNCTION_FAILED);
+		OK(p11->C_VerifyInit(session, &ecdsa, public_key));
+		IS(p11->C_Verify(session, data, 32, signature, sizeof(signature)), CKR_SIGNATURE_INVALID);
+		/* Every member was met in the first round. */
+		if (n == 0)
+			newest = newest_socket();
+		HOLDS(newest_socket() == newest || getenv("HUNG"));
+	}
+}
+
+/* ---- children ---- */
+
+static void children(char **args)
+{
+	unsigned long before = sockets_open();
+	int status;
+	pid_t pid;
+
+	(void)args;
+	begin();
+	OK(sign_with(session, object("signing-1", CKO_PRIVATE_KEY), CKM_ECDSA));
+	HOLDS(sockets_open() > before);
+	pid = fork();
+	if (pid == 0)
+		_exit(sockets_open() != before);
+	IS(waitpid(pid, &status, 0), pid);
+	IS(status, 0);
+	OK(sign_with(session, object("signing-1", CKO_PRIVATE_KEY), CKM_ECDSA));
+}
+
+int main(int argc, char **argv)
+{
+	static const struct check checks[] = {
+		{"reserved", reserved, 0},
+		{"initialize-race", initialize_race, 0},
+		{"finalize-under-load", finalize_under_load, 0},
+		{"bad-arguments", bad_arguments, 0},
+		{"raw-rsa", raw_rsa, 0},
+		{"sign", sign_until, 2},
+		{"by-line", by_line, 0},
+		{"damaged", damaged, 1},
+		{"children", children, 0},
+		{NULL, NULL, 0},
+	};
+
+	return run_check(checks, argc, argv);
+}
