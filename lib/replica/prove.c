@@ -21,7 +21,6 @@ static int use(struct replica_site *site, enum p11_fn init, enum p11_fn operatio
 	       CK_OBJECT_HANDLE key, const void *in, size_t in_len, uint8_t *out, CK_ULONG *out_len, struct err *err)
 {
 	CK_SESSION_HANDLE session = member_session(site->channel);
-	uint64_t epoch = member_epoch(site->channel);
 	CK_MECHANISM mechanism = {type, NULL, 0};
 	struct p11_call calls[] = {
 		p11_init(init, session, &mechanism, key),
@@ -32,19 +31,23 @@ static int use(struct replica_site *site, enum p11_fn init, enum p11_fn operatio
 
 	if (rc < 0 || rv == CKR_OK)
 		return rc;
-	member_spoil(site->channel);
-	member_release(site->channel);
-	site->channel = NULL;
-	rc = member_acquire(site->of->member, &site->channel, err);
-	if (rc < 0)
-		return rc;
-	if (member_epoch(site->channel) != epoch) {
-		/* Handles known so far may mean other objects now. */
-		member_release(site->channel);
-		site->channel = NULL;
-		return err_set(err, ERR_UNREACHABLE, "the host of the token was started anew meanwhile");
+	switch (p11_rv_class(rv)) {
+	case P11_SESSION:
+	case P11_MEMBER:
+	case P11_BUSY:
+		return err_set(err, ERR_UNREACHABLE, "the key could not be tried: %s", p11_rv_name(rv));
+	default:
+		return err_set(err, ERR_DIFFERENT, "the key does not work: %s", p11_rv_name(rv));
 	}
-	return err_set(err, ERR_DIFFERENT, "the key does not work: %s", p11_rv_name(rv));
+}
+
+static int on_curve(const CK_ATTRIBUTE *params, const CK_ATTRIBUTE *point, struct pubkey **ret, struct err *err)
+{
+	int rc = pubkey_ec(params->pValue, params->ulValueLen, point->pValue, point->ulValueLen, ret, err);
+
+	if (rc == -ERR_UNSUPPORTED)
+		err->rv = CKR_CURVE_NOT_SUPPORTED;
+	return rc;
 }
 
 static int public_key(const struct record *record, struct pubkey **ret, struct err *err)
@@ -57,7 +60,7 @@ static int public_key(const struct record *record, struct pubkey **ret, struct e
 	if (type == CKK_RSA && n && e)
 		return pubkey_rsa(n->pValue, n->ulValueLen, e->pValue, e->ulValueLen, ret, err);
 	if (type == CKK_EC && params && point)
-		return pubkey_ec(params->pValue, params->ulValueLen, point->pValue, point->ulValueLen, ret, err);
+		return on_curve(params, point, ret, err);
 	if (type == CKK_EC_EDWARDS && point)
 		return pubkey_ed25519(point->pValue, point->ulValueLen, ret, err);
 	return err_set(err, ERR_INVALID, "the record holds no public key");

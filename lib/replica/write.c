@@ -132,8 +132,10 @@ static size_t first_up(const struct replica_sites *sites)
 	return sites->count;
 }
 
-/* Copies to all others; the mask of sites that have the whole key. */
-static uint32_t spread(struct replica_sites *sites, size_t source, const struct record *creating, struct making *made)
+/* Copies to all others; the mask of sites that have the whole key. *ret_why: the first refusal that was no member's
+ * fault, so the key's. */
+static uint32_t spread(struct replica_sites *sites, size_t source, const struct record *creating, struct making *made,
+		       struct err *ret_why)
 {
 	uint32_t mask = 1u << source;
 
@@ -147,6 +149,8 @@ static uint32_t spread(struct replica_sites *sites, size_t source, const struct 
 			mask |= 1u << i;
 		else
 			failed(site, &why);
+		if (why.code && !members_fault(&why) && !ret_why->code)
+			*ret_why = why;
 	}
 	return mask;
 }
@@ -178,6 +182,7 @@ int replica_generate(struct replica_sites *sites, const struct key_request *requ
 	owned(record) struct record record = {0}, live = {0};
 	size_t source = first_up(sites);
 	uint32_t mask = 0, have = 0;
+	struct err refusal = {0};
 	int rc = key_request_check(request, sites->set->policy.allow_unreplicated, err);
 
 	if (rc == 0)
@@ -192,8 +197,11 @@ int replica_generate(struct replica_sites *sites, const struct key_request *requ
 		return rc;
 	rc = make_first(&sites->sites[source], request, &record, &made[source], err);
 	if (rc == 0) {
-		have = spread(sites, source, &record, made);
+		have = spread(sites, source, &record, made, &refusal);
 		rc = replica_policy_check(sites, have, err);
+		/* That too few have it is the result; this is the reason. */
+		if (rc < 0 && refusal.code)
+			rc = -(int)(*err = refusal).code;
 	}
 	if (rc == 0)
 		rc = record_copy(&record, &live, err);

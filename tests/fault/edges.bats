@@ -101,6 +101,11 @@ end_signer() {
 	in_sync
 }
 
+@test "a key that no member can prove is refused with the reason" {
+	passes edges reasons
+	in_sync
+}
+
 @test "raw RSA is refused when it does not fit the modulus, and every member lives" {
 	before=$(for device in $DEVICES; do daemon "$device"; done)
 	passes edges raw-rsa

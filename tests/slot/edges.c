@@ -191,6 +191,21 @@ static void bad_arguments(char **args)
 	OK(sign_with(session, object("signing-1", CKO_PRIVATE_KEY), CKM_ECDSA));
 }
 
+/* What members cannot carry or prove is refused with the reason, not with the policy's. */
+static void reasons(char **args)
+{
+	static const CK_BYTE secp256k1[] = {0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x0a};
+	CK_MECHANISM mechanism = {CKM_EC_KEY_PAIR_GEN, NULL, 0};
+	CK_BBOOL yes = CK_TRUE;
+	CK_ATTRIBUTE template[] = {{CKA_TOKEN, &yes, 1}, {CKA_EC_PARAMS, (void *)secp256k1, sizeof(secp256k1)}};
+	CK_OBJECT_HANDLE public_key, private_key;
+
+	(void)args;
+	begin();
+	IS(p11->C_GenerateKeyPair(session, &mechanism, template, 2, template, 1, &public_key, &private_key),
+	   CKR_CURVE_NOT_SUPPORTED);
+}
+
 /* ---- inputs that tokens refuse, or die of ---- */
 
 static CK_RV raw(CK_MECHANISM_TYPE type, CK_OBJECT_HANDLE key, CK_ULONG len)
@@ -373,6 +388,7 @@ int main(int argc, char **argv)
 		{"initialize-race", initialize_race, 0},
 		{"finalize-under-load", finalize_under_load, 0},
 		{"bad-arguments", bad_arguments, 0},
+		{"reasons", reasons, 0},
 		{"raw-rsa", raw_rsa, 0},
 		{"sign", sign_until, 2},
 		{"by-line", by_line, 0},
