@@ -156,8 +156,10 @@ end_signer() {
 @test "a member whose token answers nonsense is passed over, then probed and left alone" {
 	begin_signer
 	signer
+	# The only active one that is left.
+	crash hsm-east-2
 	fault hsm-east-1 C_Sign 0x5 C_GenerateRandom 0x5
-	for _ in 1 2 3 4 5 6 7 8; do
+	for _ in 1 2 3; do
 		signer
 	done
 	until_true grep -q "member 'hsm-east-1' of 'payments' is down" "$HSMCTL_LOG"

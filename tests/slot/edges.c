@@ -21,12 +21,12 @@ static CK_RV initialize_with(const void *reserved)
 
 static void reserved(char **args)
 {
-	char *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *page = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	CK_INFO info;
 
 	(void)args;
 	memset(page, 'a', 4096);
-	munmap(mmap(page + 4096, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), 4096);
+	HOLDS(mprotect(page + 4096, 4096, PROT_NONE) == 0);
 	IS(initialize_with((void *)1), CKR_ARGUMENTS_BAD);
 	IS(initialize_with((void *)-1), CKR_ARGUMENTS_BAD);
 	IS(initialize_with(page + 4090), CKR_ARGUMENTS_BAD);
