@@ -3,6 +3,7 @@
 #include "base/foreign.h"
 
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 #include <unistd.h>
@@ -18,13 +19,12 @@ static void close_two(int (*fds)[2])
 			close((*fds)[i]);
 }
 
-/* The bytes from at to the next multiple of STEP, at most room of them. */
-static ssize_t read_piece(const int pipe[2], uintptr_t at, char *ret, size_t room)
+/* Is the piece of memory there that at lies in? One byte of it tells, and no more are touched. */
+static bool is_there(const int through[2], const char *at)
 {
-	size_t len = STEP - at % STEP;
-	ssize_t n = write(pipe[1], (const void *)at, len < room ? len : room);
+	char byte;
 
-	return n > 0 ? read(pipe[0], ret, (size_t)n) : -1;
+	return write(through[1], at, 1) == 1 && read(through[0], &byte, 1) == 1;
 }
 
 static int check_text(const char *text, struct err *err)
@@ -41,14 +41,14 @@ int foreign_text(const void *from, char *ret, size_t size, struct err *err)
 
 	if (pipe2(through, O_CLOEXEC) < 0)
 		return err_errno(err, "cannot make a pipe");
-	for (size_t at = 0; at < size;) {
-		ssize_t n = read_piece(through, (uintptr_t)from + at, ret + at, size - at);
+	for (size_t i = 0; i < size; i++) {
+		const char *at = (const char *)from + i;
 
-		if (n <= 0)
+		if ((i == 0 || (uintptr_t)at % STEP == 0) && !is_there(through, at))
 			return err_set(err, ERR_INVALID, "what should be a text cannot be read");
-		if (memchr(ret + at, 0, (size_t)n))
+		ret[i] = *at;
+		if (!ret[i])
 			return check_text(ret, err);
-		at += (size_t)n;
 	}
 	return err_set(err, ERR_INVALID, "what should be a text of less than %zu bytes has no end", size);
 }
