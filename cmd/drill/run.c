@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "admin.h"
+#include "base/cancel.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/mem.h"
@@ -22,7 +23,8 @@
 enum { PAGE_MAX = 16 << 20, RANDOM_SEED = -1 };
 
 struct run {
-	const char *scenario, *group, *target, *report, *module;
+	const char *scenario, *group, *report, *module;
+	struct cli_strings targets;
 	int64_t duration_ms, threads, seed, rto_ms, max_latency_ms;
 	bool force;
 };
@@ -41,8 +43,8 @@ static const struct cli_param options[] = {
 	{.kind = CLI_DURATION, .letter = 'd', .name = "duration", .value = "TIME", .min = DRILL_MIN_MS, .max = 86400000,
 	 .fallback = "30s", .offset = CLI_FIELD_(struct run, duration_ms, int64_t),
 	 .summary = "Length of the run; a third each before, during and after the fault"},
-	CLI_OPT_STRING(struct run, target, 0, "target", "DEVICE", admin_complete_devices,
-		       "Member to break; the first active one unless given"),
+	CLI_OPT_STRINGS(struct run, targets, 0, "target", "DEVICE", admin_complete_devices,
+			"Member to break, several together; the first active one unless given"),
 	CLI_OPT_INT(struct run, threads, 0, "threads", "N", 1, DRILL_THREADS_MAX, "2", "Application threads"),
 	CLI_OPT_INT(struct run, seed, 0, "seed", "N", RANDOM_SEED, INT64_C(1) << 53, "-1",
 		    "Choice of keys and inputs; -1 is any"),
@@ -121,8 +123,10 @@ static int show(struct cli *cli, const struct run *a, const struct drill_report 
 	struct err later = {0};
 	int shown = a->report ? write_page(report, a->report, &later) : 0;
 
+	cancel_shield();
 	if (cli_emit(cli, &drill_report_type, report, shown < 0 ? NULL : &later) < 0)
 		shown = shown < 0 ? shown : -(int)later.code;
+	cancel_unshield();
 	if (rc == 0 && shown < 0)
 		*err = later;
 	return rc < 0 ? rc : shown;
@@ -132,7 +136,7 @@ static int drill(struct cli *cli, const struct run *a, struct store *store, stru
 {
 	char path[PATH_MAX];
 	struct drill_config config = {
-		.scenario = a->scenario, .group = a->group, .target = a->target,
+		.scenario = a->scenario, .group = a->group, .targets = a->targets.items, .n_targets = a->targets.count,
 		.module = a->module ? a->module : own_module(path),
 		.duration_ms = a->duration_ms, .threads = a->threads,
 		.limits = {a->rto_ms, a->max_latency_ms}, .force = a->force,

@@ -74,8 +74,7 @@ int shell_run_line(struct shell *shell, const char *line)
 
 static bool was_stopped(int status)
 {
-	return status == err_exit_status(ERR_INTERRUPTED) ||
-	       status == err_exit_status(ERR_TERMINATED) || status == err_exit_status(ERR_TIMEOUT);
+	return status > 128 || status == err_exit_status(ERR_TIMEOUT);
 }
 
 /* Returns true when no further line is to be run. */

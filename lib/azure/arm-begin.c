@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Writing: sends a request, and waits where something else goes on. */
 #include "azure/arm_private.h"
+#include "base/cancel.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -18,16 +19,11 @@ struct beginning {
 	double pause;		/* the next one */
 };
 
-static bool is_cancelled(int rc)
-{
-	return rc == -ERR_INTERRUPTED || rc == -ERR_TERMINATED || rc == -ERR_TIMEOUT;
-}
-
 /* Nothing came back. */
 static int unanswered(const struct beginning *b, int rc, struct err *err)
 {
 	err_wrap(err, "%s", b->what);
-	if (err && is_cancelled(rc) && err->retry == ERR_RETRY_IDEMPOTENT)
+	if (err && cancel_is(rc) && err->retry == ERR_RETRY_IDEMPOTENT)
 		return err_hint(err, "Azure may have begun with it; run the command again to continue");
 	return rc;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The one poller: asks until an operation has ended, wherever that is said. */
 #include "azure/poller.h"
+#include "base/cancel.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "http/url.h"
@@ -145,7 +146,7 @@ static int poll_all(struct poller *p, struct err *err)
 static int left_alone(const struct poller *p, int rc, struct err *err)
 {
 	owned(buf) struct buf url = {.max = 1024};
-	bool stopped = rc == -ERR_TIMEOUT || rc == -ERR_INTERRUPTED || rc == -ERR_TERMINATED;
+	bool stopped = cancel_is(rc);
 
 	if (!stopped && rc != -ERR_UNREACHABLE && rc != -ERR_PROTOCOL)
 		return rc;

@@ -12,37 +12,75 @@
 #include "base/clock.h"
 #include "base/err.h"
 
+static const struct {
+	int number;
+	enum err_code code;
+	const char *text;
+} signals[] = {
+	{SIGINT, ERR_INTERRUPTED, "interrupted"},
+	{SIGTERM, ERR_TERMINATED, "terminated"},
+	{SIGHUP, ERR_HUNG_UP, "the terminal was closed"},
+	{SIGQUIT, ERR_QUIT, "quit"},
+};
+enum { SIGNALS = sizeof(signals) / sizeof(signals[0]) };
+
 static atomic_int event = -1;
 static atomic_int caught;
+static atomic_int shields;
+static atomic_bool held;
 static int64_t command_deadline;
+
+static bool tell(void)
+{
+	uint64_t one = 1;
+
+	return write(event, &one, sizeof(one)) == sizeof(one);
+}
 
 static void on_signal(int signal_number)
 {
-	int saved = errno;
-	uint64_t one = 1;
+	int saved = errno, before = atomic_exchange(&caught, signal_number);
 
-	if (atomic_exchange(&caught, signal_number) == SIGINT && signal_number == SIGINT)
-		_exit(128 + SIGINT);
-	if (write(event, &one, sizeof(one)) < 0)
-		_exit(128 + signal_number);
+	if (!atomic_load(&shields)) {
+		if (before == SIGINT && signal_number == SIGINT && !atomic_load(&held))
+			_exit(128 + SIGINT);
+		if (!tell())
+			_exit(128 + signal_number);
+	}
 	errno = saved;
+}
+
+static void forget(void)
+{
+	uint64_t count;
+
+	(void)!read(event, &count, sizeof(count));
+}
+
+/* A hangup that is ignored was meant to be: nohup. */
+static bool is_ignored(int signal_number)
+{
+	struct sigaction now;
+
+	return signal_number == SIGHUP && sigaction(signal_number, NULL, &now) == 0 && now.sa_handler == SIG_IGN;
 }
 
 void cancel_install(int64_t deadline_ms)
 {
 	struct sigaction action = {.sa_handler = on_signal};
-	uint64_t count;
 
 	command_deadline = deadline_ms;
 	atomic_store(&caught, 0);
+	atomic_store(&held, false);
 	if (event >= 0) {
-		(void)!read(event, &count, sizeof(count));
+		forget();
 		return;
 	}
 	event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	sigemptyset(&action.sa_mask);
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
+	for (int i = 0; i < SIGNALS; i++)
+		if (!is_ignored(signals[i].number))
+			sigaction(signals[i].number, &action, NULL);
 }
 
 int cancel_fd(void)
@@ -54,17 +92,45 @@ int cancel_check(struct err *err)
 {
 	int signal_number = atomic_load(&caught);
 
-	if (signal_number == SIGINT)
-		return err_set(err, ERR_INTERRUPTED, "interrupted");
-	if (signal_number == SIGTERM)
-		return err_set(err, ERR_TERMINATED, "terminated");
+	if (atomic_load(&shields))
+		return 0;
+	for (int i = 0; i < SIGNALS; i++)
+		if (signals[i].number == signal_number)
+			return err_set(err, signals[i].code, "%s", signals[i].text);
 	if (command_deadline && clock_now_ms() >= command_deadline)
 		return err_set(err, ERR_TIMEOUT, "the time given with --timeout ran out");
 	return 0;
 }
 
+bool cancel_is(int rc)
+{
+	for (int i = 0; i < SIGNALS; i++)
+		if (rc == -(int)signals[i].code)
+			return true;
+	return rc == -ERR_TIMEOUT;
+}
+
+/* Waits that know the descriptor sleep on: it is not readable while a shield is up. */
+void cancel_shield(void)
+{
+	if (atomic_fetch_add(&shields, 1) == 0 && event >= 0)
+		forget();
+}
+
+void cancel_unshield(void)
+{
+	if (atomic_fetch_sub(&shields, 1) == 1 && event >= 0 && atomic_load(&caught))
+		(void)!tell();
+}
+
+void cancel_hold(void)
+{
+	atomic_store(&held, true);
+}
+
 int64_t cancel_clamp(int64_t deadline_ms)
 {
-	return command_deadline && command_deadline < deadline_ms ? command_deadline
-								   : deadline_ms;
+	bool runs = command_deadline && !atomic_load(&shields);
+
+	return runs && command_deadline < deadline_ms ? command_deadline : deadline_ms;
 }

@@ -40,7 +40,9 @@ static const struct {
 	[ERR_LOCKED] = {"locked", 8, "somebody else holds the lock"},
 	[ERR_CHANGED] = {"changed", 8, "the document changed under the edit"},
 	[ERR_TIMEOUT] = {"timeout", 9, "--timeout ran out"},
+	[ERR_HUNG_UP] = {"hung_up", 129, "the terminal was closed; running the command again continues"},
 	[ERR_INTERRUPTED] = {"interrupted", 130, "interrupted; running the command again continues"},
+	[ERR_QUIT] = {"quit", 131, "ended by SIGQUIT; running the command again continues"},
 	[ERR_TERMINATED] = {"terminated", 143, "terminated; running the command again continues"},
 };
 

@@ -42,7 +42,9 @@ enum err_code {
 	ERR_LOCKED,
 	ERR_CHANGED,	   /* the document changed under the edit */
 	ERR_TIMEOUT,
+	ERR_HUNG_UP,
 	ERR_INTERRUPTED,
+	ERR_QUIT,
 	ERR_TERMINATED,
 	ERR_MAX
 };

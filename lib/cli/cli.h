@@ -157,7 +157,8 @@ const char *cli_store_url(const struct cli *cli);
 /* Path of a file of this user in $XDG_STATE_HOME or ~/.local/state. */
 void cli_state_path(const char *name, char *ret, size_t size);
 
-/* Print a result document: JSON with -o json, tables for people otherwise. */
+/* Print a result document: JSON with -o json, tables for people otherwise. Nothing, and the code of
+ * base/cancel.h, once the command is cancelled: what it found since then may be wrong. */
 int cli_emit(struct cli *cli, const struct json_type *type, const void *data, struct err *err);
 
 /* Print free text (a report, Prometheus lines) as the result; also into a full

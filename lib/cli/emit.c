@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/cancel.h"
 #include "base/err.h"
 #include "cli/table.h"
 #include "cli/text.h"
@@ -75,7 +76,7 @@ static int emit_json(const struct cli *cli, const struct json_type *type, const 
 	return r;
 }
 
-int cli_emit(struct cli *cli, const struct json_type *type, const void *data, struct err *err)
+static int print(struct cli *cli, const struct json_type *type, const void *data, struct err *err)
 {
 	owned(buf) struct buf text = {.max = DOCUMENT_MAX};
 	int r = 0;
@@ -85,6 +86,13 @@ int cli_emit(struct cli *cli, const struct json_type *type, const void *data, st
 	else
 		cli_table(type, data, wants_colour(), &text);
 	return r < 0 ? r : cli_write(cli, buf_text(&text), text.len, err);
+}
+
+int cli_emit(struct cli *cli, const struct json_type *type, const void *data, struct err *err)
+{
+	int r = cancel_check(err);
+
+	return r < 0 ? r : print(cli, type, data, err);
 }
 
 int cli_write(struct cli *cli, const char *text, size_t len, struct err *err)
@@ -118,5 +126,5 @@ int cli_emit_error(struct cli *cli, struct err *error)
 	};
 
 	snprintf(code, sizeof(code), "%s", err_code_name(error->code));
-	return cli_emit(cli, &cli_error_type, &document, NULL);
+	return print(cli, &cli_error_type, &document, NULL);
 }

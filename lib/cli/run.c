@@ -40,6 +40,24 @@ static void start_logging(const struct cli_globals *globals)
 	log_from_environment();
 }
 
+/*
+ * What came of a run that was cancelled in its midst says nothing, be it an error or a result that
+ * was not printed yet; and only --timeout gives the code timeout, not a wait of ours that was too short.
+ */
+static int conclude(const struct cli *cli, int r, struct err *err)
+{
+	struct err why = {0};
+	int cancelled = cancel_check(&why);
+
+	if (r < 0 && cancelled < 0 && !cli->emitted) {
+		*err = why;
+		return cancelled;
+	}
+	if (r == -ERR_TIMEOUT && cancelled == 0)
+		err->code = ERR_UNREACHABLE;
+	return r < 0 ? -(int)err->code : 0;
+}
+
 static int run_command(struct cli *cli, const void *args, struct err *err)
 {
 	int64_t timeout = cli->globals.timeout_ms;
@@ -50,7 +68,7 @@ static int run_command(struct cli *cli, const void *args, struct err *err)
 	r = cli->command->run(cli, args, err);
 	if (r < 0 && err->code != (enum err_code)-r)
 		err_set(err, (enum err_code)-r, "%s", err_code_text((enum err_code)-r));
-	return r < 0 ? r : 0;
+	return conclude(cli, r, err);
 }
 
 static int perform(struct cli *cli, const struct cli_group *group, bool environment, int argc,

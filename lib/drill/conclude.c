@@ -2,6 +2,7 @@
 /* From what was recorded to what is kept. */
 #include <stdio.h>
 
+#include "base/cancel.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/file.h"
@@ -46,7 +47,8 @@ static int find_absent(struct exercise *x, struct err *err)
 		char what[400];
 
 		m->up_after = member_probe(x->set->members[i].member, NULL, &why) == 0;
-		if (m->up_after || !m->up_before)
+		rc = cancel_check(err);
+		if (rc < 0 || m->up_after || !m->up_before)
 			continue;
 		snprintf(what, sizeof(what), "%s was up before the drill and is down after it: %.200s", m->name, why.message);
 		rc = drill_report_finding(x->report, what, 1, -1, err);
@@ -89,17 +91,14 @@ static int verify_after(struct exercise *x, struct err *err)
 	rc = drill_verify(x->store, x->group->name, x->observer, &v, &why);
 	if (rc == 0) {
 		rc = take_verdict(x, &v, err);
+	} else if (cancel_is(rc)) {
+		*err = why;
 	} else {
 		snprintf(what, sizeof(what), "the verification after the drill failed: %s", why.message);
 		rc = drill_report_finding(x->report, what, 1, -1, err);
 	}
 	json_release(&replica_report_type, &v);
 	return rc;
-}
-
-static bool was_cancelled(int rc)
-{
-	return rc == -ERR_INTERRUPTED || rc == -ERR_TERMINATED || rc == -ERR_TIMEOUT;
 }
 
 static int write_file(const struct exercise *x, const char *name, const struct buf *text, struct err *err)
@@ -135,7 +134,21 @@ static int enter_audit(const struct exercise *x, struct err *err)
 	return detail ? store_audit(x->store, "drill run", r->group, detail, err) : err_no_memory(err);
 }
 
-static int decide(struct exercise *x, int why_rc, const struct err *why, struct err *err)
+/* How members and keys are now. To be cancelled here is how the run ended, no finding. */
+static int look_again(struct exercise *x, int *why_rc, struct err *why, struct err *err)
+{
+	int rc = find_absent(x, err);
+
+	if (rc == 0)
+		rc = verify_after(x, err);
+	if (!cancel_is(rc))
+		return rc;
+	*why = *err;
+	*why_rc = rc;
+	return 0;
+}
+
+static int decide(struct exercise *x, int *why_rc, struct err *why, struct err *err)
 {
 	int rc = measure(x, err);
 
@@ -143,28 +156,34 @@ static int decide(struct exercise *x, int why_rc, const struct err *why, struct 
 		x->report->recover_ms = -1;
 	if (rc == 0)
 		rc = fleet_set(&x->report->verify.after, "unknown", err);
-	if (rc == 0 && !was_cancelled(why_rc))
-		rc = find_absent(x, err);
-	if (rc == 0 && !was_cancelled(why_rc))
-		rc = verify_after(x, err);
+	if (rc == 0 && !cancel_is(*why_rc))
+		rc = look_again(x, why_rc, why, err);
 	if (rc < 0)
 		return rc;
-	return why_rc < 0 ? drill_abort(x->report, why, err) : drill_judge(x->report, &x->config->limits, err);
+	return *why_rc < 0 ? drill_abort(x->report, why, err) : drill_judge(x->report, &x->config->limits, err);
 }
 
-int exercise_conclude(struct exercise *x, int why_rc, const struct err *why, struct err *err)
+static int file_report(struct exercise *x, struct err *err)
 {
-	int rc = decide(x, why_rc, why, err);
+	int rc = drill_evidence(x->report, x->module, &x->keys, err);
 
 	if (rc == 0)
-		rc = drill_evidence(x->report, x->module, &x->keys, err);
-	if (rc == 0)
 		rc = keep(x, err);
+	return rc < 0 ? rc : enter_audit(x, err);
+}
+
+int exercise_conclude(struct exercise *x, int why_rc, struct err *why, struct err *err)
+{
+	int rc = decide(x, &why_rc, why, err);
+
+	/* A drill that broke something has a report, however it ended. */
+	cancel_shield();
 	if (rc == 0)
-		rc = enter_audit(x, err);
+		rc = file_report(x, err);
+	cancel_unshield();
 	if (rc < 0)
 		return rc;
-	if (was_cancelled(why_rc)) {
+	if (cancel_is(why_rc)) {
 		*err = *why;
 		return why_rc;
 	}

@@ -13,6 +13,8 @@
 #include "replica/set.h"
 #include "store/store.h"
 
+enum { RECORD_MS = 600000 };	/* how long an edit by others is waited for */
+
 static bool in(uint32_t mask, size_t i)
 {
 	return mask & UINT32_C(1) << i;
@@ -80,26 +82,59 @@ int exercise_break(struct exercise *x, uint32_t mask, enum fault_kind kind, stru
 	return rc;
 }
 
-/* A restarted device may have another address, which every reader must learn. */
-static int heal_device(struct exercise *x, const char *name, struct err *err)
+/* However long somebody else edits: the member is back, but nobody finds it before this is written. */
+static int begin_record(struct exercise *x, const char *name, struct store_edit **ret, struct err *err)
+{
+	int64_t end = clock_now_ms() + RECORD_MS;
+	bool told = false;
+
+	for (;;) {
+		int rc = store_edit_begin(x->store, "drill run", ret, err);
+
+		if (rc != -ERR_LOCKED)
+			return rc;
+		if (clock_now_ms() >= end)
+			return err_hint(err, "then 'hsmctl device start %s' writes its address down", name);
+		if (!told)
+			observer_note(x->observer, "%s: its new address is written down when the store is free: %s", name,
+				      err->message);
+		told = true;
+	}
+}
+
+static int record_address(struct exercise *x, const struct fleet_device *healed, struct err *err)
 {
 	owned(store_edit) struct store_edit *edit = NULL;
-	owned(fleet) struct fleet *before = NULL;
-	const struct provider *provider;
 	struct fleet_device *device;
-	int rc = store_edit_begin(x->store, "drill run", &edit, err);
+	int rc = begin_record(x, healed->name, &edit, err);
 
 	if (rc == 0)
-		rc = fleet_copy(store_edit_fleet(edit), &before, err);
+		rc = fleet_find_device(store_edit_fleet(edit), healed->name, &device, err);
+	for (size_t i = 0; rc == 0 && i < device->n_partitions && i < healed->n_partitions; i++)
+		rc = fleet_set(&device->partitions[i].link.address, healed->partitions[i].link.address, err);
+	return rc < 0 ? rc : store_edit_commit(edit, "drill heal", healed->name, "its address changed", err);
+}
+
+/* The store is not locked for it: others may hold it for an hour. A restarted device may have another
+ * address, which every reader must learn. */
+static int heal_device(struct exercise *x, const char *name, struct err *err)
+{
+	owned(fleet) struct fleet *before = NULL, *fleet = NULL;
+	const struct provider *provider;
+	struct fleet_device *device;
+	int rc = store_read(x->store, &fleet, err);
+
 	if (rc == 0)
-		rc = fleet_find_device(store_edit_fleet(edit), name, &device, err);
+		rc = fleet_copy(fleet, &before, err);
 	if (rc == 0)
-		rc = provider_of(store_edit_fleet(edit), device, &provider, err);
+		rc = fleet_find_device(fleet, name, &device, err);
+	if (rc == 0)
+		rc = provider_of(fleet, device, &provider, err);
 	if (rc == 0)
 		rc = provider->heal(x->store, device, err);
-	if (rc < 0 || json_equal(&fleet_type, before, store_edit_fleet(edit)))
+	if (rc < 0 || json_equal(&fleet_type, before, fleet))
 		return rc;
-	return store_edit_commit(edit, "drill heal", name, "its address changed", err);
+	return record_address(x, device, err);
 }
 
 /* The fault that member i still suffers from, NULL when its device alone does. */
@@ -154,12 +189,15 @@ int exercise_heal(struct exercise *x, uint32_t mask, struct err *err)
 
 int exercise_heal_all(struct exercise *x, struct err *err)
 {
+	int rc;
+
 	if (!x->broken)
 		return 0;
-	/* Ctrl-C asked for an end, and healing is how a drill ends. */
-	if (cancel_fd() >= 0 && cancel_check(NULL) < 0)
-		cancel_install(0);
-	return exercise_heal(x, x->broken, err);
+	/* Whoever asked for an end, healing is how a drill ends. */
+	cancel_shield();
+	rc = exercise_heal(x, x->broken, err);
+	cancel_unshield();
+	return rc;
 }
 
 static void returned(struct exercise *x, size_t i)

@@ -75,8 +75,8 @@ void exercise_watch(struct exercise *x);
 int exercise_perform(struct exercise *x, struct err *err);
 
 /* conclude.c: numbers, verification, verdict, evidence, files. why is how the
- * run ended; the code is how the command ends. */
-int exercise_conclude(struct exercise *x, int why_rc, const struct err *why, struct err *err);
+ * run ended, also when it ends only here; the code is how the command ends. */
+int exercise_conclude(struct exercise *x, int why_rc, struct err *why, struct err *err);
 
 /* verify.c: census and proof of the group as it is now. */
 int drill_verify(struct store *store, const char *group, struct observer *observer,

@@ -67,18 +67,37 @@ static int describe_member(struct exercise *x, size_t i, uint32_t *up, struct er
 	return rc == 0 ? describe_token(m, &info, err) : 0;
 }
 
+/* All that were chosen, or the one that the scenario takes by itself. */
+static int find_chosen(const struct exercise *x, enum drill_target target, uint32_t *ret, struct err *err)
+{
+	static const char *const none[] = {NULL};
+	const char *const *chosen = x->config->n_targets ? x->config->targets : none;
+	size_t count = x->config->n_targets ? x->config->n_targets : 1;
+
+	*ret = 0;
+	for (size_t i = 0; i < count; i++) {
+		uint32_t mask;
+		int rc = drill_scenario_target(target, x->fleet, x->group, chosen[i], &mask, err);
+
+		if (rc < 0)
+			return rc;
+		*ret |= mask;
+	}
+	return 0;
+}
+
 /* Everything that is broken at the same time, at worst. */
 static int find_targets(struct exercise *x, uint32_t *ret, struct err *err)
 {
-	int rc = 0;
-
 	*ret = 0;
-	for (size_t i = 0; i < x->scenario->n_steps && rc == 0; i++) {
-		rc = drill_scenario_target(x->scenario->steps[i].target, x->fleet, x->group, x->config->target,
-					   &x->targets[i], err);
-		*ret |= rc == 0 ? x->targets[i] : 0;
+	for (size_t i = 0; i < x->scenario->n_steps; i++) {
+		int rc = find_chosen(x, x->scenario->steps[i].target, &x->targets[i], err);
+
+		if (rc < 0)
+			return rc;
+		*ret |= x->targets[i];
 	}
-	return rc;
+	return 0;
 }
 
 static uint32_t active_members(const struct fleet_group *group)

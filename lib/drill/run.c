@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cancel.h"
 #include "base/clock.h"
 #include "base/cred.h"
 #include "base/err.h"
@@ -271,6 +272,7 @@ int drill_run(struct store *store, const struct drill_config *config, struct obs
 
 	if (rc < 0)
 		return rc;
+	cancel_hold();
 	rc = enter_audit(&x, &why);
 	if (rc == 0)
 		rc = exercise_perform(&x, &why);

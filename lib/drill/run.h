@@ -25,7 +25,8 @@ enum { DRILL_MIN_MS = 3000 };
 
 struct drill_config {
 	const char *scenario, *group;
-	const char *target;	/* member to break, NULL = as the scenario chooses */
+	const char *const *targets;	/* members to break together; none: as the scenario chooses */
+	size_t n_targets;
 	const char *module;	/* path of the PKCS#11 module */
 	int64_t duration_ms;	/* at least DRILL_MIN_MS */
 	int64_t threads;	/* 1 to DRILL_THREADS_MAX */

@@ -22,7 +22,7 @@ struct fleet_group;
 
 /* Which members of the group a step is about. */
 enum drill_target {
-	DRILL_ACTIVE_MEMBER,	/* the first active one, or that of --target */
+	DRILL_ACTIVE_MEMBER,	/* the first active one, or those of --target */
 };
 
 enum drill_action { DRILL_BREAK, DRILL_HEAL };

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cancel.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "member/member.h"
@@ -224,18 +225,20 @@ int census_take(struct replica_sites *sites, const uint8_t *only, struct census 
 
 	*ret = (struct census){.n_sites = sites->count};
 	for (size_t pass = 0; pass < 1 + sizeof(classes) / sizeof(classes[0]); pass++) {
-		for (size_t s = 0; s < sites->count && rc != -ERR_NO_MEMORY; s++) {
+		for (size_t s = 0; s < sites->count && rc == 0; s++) {
 			struct replica_site *site = &sites->sites[s];
 
 			if (!site->channel)
 				continue;
 			rc = pass == 0 ? record_read_all(site->channel, only, add_record, &(struct reading){ret, s}, err)
 				       : read_objects(site, s, classes[pass - 1], only, ret, err);
-			if (rc < 0 && rc != -ERR_NO_MEMORY)
-				replica_site_lost(site, err);
+			if (rc == 0 || rc == -ERR_NO_MEMORY)
+				continue;
+			replica_site_lost(site, err);
+			rc = cancel_check(err);
 		}
 	}
-	if (rc == -ERR_NO_MEMORY) {
+	if (rc < 0) {
 		census_release(ret);
 		return rc;
 	}

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cancel.h"
 #include "base/cred.h"
 #include "base/file.h"
 #include "base/mem.h"
@@ -193,6 +194,9 @@ int replica_sites_open(struct replica_set *set, uint32_t mask, struct replica_si
 		    why.code != ERR_NOT_FOUND)
 			replica_site_lost(site, &why);
 	}
+	/* Whoever was asked no longer is not down. */
+	if (rc == 0)
+		rc = cancel_check(err);
 	if (rc < 0)
 		replica_sites_release(ret);
 	return rc;

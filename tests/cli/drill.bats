@@ -34,6 +34,10 @@ all_up() {
 	[ "$(hsmctl ha show payments -o json | jq -r '[.members[].state] | unique | join(" ")')" = up ]
 }
 
+sees() {
+	grep -q -- "$2" "$1"
+}
+
 # poll COMMAND: until it succeeds, for 30 s at most.
 poll() {
 	local end=$((SECONDS + 30))
@@ -118,22 +122,64 @@ is_page() {
 	is_page "$BATS_TEST_TMPDIR/drill.html"
 }
 
-@test "an interrupted drill heals first" {
+@test "a drill heals first, whichever signal ends it" {
 	make_keys
-	hsmctl drill run member-hang --group payments --duration 9s -o json >"$BATS_TEST_TMPDIR/out" \
-		2>"$BATS_TEST_TMPDIR/err" &
+	for signal in INT:130 TERM:143 HUP:129 QUIT:131; do
+		hsmctl drill run member-hang --group payments --duration 9s -o json >"$BATS_TEST_TMPDIR/out" \
+			2>"$BATS_TEST_TMPDIR/err" &
+		pid=$!
+		victim=$(daemon hsm-1)
+		poll grep -q '^State:.T' "/proc/$victim/status"
+		kill "-${signal%:*}" "$pid"
+		wait "$pid" && status=0 || status=$?
+		[ "$status" -eq "${signal#*:}" ] || fail "$signal: $status"
+		not grep -q '^State:.T' "/proc/$victim/status"
+		output=$(cat "$BATS_TEST_TMPDIR/out")
+		is_valid
+		[ "$(field '.verdict, (.faults[0].healed_at != null), .verify.after' | xargs)" = \
+			"aborted true unknown" ]
+		all_up
+	done
+	expect 0 hsmctl verify payments
+}
+
+@test "neither a lock on the store nor more Ctrl-C keeps a member from being healed" {
+	make_keys
+	was=$(hsmctl device show hsm-1 -o json | jq -r '.partitions[0].address')
+	hsmctl drill run member-crash --group payments --duration 9s -o json >"$BATS_TEST_TMPDIR/out" \
+		2>"$BATS_TEST_TMPDIR/err" 3>&- &
 	pid=$!
-	victim=$(daemon hsm-1)
-	poll grep -q '^State:.T' "/proc/$victim/status"
+	# Whoever has the lock also takes the member's port, so that its new one must be written down.
+	coproc HOLDER { exec /usr/bin/python3 "$ROOT/tests/cli/squat.py" "$was" "$HSMCTL_STORE/lock" 3>&-; }
+	holder=$HOLDER_PID
+	read -t 60 -r -u "${HOLDER[0]}" word
+	[ "$word" = squatting ]
 	kill -INT "$pid"
+	poll sees "$BATS_TEST_TMPDIR/err" "written down when the store is free"
+	kill -INT "$pid"
+	kill -INT "$pid"
+	kill -0 "$pid"
+	kill "$holder"
 	wait "$pid" && status=0 || status=$?
 	[ "$status" -eq 130 ]
-	not grep -q '^State:.T' "/proc/$victim/status"
 	output=$(cat "$BATS_TEST_TMPDIR/out")
 	is_valid
-	[ "$(field '.verdict, (.faults[0].healed_at != null), .verify.after' | xargs)" = "aborted true unknown" ]
+	[ "$(field '.verdict, (.faults[0].healed_at != null)' | xargs)" = "aborted true" ]
+	[ "$(hsmctl device show hsm-1 -o json | jq -r '.partitions[0].address')" != "$was" ]
 	all_up
-	expect 0 hsmctl verify payments
+	expect 0 hsmctl audit verify
+}
+
+@test "members that are named together are broken together" {
+	make_keys
+	expect 1 drill member-crash --target hsm-1 --target hsm-2
+	says "no active member of 'payments' would be left"
+	expect 0 drill member-crash --target hsm-1 --target hsm-2 --force -o json
+	is_valid
+	[ "$(field '[.faults[].target] | sort | join(" ")')" = "hsm-1 hsm-2" ]
+	[ "$(field '[.faults[].healed_at != null] | all')" = true ]
+	expect 6 drill member-crash --target hsm-1 --target hsm-9
+	all_up
 }
 
 @test "a drill whose time ran out heals first" {

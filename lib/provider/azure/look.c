@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cancel.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/observer.h"
@@ -81,7 +82,7 @@ static int find_sights(const struct azure_layout *layout, const struct inventory
 /* Of one device, unlike what ends the whole command. */
 static bool is_its_own(int rc)
 {
-	return rc != -ERR_NO_MEMORY && rc != -ERR_INTERRUPTED && rc != -ERR_TERMINATED && rc != -ERR_TIMEOUT;
+	return rc != -ERR_NO_MEMORY && !cancel_is(rc);
 }
 
 static int run(struct task *task, struct err *err)

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 
+#include "base/cancel.h"
 #include "base/err.h"
 
 /* Only looking at the resource can tell what became of it. */
@@ -16,7 +17,7 @@ static inline bool azure_is_open(int rc, const struct err *err)
 /* Say to whoever was interrupted that Azure was not; rc is given back. */
 static inline int azure_say_goes_on(int rc, struct err *err)
 {
-	if (rc == -ERR_INTERRUPTED || rc == -ERR_TERMINATED || rc == -ERR_TIMEOUT)
+	if (cancel_is(rc))
 		err_hint(err, "Azure goes on with what was begun; run the command again (with the document, not a kept plan) to continue");
 	return rc;
 }

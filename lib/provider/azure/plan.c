@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/cancel.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -295,7 +296,7 @@ static int reach(struct planner *p, const struct fleet *fleet, bool *ret, struct
 	*ret = rc >= 0;
 	if (rc >= 0)
 		return 0;
-	if (rc == -ERR_INTERRUPTED || rc == -ERR_TERMINATED || rc == -ERR_TIMEOUT || rc == -ERR_USAGE) {
+	if (cancel_is(rc) || rc == -ERR_USAGE) {
 		*err = found;
 		return rc;
 	}

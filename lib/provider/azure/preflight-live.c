@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/cancel.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -100,7 +101,7 @@ static void ask_all(struct preflight_live *l)
 
 static bool is_ours(int rc)
 {
-	return rc == -ERR_NO_MEMORY || rc == -ERR_INTERRUPTED || rc == -ERR_TERMINATED || rc == -ERR_TIMEOUT;
+	return rc == -ERR_NO_MEMORY || cancel_is(rc);
 }
 
 /* A question that was refused is a problem, and no reason to leave out the others. */

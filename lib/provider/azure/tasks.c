@@ -138,11 +138,6 @@ static struct task *ended(struct tasks *t)
 	return NULL;
 }
 
-static bool is_cancel(enum err_code code)
-{
-	return code == ERR_INTERRUPTED || code == ERR_TERMINATED || code == ERR_TIMEOUT;
-}
-
 static void conclude(struct tasks *t, struct task *task)
 {
 	int rc;
@@ -156,7 +151,7 @@ static void conclude(struct tasks *t, struct task *task)
 	task->state = rc < 0 ? OBSERVER_FAILED : OBSERVER_DONE;
 	if (rc < 0)
 		snprintf(task->text, sizeof(task->text), "%.119s",
-			 is_cancel((enum err_code)-rc) ? "interrupted; Azure goes on" : task->err.message);
+			 cancel_is(rc) ? "interrupted; Azure goes on" : task->err.message);
 	t->changed = true;
 }
 
@@ -216,15 +211,15 @@ static int tell(const struct tasks *t, struct err *err)
 
 		left_out += task->left_out;
 		if (task->err.code != ERR_OK &&
-		    (!first || (is_cancel(task->err.code) && !is_cancel(first->err.code))))
+		    (!first || (cancel_is(-(int)task->err.code) && !cancel_is(-(int)first->err.code))))
 			first = task;
 	}
 	if (!first)
 		return left_out ? cancel_check(err) : 0;
 	for (size_t i = 0; i < t->n; i++)
-		if (&t->list[i] != first && t->list[i].err.code != ERR_OK && !is_cancel(t->list[i].err.code))
+		if (&t->list[i] != first && t->list[i].err.code != ERR_OK && !cancel_is(-(int)t->list[i].err.code))
 			observer_note(t->observer, "%s", t->list[i].err.message);
-	if (left_out && !is_cancel(first->err.code))
+	if (left_out && !cancel_is(-(int)first->err.code))
 		observer_note(t->observer, "%zu more %s left out, because what %s did not come to be", left_out,
 			      left_out == 1 ? "was" : "were", left_out == 1 ? "it needs" : "they need");
 	if (err)

@@ -65,6 +65,69 @@ static void by_termination(void)
 	by_a_signal(SIGTERM, ERR_TERMINATED);
 }
 
+static void by_hangup(void)
+{
+	by_a_signal(SIGHUP, ERR_HUNG_UP);
+}
+
+static void by_quit(void)
+{
+	by_a_signal(SIGQUIT, ERR_QUIT);
+}
+
+static void not_by_a_hangup_that_is_ignored(void)
+{
+	signal(SIGHUP, SIG_IGN);
+	cancel_install(0);
+	raise(SIGHUP);
+	must(!fired());
+	must(cancel_check(NULL) == 0);
+	_exit(0);
+}
+
+static void not_behind_a_shield(void)
+{
+	int64_t now = clock_now_ms();
+
+	cancel_install(now);
+	raise(SIGINT);
+	cancel_shield();
+	cancel_shield();
+	must(cancel_check(NULL) == 0 && !fired());
+	must(cancel_clamp(INT64_MAX) == INT64_MAX);
+	/* Neither does a second one end anything, nor is it lost. */
+	raise(SIGINT);
+	raise(SIGTERM);
+	cancel_unshield();
+	must(cancel_check(NULL) == 0 && !fired());
+	cancel_unshield();
+	must(cancel_check(NULL) == -ERR_TERMINATED && fired());
+	_exit(0);
+}
+
+static void not_by_a_second_one_while_held(void)
+{
+	cancel_install(0);
+	cancel_hold();
+	raise(SIGINT);
+	raise(SIGINT);
+	must(cancel_check(NULL) == -ERR_INTERRUPTED && fired());
+	cancel_install(0);
+	raise(SIGINT);
+	raise(SIGINT);
+	_exit(1);
+}
+
+static void codes_are_known(void)
+{
+	static const int codes[] = {ERR_INTERRUPTED, ERR_TERMINATED, ERR_HUNG_UP, ERR_QUIT, ERR_TIMEOUT};
+
+	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
+		must(cancel_is(-codes[i]) && !cancel_is(codes[i]));
+	must(!cancel_is(0) && !cancel_is(-ERR_UNREACHABLE));
+	_exit(0);
+}
+
 static void by_deadline(void)
 {
 	int64_t now = clock_now_ms();
@@ -95,6 +158,8 @@ static void in_a_child(void **state)
 		void (*run)(void);
 		int status;
 	} cases[] = {{never_installed, 0}, {by_interrupt, 0}, {by_termination, 0},
+		     {by_hangup, 0}, {by_quit, 0}, {not_by_a_hangup_that_is_ignored, 0},
+		     {not_behind_a_shield, 0}, {not_by_a_second_one_while_held, 130}, {codes_are_known, 0},
 		     {by_deadline, 0}, {twice, 130}};
 
 	(void)state;

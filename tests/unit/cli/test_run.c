@@ -54,15 +54,17 @@ static void test_status_follows_the_code(void **state)
 {
 	(void)state;
 	for (enum err_code code = ERR_OK; code < ERR_MAX; code++) {
+		/* No --timeout ran out here: a wait of our own was too short. */
+		int expected = err_exit_status(code == ERR_TIMEOUT ? ERR_UNREACHABLE : code);
 		struct capture c;
 
 		sample_emits = false;
 		sample_result = -(int)code;
-		assert_int_equal(run(&c, "sample create a"), err_exit_status(code));
+		assert_int_equal(run(&c, "sample create a"), expected);
 		assert_string_equal(c.text[0], "");
 		assert_string_equal(c.text[1], code ? "hsmctl: sample failed\n" : "");
 		sample_emits = true;
-		assert_int_equal(run(&c, "-o json sample create a"), err_exit_status(code));
+		assert_int_equal(run(&c, "-o json sample create a"), expected);
 		assert_non_null(strstr(c.text[0], "\"schema\":\"hsmctl/sample/v1\""));
 		assert_null(strstr(c.text[0], "hsmctl/error/v1"));
 		assert_ptr_equal(strchr(c.text[0], '\n'), c.text[0] + strlen(c.text[0]) - 1);
