@@ -48,15 +48,48 @@ static bool is_regular(int fd)
 	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
 }
 
+/* Descriptors that this process was given, by name. */
+static bool is_own_descriptor(const char *path)
+{
+	return str_eq(path, "/dev/stdin") || str_starts(path, "/dev/fd/") || str_starts(path, "/proc/self/fd/");
+}
+
+static const char *kind_of(mode_t mode)
+{
+	return S_ISFIFO(mode) ? "a named pipe" : S_ISSOCK(mode) ? "a socket" : S_ISDIR(mode) ? "a folder" : "a device";
+}
+
+static int not_regular(const char *path, struct err *err)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return err_errno(err, "cannot open '%s'", path);
+	return err_set(err, ERR_INVALID, "'%s' is %s, not a file", path, kind_of(st.st_mode));
+}
+
+int file_open(const char *path, int flags, mode_t mode, struct err *err)
+{
+	int fd = open(path, flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, mode);
+
+	if (fd >= 0 && (is_regular(fd) || is_own_descriptor(path)))
+		return fd;
+	if (fd < 0 && !(flags & O_CREAT) && (errno == ENOENT || errno == ENOTDIR))
+		return err_set(err, ERR_NOT_FOUND, "no file '%s'", path);
+	/* ENXIO: a socket, or a pipe that nobody reads. */
+	if (fd < 0 && errno != ENXIO && errno != EISDIR)
+		return err_errno(err, "cannot open '%s'", path);
+	own_fd(&fd);
+	return not_regular(path, err);
+}
+
 int file_read(const char *path, struct buf *ret, struct err *err)
 {
-	__attribute__((cleanup(own_fd))) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	__attribute__((cleanup(own_fd))) int fd = file_open(path, O_RDONLY, 0, err);
 	bool regular = fd >= 0 && is_regular(fd);
 
-	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
-		return err_set(err, ERR_NOT_FOUND, "no file '%s'", path);
 	if (fd < 0)
-		return err_errno(err, "cannot open '%s'", path);
+		return fd;
 	for (;;) {
 		size_t want = ret->max - ret->len < 65536 ? ret->max - ret->len + 1 : 65536;
 		uint8_t block[65536];

@@ -11,7 +11,17 @@
 
 struct err;
 
-/* Append a file's bytes to ret. ERR_NOT_FOUND when there is none. */
+/*
+ * Open a regular file without ever waiting for it: open(2) with these flags and O_CLOEXEC. A pipe, a device,
+ * a socket or a folder in its place is refused with ERR_INVALID, for it would be waited for, or answer for
+ * ever; only this process's own descriptors (/dev/stdin, /dev/fd/N) may be what they are, since whoever
+ * started it gave them. Returns a descriptor of the caller's. ERR_NOT_FOUND when there is none and
+ * flags do not make one.
+ */
+int file_open(const char *path, int flags, mode_t mode, struct err *err);
+
+/* Append a file's bytes to ret, opened as above. What a descriptor of ours has to say is waited for, until the
+ * command is cancelled. */
 int file_read(const char *path, struct buf *ret, struct err *err);
 
 /* Replace a file: temporary beside it, fsync, rename, fsync of the folder. */

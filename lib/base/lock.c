@@ -12,6 +12,7 @@
 #include "base/cancel.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/file.h"
 #include "base/mem.h"
 
 struct lock {
@@ -53,9 +54,9 @@ int lock_take(const char *path, const char *doing, int64_t wait_ms,
 
 	if (!lock)
 		return err_no_memory(err);
-	lock->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	lock->fd = file_open(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0600, err);
 	if (lock->fd < 0)
-		return err_errno(err, "cannot open the lock '%s'", path);
+		return lock->fd;
 	while (fcntl(lock->fd, F_OFD_SETLK, &whole) < 0) {
 		if (errno != EAGAIN && errno != EACCES && errno != EINTR)
 			return err_errno(err, "cannot lock '%s'", path);

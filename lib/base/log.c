@@ -63,7 +63,9 @@ void log_from_environment(void)
 		log_fd = syslog_connect();
 		target = log_fd < 0 ? OFF : SYSLOG;
 	} else {
-		log_fd = open(where, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+		/* Nobody is made to wait for a pipe's reader. */
+		log_fd = open(where, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY,
+			      0600);
 		target = log_fd < 0 ? OFF : TIMED;
 	}
 	if (limit < LOG_LEVEL_INFO)

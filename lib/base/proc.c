@@ -16,6 +16,7 @@
 #include "base/cancel.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/file.h"
 #include "base/mem.h"
 
 extern char **environ;
@@ -223,13 +224,13 @@ pid_t proc_spawn_daemon(const char *const *argv, const char *const *env,
 	__attribute__((cleanup(close_two))) int report[2] = {-1, -1};
 	__attribute__((cleanup(close_one))) int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	__attribute__((cleanup(close_one))) int log =
-		open(log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+		file_open(log_path, O_WRONLY | O_CREAT | O_APPEND, 0600, err);
 	owned(mem) const char **merged = merge_environment(env);
 	pid_t child, daemon_pid = -1;
 	int status, rc;
 
 	if (log < 0)
-		return err_errno(err, "cannot open '%s'", log_path);
+		return log;
 	if (!merged)
 		return err_no_memory(err);
 	if (null < 0 || pipe2(report, O_CLOEXEC) < 0)
@@ -283,9 +284,9 @@ int proc_pid_file_take(const char *path, const char *text, struct err *err)
 	if (len >= (int)sizeof(line) || strchr(text, '\n'))
 		return err_set(err, ERR_INVALID, "a pid file holds one short line");
 	if (fd < 0)
-		fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+		fd = file_open(path, O_RDWR | O_CREAT, 0600, err);
 	if (fd < 0)
-		return err_errno(err, "cannot open the pid file '%s'", path);
+		return fd;
 	if (fcntl(fd, F_OFD_SETLK, &whole) < 0) {
 		int rc = errno == EAGAIN || errno == EACCES
 				 ? err_set(err, ERR_LOCKED, "a daemon that holds '%s' is running already", path)
@@ -306,13 +307,11 @@ int proc_pid_file_read(const char *path, struct proc_id *ret, char *ret_text,
 	struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 	unsigned long long started;
 	char line[400] = "";
-	int fd = open(path, O_RDONLY | O_CLOEXEC), pid, at = 0;
+	int fd = file_open(path, O_RDONLY, 0, err), pid, at = 0;
 	ssize_t n;
 
-	if (fd < 0 && errno == ENOENT)
-		return 0;
 	if (fd < 0)
-		return err_errno(err, "cannot open the pid file '%s'", path);
+		return fd == -ERR_NOT_FOUND ? 0 : fd;
 	n = pread(fd, line, sizeof(line) - 1, 0);
 	if (fcntl(fd, F_OFD_GETLK, &whole) < 0)
 		whole.l_type = F_UNLCK;

@@ -100,10 +100,9 @@ static int check_file(const char *path, struct err *err)
 
 static int put_mark(const char *path, struct err *err)
 {
-	__attribute__((cleanup(own_fd))) int fd =
-		open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	__attribute__((cleanup(own_fd))) int fd = file_open(path, O_WRONLY | O_CREAT | O_NOFOLLOW, 0600, err);
 
-	return fd < 0 ? err_errno(err, "cannot make '%s'", path) : 0;
+	return fd < 0 ? fd : 0;
 }
 
 /* Before anything else gets into the folder, so that a crash later on leaves

@@ -13,6 +13,7 @@
 #include "base/cancel.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "crypto/digest.h"
 #include "store/folder.h"
@@ -180,9 +181,9 @@ int store_trail_open(const struct store *store, struct store_trail **ret, struct
 		return err_no_memory(err);
 	trail->store = store;
 	memcpy(trail->hash, store_trail_origin, TRAIL_HASH_TEXT);
-	trail->fd = open(store->trail, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	trail->fd = file_open(store->trail, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW, 0600, err);
 	if (trail->fd < 0)
-		return err_errno(err, "cannot open '%s'", store->trail);
+		return trail->fd;
 	rc = lock_trail(trail, err);
 	if (rc == 0)
 		rc = load_tail(trail, err);

@@ -58,7 +58,7 @@ int softhsm_daemon_find(const struct softhsm_paths *paths, struct softhsm_daemon
 /* Of the log, for people; "" when there is none. */
 static void last_line(const char *path, char text[static LOG_LINE])
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = file_open(path, O_RDONLY, 0, NULL);
 	char *line;
 	ssize_t n;
 	size_t len;

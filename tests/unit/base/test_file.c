@@ -2,9 +2,12 @@
 #include "temp.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <signal.h>
 #include <unistd.h>
@@ -54,6 +57,54 @@ static void what_is_written_is_read(void **state)
 	}
 }
 
+static void put_socket(const char *path)
+{
+	struct sockaddr_un where = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	snprintf(where.sun_path, sizeof(where.sun_path), "%s", path);
+	assert_int_equal(bind(fd, (struct sockaddr *)&where, sizeof(where)), 0);
+	close(fd);
+}
+
+static void what_is_no_file_is_refused_at_once(void **state)
+{
+	static const int flags[] = {O_RDONLY, O_WRONLY, O_RDWR, O_RDWR | O_CREAT, O_WRONLY | O_APPEND | O_CREAT};
+	const char *paths[] = {in(*state, "pipe"), in(*state, "socket"), *state, "/dev/zero", in(*state, "link")};
+	static const char *const kinds[] = {"a named pipe", "a socket", "a folder", "a device", "a named pipe"};
+
+	assert_int_equal(mkfifo(paths[0], 0600), 0);
+	put_socket(paths[1]);
+	assert_int_equal(symlink(paths[0], paths[4]), 0);
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		owned(buf) struct buf text = {.max = 100};
+		struct err err = {0};
+
+		for (size_t f = 0; f < sizeof(flags) / sizeof(flags[0]); f++) {
+			assert_int_equal(file_open(paths[i], flags[f], 0600, &err), -ERR_INVALID);
+			assert_non_null(strstr(err.message, kinds[i]));
+		}
+		assert_int_equal(file_read(paths[i], &text, &err), -ERR_INVALID);
+		assert_int_equal(text.len, 0);
+	}
+}
+
+static void own_descriptors_are_read_whatever_they_are(void **state)
+{
+	owned(buf) struct buf text = {.max = 100};
+	char path[40];
+	int ends[2];
+
+	(void)state;
+	assert_int_equal(pipe(ends), 0);
+	assert_int_equal(write(ends[1], "words", 5), 5);
+	close(ends[1]);
+	snprintf(path, sizeof(path), "/dev/fd/%d", ends[0]);
+	assert_int_equal(file_read(path, &text, NULL), 0);
+	assert_string_equal(buf_text(&text), "words");
+	close(ends[0]);
+}
+
 static void reading_appends(void **state)
 {
 	owned(buf) struct buf b = {.max = 6};
@@ -72,7 +123,7 @@ static void missing_and_unreadable_files(void **state)
 	assert_int_equal(file_read(in(*state, "f"), &b, NULL), -ERR_NOT_FOUND);
 	file_write(in(*state, "f"), "", 0, 0600, NULL);
 	assert_int_equal(file_read(in(*state, "f/g"), &b, NULL), -ERR_NOT_FOUND);
-	assert_int_equal(file_read(*state, &b, NULL), -ERR_IO);
+	assert_int_equal(file_read(*state, &b, NULL), -ERR_INVALID);
 	assert_int_equal(file_write(in(*state, "no/f"), "x", 1, 0600, NULL), -ERR_IO);
 	assert_int_equal(file_write(in(*state, "f/g"), "x", 1, 0600, NULL), -ERR_IO);
 }
@@ -264,6 +315,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		temp_test(what_is_written_is_read),
+		temp_test(what_is_no_file_is_refused_at_once),
+		temp_test(own_descriptors_are_read_whatever_they_are),
 		temp_test(reading_appends),
 		temp_test(missing_and_unreadable_files),
 		temp_test(a_failed_write_leaves_the_old),
