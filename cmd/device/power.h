@@ -20,7 +20,7 @@ typedef int (*power_verb)(struct store *store, struct store_edit *edit, const st
 
 /*
  * Do it to the device that was named, or to each one, and print them. A device that
- * fails does not keep the others from their turn; the first error is told.
+ * fails does not keep the others from their turn: all are printed, with what failed.
  */
 int power_run(struct cli *cli, const struct power *power, const char *doing, power_verb verb,
 	      struct err *err);

@@ -69,6 +69,7 @@ static void tell_problems(struct cli *cli, const struct provider_plan *plan)
 static int apply(struct cli *cli, const struct provider_call *call, const struct wish *wish, struct err *err)
 {
 	owned(provider_plan) struct provider_plan plan = {0};
+	owned(inventory) struct inventory result = {0};
 	int rc = provider_plan_make(call, wish->fleet, &plan, err);
 
 	if (rc == 0)
@@ -83,8 +84,10 @@ static int apply(struct cli *cli, const struct provider_call *call, const struct
 	if (rc == 0 && !plan.n_changes)
 		cli_say(cli, "nothing to change");
 	if (rc == 0 && plan.n_changes)
-		rc = provider_apply(call, wish->fleet, wish->plan ? wish->plan : &plan, wish->plan != NULL, err);
-	return rc < 0 ? rc : provision_print(cli, call, false, err);
+		rc = provider_apply(call, wish->fleet, wish->plan ? wish->plan : &plan, wish->plan != NULL, &result, err);
+	if (rc == 0)
+		rc = provision_print(cli, call, false, &result, err);
+	return rc < 0 ? rc : inventory_check(&result, err);
 }
 
 static int run(struct cli *cli, const void *data, struct err *err)

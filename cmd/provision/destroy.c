@@ -40,6 +40,7 @@ static int run(struct cli *cli, const void *data, struct err *err)
 	const struct destroy *a = data;
 	owned(store) struct store *store = NULL;
 	owned(fleet) struct fleet *fleet = NULL;
+	owned(inventory) struct inventory inventory = {0};
 	struct provider_call call = {.observer = cli->observer, .access = &a->access, .zeroised = a->zeroised};
 	int rc = store_open(cli_store_url(cli), 0, &store, err);
 
@@ -52,7 +53,7 @@ static int run(struct cli *cli, const void *data, struct err *err)
 		rc = confirm(cli, fleet, err);
 	if (rc == 0)
 		rc = provider_destroy(&call, err);
-	return rc < 0 ? rc : provision_print(cli, &call, false, err);
+	return rc < 0 ? rc : provision_print(cli, &call, false, &inventory, err);
 }
 
 const struct cli_command provision_destroy_command = {

@@ -110,13 +110,13 @@ static int emit(struct cli *cli, const struct inventory *inventory, bool steps, 
 	return rc;
 }
 
-int provision_print(struct cli *cli, const struct provider_call *call, bool steps, struct err *err)
+int provision_print(struct cli *cli, const struct provider_call *call, bool steps, struct inventory *inventory,
+		    struct err *err)
 {
 	owned(fleet) struct fleet *fleet = NULL;
-	owned(inventory) struct inventory inventory = {0};
 	int rc = store_read(call->store, &fleet, err);
 
 	if (rc == 0)
-		rc = inventory_look(call, fleet, &inventory, err);
-	return rc < 0 ? rc : emit(cli, &inventory, steps, err);
+		rc = inventory_look(call, fleet, inventory, err);
+	return rc < 0 ? rc : emit(cli, inventory, steps, err);
 }

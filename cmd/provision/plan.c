@@ -36,10 +36,10 @@ static int keep(const struct provider_call *call, const struct plan *a, const st
 static int report(struct cli *cli, const struct provider_call *call, const struct plan *a,
 		  const struct provider_plan *plan, const struct fleet *desired, struct err *err)
 {
-	int rc = a->out ? keep(call, a, plan, desired, err) : 0;
+	int rc = cli_emit(cli, &provider_plan_type, plan, err);
 
-	if (rc == 0)
-		rc = cli_emit(cli, &provider_plan_type, plan, err);
+	if (rc == 0 && a->out)
+		rc = keep(call, a, plan, desired, err);
 	if (rc == 0)
 		rc = provider_plan_check(plan, err);
 	if (rc < 0 || !plan->n_changes)

@@ -5,6 +5,7 @@
 
 #include "cli/cli.h"
 #include "fleet/fleet.h"
+#include "provider/inventory.h"
 #include "provider/provider.h"
 #include "store/store.h"
 
@@ -25,8 +26,9 @@ int provision_read(const char *path, struct wish *ret, struct err *err);
 int provision_keep(const char *path, const struct provider_plan *plan, const struct fleet *desired,
 		   struct err *err);
 
-/* Print the devices of the store, with what their clouds say of them now. steps: people see each step that
- * remains, else how many there are. */
-int provision_print(struct cli *cli, const struct provider_call *call, bool steps, struct err *err);
+/* Print the devices of the store, with what their clouds say of them now, and the failures that are in the
+ * inventory already. steps: people see each step that remains, else how many there are. */
+int provision_print(struct cli *cli, const struct provider_call *call, bool steps, struct inventory *inventory,
+		    struct err *err);
 
 #endif

@@ -22,13 +22,14 @@ static int run(struct cli *cli, const void *data, struct err *err)
 {
 	const struct show *a = data;
 	owned(store) struct store *store = NULL;
+	owned(inventory) struct inventory inventory = {0};
 	struct provider_call call = {.observer = cli->observer, .access = &a->access};
 	int rc = store_open(cli_store_url(cli), 0, &store, err);
 
 	call.store = store;
 	if (rc < 0)
 		return rc;
-	return a->offline ? admin_print_devices(cli, store, err) : provision_print(cli, &call, true, err);
+	return a->offline ? admin_print_devices(cli, store, err) : provision_print(cli, &call, true, &inventory, err);
 }
 
 const struct cli_command provision_show_command = {

@@ -9,6 +9,7 @@
 #include "base/observer.h"
 #include "base/str.h"
 #include "fleet/fleet.h"
+#include "provider/inventory.h"
 #include "provider/layout.h"
 #include "provider/plan.h"
 #include "provider/walk.h"
@@ -20,6 +21,7 @@ struct applier {
 	struct store_edit *edit;
 	struct fleet *before;	/* as the store had it */
 	size_t done, total;
+	struct inventory *result;	/* takes failures; the caller's */
 };
 
 static const char *const doing[] = {"making", "starting", "updating", "destroying"};
@@ -52,6 +54,11 @@ static int record(struct walk *walk, const struct change *change, struct err *er
 		return err_no_memory(err);
 	a->done++;
 	return store_edit_commit(a->edit, "provision apply", subject, detail, err);
+}
+
+static int failed(struct walk *walk, const char *device, const struct err *why, struct err *err)
+{
+	return inventory_fail(((struct applier *)walk)->result, device, why, err);
 }
 
 /* ---- what stands in a cloud ---- */
@@ -141,13 +148,14 @@ static int begin(struct applier *a, const struct fleet *desired, const struct pr
 }
 
 int provider_apply(const struct provider_call *call, const struct fleet *desired, const struct provider_plan *seen,
-		   bool exactly, struct err *err)
+		   bool exactly, struct inventory *ret, struct err *err)
 {
 	owned(store_edit) struct store_edit *edit = NULL;
 	owned(fleet) struct fleet *complete = NULL, *before = NULL;
 	struct applier applier = {
-		.walk = {.store = call->store, .carry_out = carry_out, .settle = settle, .record = record},
-		.call = call,
+		.walk = {.store = call->store, .carry_out = carry_out, .settle = settle, .failed = failed,
+			 .record = record},
+		.call = call, .result = ret,
 	};
 	int rc = store_edit_begin(call->store, "provision apply", &edit, err);
 

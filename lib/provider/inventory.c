@@ -2,6 +2,7 @@
 /* Lists devices with their states. */
 #include "provider/inventory.h"
 
+#include "base/cancel.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -33,7 +34,7 @@ static const struct json_field device_fields[] = {
 		    "what is known without asking its token"),
 	JSON_F_STRING(struct inventory_device, address, JSON_NULLABLE | JSON_COLUMN,
 		      "where its first partition is reached"),
-	JSON_F_STRING(struct inventory_device, message, JSON_OMIT, "what its cloud says of it"),
+	JSON_F_STRING(struct inventory_device, message, JSON_OMIT, "what its cloud says of it, or why its state is not known"),
 	JSON_F_STRING(struct inventory_device, id, JSON_OMIT, "its id in its cloud"),
 	JSON_F_STRINGS(struct inventory_device, groups, JSON_COLUMN, "groups it serves in"),
 	JSON_F_END
@@ -42,12 +43,25 @@ static const struct json_type device_type = {
 	.summary = "A device", .size = sizeof(struct inventory_device), .fields = device_fields,
 };
 
+static const struct json_field failure_fields[] = {
+	JSON_F_STRING(struct inventory_failure, device, JSON_REQUIRED | JSON_COLUMN, "the device"),
+	JSON_F_STRING(struct inventory_failure, code, JSON_REQUIRED, "one of the codes in hsmctl(1)"),
+	JSON_F_STRING(struct inventory_failure, message, JSON_REQUIRED | JSON_COLUMN, "why"),
+	JSON_F_STRING(struct inventory_failure, hint, JSON_OMIT | JSON_COLUMN, "what helps"),
+	JSON_F_END
+};
+static const struct json_type failure_type = {
+	.summary = "A device that failed", .size = sizeof(struct inventory_failure), .fields = failure_fields,
+};
+
 static const struct json_field fields[] = {
 	JSON_F_STRING(struct inventory, fleet, JSON_NULLABLE | JSON_COLUMN, "name of the fleet"),
 	JSON_F_INT(struct inventory, revision, JSON_COLUMN, 0, INT64_MAX, "of the store's document"),
 	JSON_F_LIST(struct inventory, devices, JSON_COLUMN, device_type, "the devices"),
 	JSON_F_LIST(struct inventory, steps, JSON_OMIT | JSON_COLUMN, step_type,
 		    "what remains to be done on devices in clouds, and what was seen to be done"),
+	JSON_F_LIST(struct inventory, failures, JSON_OMIT | JSON_COLUMN, failure_type,
+		    "devices on which what was asked for failed"),
 	JSON_F_END
 };
 const struct json_type inventory_type = {
@@ -107,18 +121,48 @@ int inventory_add(struct store *store, const struct fleet *fleet, const struct f
 {
 	const struct provider *provider;
 	struct inventory_device *entry;
-	enum device_state state;
+	enum device_state state = DEVICE_UNKNOWN;
+	struct err why = {0};
 	int rc = provider_of(fleet, device, &provider, err);
 
-	if (rc == 0)
-		rc = provider->state(store, device, &state, err);
 	if (rc < 0)
 		return rc;
+	rc = provider->state(store, device, &state, &why);
+	if (rc == -ERR_NO_MEMORY || cancel_is(rc)) {
+		*err = why;
+		return rc;
+	}
 	entry = json_append(&inventory->devices, &inventory->n_devices, sizeof(*entry));
 	if (!entry)
 		return err_no_memory(err);
-	entry->state = state;
-	return describe(fleet, device, entry, err);
+	entry->state = rc < 0 ? DEVICE_UNKNOWN : state;
+	rc = rc < 0 ? fleet_set(&entry->message, why.message, err) : 0;
+	return rc < 0 ? rc : describe(fleet, device, entry, err);
+}
+
+int inventory_fail(struct inventory *inventory, const char *device, const struct err *why, struct err *err)
+{
+	struct inventory_failure *failure =
+		json_append(&inventory->failures, &inventory->n_failures, sizeof(*failure));
+	int rc = failure ? fleet_set(&failure->device, device, err) : err_no_memory(err);
+
+	if (rc == 0)
+		rc = fleet_set(&failure->code, err_code_name(why->code), err);
+	if (rc == 0)
+		rc = fleet_set(&failure->message, why->message, err);
+	return rc < 0 || !*why->hint ? rc : fleet_set(&failure->hint, why->hint, err);
+}
+
+int inventory_check(const struct inventory *inventory, struct err *err)
+{
+	const struct inventory_failure *first = inventory->failures;
+
+	if (!inventory->n_failures)
+		return 0;
+	err_set(err, ERR_FAILED, "device '%s': %s", first->device, first->message);
+	if (inventory->n_failures > 1)
+		err_wrap(err, "%zu devices failed, the first", inventory->n_failures);
+	return first->hint ? err_hint(err, "%s", first->hint) : -ERR_FAILED;
 }
 
 int inventory_make(struct store *store, const struct fleet *fleet, struct inventory *ret,

@@ -31,10 +31,17 @@ struct inventory_device {
 	char *name, *datacenter, *region, *provider;
 	unsigned state;		/* enum device_state */
 	char *address;		/* of its first partition, or where it is managed */
-	char *message;		/* what a cloud says of it, NULL */
+	char *message;		/* what a cloud says of it, or why its state is not known; NULL */
 	char *id;		/* in a cloud, NULL */
 	char **groups;		/* that its partitions serve in */
 	size_t n_groups;
+};
+
+/* What was asked for failed on a device. */
+struct inventory_failure {
+	char *device;
+	char *code;		/* as in error documents */
+	char *message, *hint;
 };
 
 struct inventory {
@@ -44,6 +51,8 @@ struct inventory {
 	size_t n_devices;
 	struct inventory_step *steps;	/* of devices in clouds */
 	size_t n_steps;
+	struct inventory_failure *failures;
+	size_t n_failures;
 };
 extern const struct json_type inventory_type;
 
@@ -55,12 +64,18 @@ OWN_DEFINE_RELEASE(inventory)
 
 /* Begin the document, without devices. ret is zeroed by the caller. */
 int inventory_begin(const struct fleet *fleet, struct inventory *ret, struct err *err);
-/* Append one device with what is known of it without asking its token. */
+/* Append one device with what is known of it without asking its token; one that cannot be looked at is
+ * unknown, and no error. */
 int inventory_add(struct store *store, const struct fleet *fleet, const struct fleet_device *device,
 		  struct inventory *inventory, struct err *err);
 /* All devices of the fleet. */
 int inventory_make(struct store *store, const struct fleet *fleet, struct inventory *ret,
 		   struct err *err);
+
+/* The device failed, and why. */
+int inventory_fail(struct inventory *inventory, const char *device, const struct err *why, struct err *err);
+/* 0 without failures; else ERR_FAILED with the first one, and how many there are. */
+int inventory_check(const struct inventory *inventory, struct err *err);
 
 /* The same, and what their clouds say now. */
 int inventory_look(const struct provider_call *call, const struct fleet *fleet, struct inventory *ret,

@@ -6,7 +6,7 @@
 #include "base/str.h"
 #include "fleet/fleet.h"
 
-const char *const device_state_names[] = {"absent", "partial", "stopped", "running", "made", NULL};
+const char *const device_state_names[] = {"absent", "partial", "stopped", "running", "made", "unknown", NULL};
 const char *const fault_kind_names[] = {"crash", "hang", NULL};
 
 static const struct provider *const providers[] = {

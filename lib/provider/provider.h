@@ -19,6 +19,7 @@
 struct err;
 struct fleet;
 struct fleet_device;
+struct inventory;
 struct observer;
 struct provider_layout;
 struct store;
@@ -30,6 +31,7 @@ enum device_state {
 	DEVICE_STOPPED,
 	DEVICE_RUNNING,
 	DEVICE_MADE,	/* exists elsewhere, by the store's word; 'provision show' asks */
+	DEVICE_UNKNOWN,	/* could not be looked at; no provider says so */
 };
 extern const char *const device_state_names[];
 
@@ -153,11 +155,14 @@ int provider_plan_make(const struct provider_call *call, const struct fleet *des
 /*
  * Carry desired out, committing each whole step to the store: device by device, and
  * the devices of a cloud at once. Kill it anywhere and run it again: it continues.
+ * A device that cannot be made, started or removed keeps no other from its turn: it
+ * stays in the store as it was and goes into the failures of ret, which are none when
+ * all was done. Nothing is destroyed when something else could not be made.
  * seen: the plan that somebody saw, NULL = nobody. exactly: it must still be what is to be done; otherwise nothing
  * else may be destroyed than it says: ERR_CHANGED.
  */
 int provider_apply(const struct provider_call *call, const struct fleet *desired, const struct provider_plan *seen,
-		   bool exactly, struct err *err);
+		   bool exactly, struct inventory *ret, struct err *err);
 
 /* Destroy every device of the store. ERR_IN_USE while groups exist. */
 int provider_destroy(const struct provider_call *call, struct err *err);

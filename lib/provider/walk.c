@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cancel.h"
 #include "base/err.h"
 #include "base/str.h"
 #include "fleet/fleet.h"
@@ -176,8 +177,16 @@ static int judge(struct walk *walk, bool is_new, struct change *change, struct e
 	enum device_state state;
 	int rc = provider_of(walk->fleet, change->device, &provider, err);
 
-	if (rc == 0)
-		rc = provider->state(walk->store, change->device, &state, err);
+	if (rc < 0)
+		return rc;
+	rc = provider->state(walk->store, change->device, &state, err);
+	/* A plan says so; apply tries, and goes on with the others. */
+	if (rc < 0 && !walk->carry_out && !cancel_is(rc)) {
+		change->kind = CHANGE_UPDATE;
+		snprintf(change->detail, CHANGE_DETAIL, "it cannot be looked at: %.200s", err->message);
+		err_mask(change->detail);
+		return 1;
+	}
 	if (rc < 0)
 		return rc;
 	/* Whether one in a cloud is there its layout finds out. */
@@ -196,27 +205,6 @@ static int judge(struct walk *walk, bool is_new, struct change *change, struct e
 		return 1;
 	snprintf(change->detail, CHANGE_DETAIL, "it is down");
 	return state == DEVICE_STOPPED;
-}
-
-static int walk_device(struct walk *walk, const struct fleet_device *want, struct err *err)
-{
-	struct fleet *fleet = walk->fleet;
-	struct change change = {.noun = "device", .name = want->name,
-				.device = fleet_device(fleet, want->name)};
-	struct merge merge = {.detail = change.detail, .err = err};
-	const struct provider *provider = NULL;
-	bool is_new = !change.device;
-	int rc = provider_of(walk->desired, want, &provider, err);
-
-	if (rc == 0 && is_new) {
-		change.device = json_append(&fleet->devices, &fleet->n_devices, sizeof(*change.device));
-		rc = change.device ? fleet_set(&change.device->name, want->name, err) : err_no_memory(err);
-	}
-	if (rc == 0)
-		rc = merge_device(&merge, want, change.device, provider->layout != NULL);
-	if (rc == 0)
-		rc = judge(walk, is_new, &change, err);
-	return rc <= 0 ? rc : step(walk, &change, err);
 }
 
 static const struct json_type *part_type(const struct json_type *whole, const char *list)
@@ -240,6 +228,70 @@ void walk_forget_datacenter(struct fleet *fleet, size_t i)
 	json_remove(&fleet->datacenters, &fleet->n_datacenters, sizeof(*fleet->datacenters), i);
 }
 
+/* May the walk go on when this came of a device? */
+static int set_aside(struct walk *walk, const char *device, int rc, struct err *err)
+{
+	struct err why = *err;
+
+	if (!walk->failed || rc == -ERR_NO_MEMORY || cancel_check(NULL) < 0)
+		return rc;
+	walk->incomplete = true;
+	return walk->failed(walk, device, &why, err);
+}
+
+/* change.device as it should be. 1 = something is to be done. */
+static int prepare_device(struct walk *walk, const struct fleet_device *want, bool is_new, struct change *change,
+			  struct err *err)
+{
+	struct merge merge = {.detail = change->detail, .err = err};
+	const struct provider *provider = NULL;
+	int rc = provider_of(walk->desired, want, &provider, err);
+
+	if (rc == 0 && is_new)
+		rc = fleet_set(&change->device->name, want->name, err);
+	if (rc == 0)
+		rc = merge_device(&merge, want, change->device, provider->layout != NULL);
+	return rc < 0 ? rc : judge(walk, is_new, change, err);
+}
+
+/* The last device of the list is new; others are again what they were. */
+static void put_back(struct walk *walk, struct fleet_device *device, bool is_new, struct fleet_device *before)
+{
+	struct fleet *fleet = walk->fleet;
+
+	if (is_new) {
+		walk_forget_device(fleet, fleet->n_devices - 1);
+		return;
+	}
+	json_release(part_type(&fleet_type, "devices"), device);
+	*device = *before;
+	*before = (struct fleet_device){0};
+}
+
+static int walk_device(struct walk *walk, const struct fleet_device *want, struct err *err)
+{
+	struct fleet *fleet = walk->fleet;
+	struct change change = {.noun = "device", .name = want->name,
+				.device = fleet_device(fleet, want->name)};
+	const struct json_type *type = part_type(&fleet_type, "devices");
+	struct fleet_device before = {0};
+	bool is_new = !change.device;
+	int rc = is_new ? 0 : json_copy(type, change.device, &before, err), done;
+
+	if (is_new)
+		change.device = json_append(&fleet->devices, &fleet->n_devices, sizeof(*change.device));
+	if (rc < 0 || !change.device)
+		return err_no_memory(err);
+	rc = prepare_device(walk, want, is_new, &change, err);
+	done = rc > 0 && walk->carry_out ? walk->carry_out(walk, &change, err) : 0;
+	if (rc < 0 || done < 0) {
+		put_back(walk, change.device, is_new, &before);
+		rc = set_aside(walk, want->name, rc < 0 ? rc : done, err);
+	}
+	json_release(type, &before);
+	return rc <= 0 ? rc : walk->record(walk, &change, err);
+}
+
 static int drop_device(struct walk *walk, size_t i, struct err *err)
 {
 	char name[64];
@@ -257,10 +309,19 @@ static int drop_device(struct walk *walk, size_t i, struct err *err)
 		snprintf(change.detail, CHANGE_DETAIL, "deleted with what is on it; apply needs --zeroised");
 	rc = walk->carry_out ? walk->carry_out(walk, &change, err) : 0;
 	if (rc < 0)
-		return rc;
+		return set_aside(walk, name, rc, err);
 	walk_forget_device(walk->fleet, i);
 	change.device = NULL;
 	return walk->record(walk, &change, err);
+}
+
+/* Does a device that could not be removed stand in it? */
+static bool is_used(const struct fleet *fleet, const struct fleet_datacenter *datacenter)
+{
+	for (size_t i = 0; i < fleet->n_devices; i++)
+		if (str_eq(fleet->devices[i].datacenter, datacenter->name))
+			return true;
+	return false;
 }
 
 static int drop_datacenter(struct walk *walk, size_t i, struct err *err)
@@ -387,7 +448,7 @@ static int walk_drop(struct walk *walk, struct err *err)
 		if (!fleet_device(desired, fleet->devices[i].name))
 			rc = drop_device(walk, i, err);
 	for (size_t i = fleet->n_datacenters; rc == 0 && i-- > 0;)
-		if (!fleet_datacenter(desired, fleet->datacenters[i].name))
+		if (!fleet_datacenter(desired, fleet->datacenters[i].name) && !is_used(fleet, &fleet->datacenters[i]))
 			rc = drop_datacenter(walk, i, err);
 	return rc < 0 ? rc : narrow_azure(walk, err);
 }
@@ -398,5 +459,5 @@ int walk_run(struct walk *walk, struct err *err)
 
 	if (rc == 0 && walk->settle)
 		rc = walk->settle(walk, err);
-	return rc < 0 ? rc : walk_drop(walk, err);
+	return rc < 0 || walk->incomplete ? rc : walk_drop(walk, err);
 }

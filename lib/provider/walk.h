@@ -29,6 +29,9 @@ struct walk {
 	int (*carry_out)(struct walk *walk, const struct change *change, struct err *err);
 	/* Between what is added and what is dropped; may be NULL. */
 	int (*settle)(struct walk *walk, struct err *err);
+	/* A device that could not be carried out and is as it was: 0 goes on with the others. NULL: stop. */
+	int (*failed)(struct walk *walk, const char *device, const struct err *why, struct err *err);
+	bool incomplete;		/* one failed: nothing is dropped */
 	/* The step is done and the fleet says so. */
 	int (*record)(struct walk *walk, const struct change *change, struct err *err);
 };

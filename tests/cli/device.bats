@@ -89,7 +89,10 @@ teardown() { end_fleet; }
 @test "one device that cannot start does not keep the others down" {
 	expect 0 hsmctl device stop --all
 	rm "$HSMCTL_STORE/pki/hsm-1.key"
-	expect 1 hsmctl device start --all
+	expect 1 hsmctl device start --all -o json
+	is_valid
+	[ "$(field '[.devices[] | "\(.name) \(.state)"] | join(", ")')" = "hsm-1 partial, hsm-2 running" ]
+	[ "$(field '[.failures[] | "\(.device) \(.code)"] | join(", ")')" = "hsm-1 failed" ]
 	says "cannot start 'hsm-1'"
 	expect 0 hsmctl device list -o json
 	[ "$(field '.devices[1].state')" = running ]

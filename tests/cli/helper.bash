@@ -109,7 +109,7 @@ break_daemon() {
 end_fleet() {
 	local file pid
 	for file in "$FLEET_FOLDER"/*/appliances/*/appliance.pid; do
-		[ -s "$file" ] || continue
+		[ -f "$file" ] && [ -s "$file" ] || continue
 		pid=$(cut -d' ' -f1 "$file")
 		[[ $(readlink "/proc/$pid/exe") == */hsmctl-appliance* ]] && kill -KILL "$pid"
 	done

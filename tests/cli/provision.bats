@@ -159,7 +159,8 @@ add_group() {
 	write_fleet 3 ".devices[2].partitions = [{name: \"p\", link: {kind: \"tls\", address: \"$taken\"}}]"
 	expect 1 hsmctl provision apply "$FLEET" -o json
 	is_valid
-	[ "$(field .error.code)" = in_use ]
+	[ "$(field '.failures[0] | "\(.device) \(.code)"')" = "hsm-3 in_use" ]
+	[ "$(field '[.devices[].name] | join(" ")')" = "hsm-1 hsm-2" ]
 	says "$taken"
 	# Another port is all it takes.
 	write_fleet 3
@@ -323,7 +324,7 @@ add_group() {
 @test "a lost user PIN is told, not replaced" {
 	expect 0 hsmctl provision apply "$FLEET"
 	rm "$HSMCTL_STORE/secrets/user.pin" "$HSMCTL_STORE/appliances/hsm-1/softhsm2.conf"
-	expect 6 hsmctl provision apply "$FLEET"
+	expect 1 hsmctl provision apply "$FLEET"
 	says "the user PIN of 'hsm-1' is lost"
 	[ ! -e "$HSMCTL_STORE/secrets/user.pin" ]
 }
@@ -353,6 +354,60 @@ add_group() {
 	[ "$(cat "$folder"/tokens/*/00.object)" = x ]
 	rm "$folder"/tokens/*/00.object
 	expect 0 hsmctl provision apply "$FLEET"
+	expect 0 hsmctl status --check
+}
+
+@test "one dead device keeps no other from being made, started, or told of" {
+	write_fleet 4
+	mkdir -p "$HSMCTL_STORE/appliances" "$HSMCTL_STORE/pki"
+	touch "$HSMCTL_STORE/lock" "$HSMCTL_STORE/audit.log"
+	# hsm-2 has no folder, hsm-3 no certificate.
+	touch "$HSMCTL_STORE/appliances/hsm-2"
+	mkdir -p "$HSMCTL_STORE/pki/hsm-3.pem/x"
+	expect 1 hsmctl provision apply "$FLEET" -o json
+	is_valid
+	[ "$(field '[.devices[] | "\(.name) \(.state)"] | join(", ")')" = "hsm-1 running, hsm-4 running" ]
+	[ "$(field '[.failures[].device] | join(" ")')" = "hsm-2 hsm-3" ]
+	says "2 devices failed, the first: device 'hsm-2': "
+	expect 1 hsmctl -q provision apply "$FLEET"
+	prints hsm-4
+	prints hsm-3.pem
+	expect 3 hsmctl provision plan "$FLEET" -o json
+	[ "$(field '[.changes[].subject] | join(", ")')" = "device hsm-2, device hsm-3" ]
+	rm -r "$HSMCTL_STORE/appliances/hsm-2" "$HSMCTL_STORE/pki/hsm-3.pem"
+	expect 0 hsmctl provision apply "$FLEET" -o json
+	[ "$(field '[.devices[].state] | unique | .[]')" = running ]
+	expect 0 hsmctl provision plan "$FLEET"
+	expect 0 hsmctl status --check
+	expect 0 hsmctl audit verify
+}
+
+@test "a device that is dead later on is as it was, a spare is made, and nothing is destroyed meanwhile" {
+	write_fleet 3
+	expect 0 hsmctl provision apply "$FLEET"
+	expect 0 hsmctl device stop hsm-1
+	rm "$HSMCTL_STORE/appliances/hsm-1/appliance.pid"
+	mkdir "$HSMCTL_STORE/appliances/hsm-1/appliance.pid"
+	was=$(jq -c '.devices[0]' "$HSMCTL_STORE/fleet.json")
+	write_fleet 4 'del(.devices[2])'
+	expect 3 hsmctl provision plan "$FLEET" -o json
+	is_valid
+	[ "$(field '[.changes[] | "\(.kind) \(.subject)"] | join(", ")')" = \
+		"create datacenter dc-4, update device hsm-1, create device hsm-4, destroy device hsm-3" ]
+	expect 1 hsmctl provision apply "$FLEET" --yes -o json
+	is_valid
+	[ "$(field '[.devices[] | "\(.name) \(.state)"] | join(", ")')" = \
+		"hsm-1 unknown, hsm-2 running, hsm-3 running, hsm-4 running" ]
+	[ "$(field '[.failures[].device] | join(" ")')" = hsm-1 ]
+	[ "$(jq -c '.devices[0]' "$HSMCTL_STORE/fleet.json")" = "$was" ]
+	expect 0 hsmctl device list -o json
+	is_valid
+	expect 1 hsmctl device start --all -o json
+	is_valid
+	[ "$(field '.failures[0].device, .devices[1].state' | xargs)" = "hsm-1 running" ]
+	rmdir "$HSMCTL_STORE/appliances/hsm-1/appliance.pid"
+	expect 0 hsmctl provision apply "$FLEET" --yes -o json
+	[ "$(field '[.devices[].name] | join(" ")')" = "hsm-1 hsm-2 hsm-4" ]
 	expect 0 hsmctl status --check
 }
 

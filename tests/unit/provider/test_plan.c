@@ -3,6 +3,7 @@
 
 #include "base/str.h"
 #include "fleet/fleet.h"
+#include "provider/inventory.h"
 #include "provider/provider.h"
 #include "store/store.h"
 
@@ -161,7 +162,8 @@ static void a_plan_of_another_revision_is_not_applied(void **state)
 	struct provider_plan kept = {.revision = 4};
 	struct err err = {0};
 
-	assert_int_equal(provider_apply(&(struct provider_call){.store = store}, desired, &kept, true, &err), -ERR_CHANGED);
+	assert_int_equal(provider_apply(&(struct provider_call){.store = store}, desired, &kept, true, &(struct inventory){0}, &err),
+			 -ERR_CHANGED);
 	assert_false(file_exists(in(*state, "fleet.json")));
 }
 
