@@ -1,19 +1,106 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* hsmctl audit show: who changed what, when. */
+#include <string.h>
+#include <time.h>
+
 #include "audit/audit.h"
+#include "base/clock.h"
 #include "base/err.h"
+#include "base/mem.h"
+#include "base/str.h"
 #include "cli/cli.h"
 #include "store/store.h"
 
 struct show {
 	int64_t last;
+	const char *since, *subject, *who;
 };
 
 static const struct cli_param options[] = {
-	CLI_OPT_INT(struct show, last, 'n', "last", "N", 1, INT64_MAX, NULL, "Only the newest N entries"),
+	CLI_OPT_INT(struct show, last, 'n', "last", "N", 1, INT64_MAX, NULL, "Only the newest N of those entries"),
+	CLI_OPT_STRING(struct show, since, 0, "since", "TIME", NULL,
+		       "Only entries since then: 2026-11-24T08:30:00Z, 2026-11-24, or so long ago: 90m, 12h"),
+	CLI_OPT_STRING(struct show, subject, 0, "subject", "NAME", NULL,
+		       "Only what was done to this: payments, hsm-1"),
+	CLI_OPT_STRING(struct show, who, 0, "who", "USER", NULL, "Only what this user did, also by sudo"),
 	CLI_END
 };
 static const struct cli_param args[] = {CLI_END};
+
+/* As entries write it, so that texts can be compared. */
+static int parse_since(const char *text, char ret[static CLOCK_TEXT], struct err *err)
+{
+	static const char *const formats[] = {"%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%MZ", "%Y-%m-%d"};
+	int64_t ago;
+
+	if (str_duration_ms(text, &ago)) {
+		clock_format(clock_utc_ms() - ago, ret);
+		return 0;
+	}
+	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
+		struct tm tm = {0};
+		const char *end = strptime(text, formats[i], &tm);
+
+		if (!end || *end)
+			continue;
+		clock_format((int64_t)timegm(&tm) * 1000, ret);
+		return 0;
+	}
+	err_set(err, ERR_USAGE, "'%s' is no time", text);
+	return err_hint(err, "write 2026-11-24T08:30:00Z, 2026-11-24, or how long ago: 90m, 12h");
+}
+
+/* "device hsm-1" is about hsm-1 too. */
+static bool is_about(const char *subject, const char *name)
+{
+	const char *word = subject ? strrchr(subject, ' ') : NULL;
+
+	return str_eq(subject, name) || (word && str_eq(word + 1, name));
+}
+
+static bool matches(const struct store_audit_entry *entry, const struct show *a, const char *since)
+{
+	return (!a->since || strcmp(entry->time, since) >= 0) && (!a->subject || is_about(entry->subject, a->subject)) &&
+	       (!a->who || str_eq(entry->user, a->who) || str_eq(entry->sudo_user, a->who));
+}
+
+/* People see "root (alice)" where programs see two fields. */
+static int name_both(struct store_audit_entry *entry, struct err *err)
+{
+	char *both = entry->sudo_user ? mem_printf("%s (%s)", entry->user, entry->sudo_user) : NULL;
+
+	if (!entry->sudo_user)
+		return 0;
+	if (!both)
+		return err_no_memory(err);
+	free(entry->user);
+	entry->user = both;
+	return 0;
+}
+
+/* Keeps the entries that were asked for, in their order. */
+static int choose(struct store_audit_trail *trail, const struct show *a, bool table, struct err *err)
+{
+	char since[CLOCK_TEXT] = "";
+	size_t kept = 0;
+	int rc = a->since ? parse_since(a->since, since, err) : 0;
+
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; i < trail->n_entries; i++) {
+		struct store_audit_entry *entry = &trail->entries[i];
+
+		if (!matches(entry, a, since)) {
+			json_release(&store_audit_entry_type, entry);
+			continue;
+		}
+		if (table && rc == 0)
+			rc = name_both(entry, err);
+		trail->entries[kept++] = *entry;
+	}
+	trail->n_entries = kept;
+	return rc;
+}
 
 /* The newest entries as a document of their own; they are still the trail's. */
 static int print(struct cli *cli, const struct store_audit_trail *trail, int64_t last, struct err *err)
@@ -38,7 +125,9 @@ static int run(struct cli *cli, const void *data, struct err *err)
 		rc = store_audit_read(store, &trail, err);
 	if (rc < 0)
 		return rc;
-	rc = print(cli, &trail, a->last, err);
+	rc = choose(&trail, a, cli->globals.output == CLI_TABLE, err);
+	if (rc == 0)
+		rc = print(cli, &trail, a->last, err);
 	json_release(&store_audit_trail_type, &trail);
 	return rc;
 }

@@ -2,18 +2,25 @@
 /* hsmctl audit verify: is the trail whole? */
 #include "audit/audit.h"
 #include "base/err.h"
+#include "base/str.h"
 #include "cli/cli.h"
+#include "crypto/digest.h"
 #include "store/store.h"
 
 struct verify {
-	bool unused;
+	const char *noted;
 };
 
+static const struct cli_param options[] = {
+	CLI_OPT_STRING(struct verify, noted, 0, "head", "HASH", NULL, "A head that was printed before; it must be in the trail"),
+	CLI_END
+};
 static const struct cli_param none[] = {CLI_END};
 
 struct result {
 	bool whole;
 	int64_t entries;
+	char *head;
 	char *detail;
 };
 
@@ -21,6 +28,8 @@ static const struct json_field fields[] = {
 	JSON_F_BOOL(struct result, whole, JSON_COLUMN, "every entry follows from the one before"),
 	JSON_F_INT(struct result, entries, JSON_NULLABLE | JSON_COLUMN, 0, INT64_MAX,
 		   "entries in the trail; null when it is not whole"),
+	JSON_F_STRING(struct result, head, JSON_NULLABLE | JSON_COLUMN,
+		      "hash of the newest entry; keep it elsewhere, for --head"),
 	JSON_F_STRING(struct result, detail, JSON_NULLABLE | JSON_COLUMN, "what does not match"),
 	JSON_F_END
 };
@@ -29,23 +38,37 @@ static const struct json_type result_type = {
 	.size = sizeof(struct result), .fields = fields,
 };
 
+static int check_hash(const char *hash, struct err *err)
+{
+	uint8_t digest[SHA256_LEN];
+
+	if (!hash || str_unhex(hash, digest, sizeof(digest)))
+		return 0;
+	err_set(err, ERR_USAGE, "'%s' is no hash", hash);
+	return err_hint(err, "give the head that 'hsmctl audit verify' printed");
+}
+
 static int run(struct cli *cli, const void *data, struct err *err)
 {
+	const struct verify *a = data;
 	owned(store) struct store *store = NULL;
-	struct result result = {.whole = true};
+	struct result result = {0};
+	char head[SHA256_TEXT];
 	struct err why = {0};
-	int rc = store_open(cli_store_url(cli), 0, &store, err), found;
+	int rc = check_hash(a->noted, err), found;
 
-	(void)data;
+	if (rc == 0)
+		rc = store_open(cli_store_url(cli), 0, &store, err);
 	if (rc < 0)
 		return rc;
-	found = store_audit_verify(store, &why);
+	found = store_audit_verify(store, a->noted, head, &why);
 	if (found < 0 && found != -ERR_DIFFERENT) {
 		*err = why;
 		return found;
 	}
 	result.whole = found >= 0;
 	result.entries = found >= 0 ? found : -1;
+	result.head = found > 0 ? head : NULL;
 	result.detail = found >= 0 ? NULL : why.message;
 	rc = cli_emit(cli, &result_type, &result, err);
 	if (rc == 0 && found < 0) {
@@ -57,6 +80,6 @@ static int run(struct cli *cli, const void *data, struct err *err)
 
 const struct cli_command audit_verify_command = {
 	.name = "verify", .summary = "Check the chain of hashes; status 3 when it does not match",
-	.options = none, .args = none, .args_size = sizeof(struct verify),
+	.options = options, .args = none, .args_size = sizeof(struct verify),
 	.output = &result_type, .run = run,
 };

@@ -2,6 +2,7 @@
 /* hsmctl ha create: a group of partitions, with one domain key on all of them. */
 #include <stdio.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/observer.h"
@@ -146,6 +147,31 @@ static int make_domain(struct replica_sites *sites, struct fleet_group *group, s
 	return rc == 0 && sites->count > 1 ? join(sites, 1, 0, group, cli, err) : rc;
 }
 
+static void put_members(struct buf *text, const struct fleet *fleet, const struct fleet_group *group,
+			enum fleet_role role)
+{
+	const char *before = fleet_role_names[role];
+	char name[160];
+
+	for (size_t i = 0; i < group->n_members; i++) {
+		if (group->members[i].role != role)
+			continue;
+		buf_printf(text, "%s%s %s", text->len && before[0] != ',' ? "; " : "", before,
+			   fleet_member_name(fleet, &group->members[i], name, sizeof(name)));
+		before = ",";
+	}
+}
+
+/* The trail says who the members are. */
+static int commit(struct store_edit *edit, const struct fleet_group *group, struct err *err)
+{
+	owned(buf) struct buf text = {.max = 4096};
+
+	put_members(&text, store_edit_fleet(edit), group, FLEET_ACTIVE);
+	put_members(&text, store_edit_fleet(edit), group, FLEET_STANDBY);
+	return store_edit_commit(edit, "ha create", group->name, buf_text(&text), err);
+}
+
 static int run(struct cli *cli, const void *data, struct err *err)
 {
 	const struct create *a = data;
@@ -170,7 +196,7 @@ static int run(struct cli *cli, const void *data, struct err *err)
 	if (rc == 0)
 		rc = make_domain(&sites, group, cli, err);
 	if (rc == 0)
-		rc = store_edit_commit(edit, "ha create", a->group, NULL, err);
+		rc = commit(edit, group, err);
 	if (rc < 0)
 		return rc;
 	/* Read again what stands in the store now, and show it. */

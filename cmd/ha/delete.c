@@ -49,12 +49,14 @@ static int remove_group(struct store_edit *edit, const char *name, struct err *e
 {
 	struct fleet *fleet = store_edit_fleet(edit);
 	struct fleet_group *group;
+	char detail[40];
 	int rc = fleet_find_group(fleet, name, &group, err);
 
 	if (rc < 0)
 		return rc;
+	snprintf(detail, sizeof(detail), "it had %zu members", group->n_members);
 	fleet_remove_group(fleet, group);
-	return store_edit_commit(edit, "ha delete", name, NULL, err);
+	return store_edit_commit(edit, "ha delete", name, detail, err);
 }
 
 static int run(struct cli *cli, const void *data, struct err *err)

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* hsmctl sync: bring every member of a group up to date. */
+#include <stdio.h>
+
 #include "admin.h"
 #include "base/err.h"
 #include "cli/cli.h"
@@ -31,21 +33,34 @@ static int judge(const struct sync *a, const struct replica_sync_report *report,
 	return replica_verdict_err(report->verdict, a->group, err);
 }
 
+/* Also of a sync that came to an early end: what it did stands. */
+static int enter_audit(struct store *store, const struct sync *a, const struct replica_sync_report *report, bool whole,
+		       struct err *err)
+{
+	char detail[200];
+
+	if (a->dry_run || report->copied + report->deleted + report->repaired + report->adopted == 0)
+		return 0;
+	snprintf(detail, sizeof(detail), "copied %lld, deleted %lld, repaired %lld, adopted %lld: %s", (long long)report->copied,
+		 (long long)report->deleted, (long long)report->repaired, (long long)report->adopted,
+		 whole ? replica_verdict_names[report->verdict] : "not finished");
+	return store_audit(store, "sync", a->group, detail, err);
+}
+
 static int run(struct cli *cli, const void *data, struct err *err)
 {
 	const struct sync *a = data;
 	owned(admin) struct admin admin = {0};
 	struct replica_sync_report report = {0};
-	int rc = admin_open(cli, a->group, &admin, err);
+	int rc = admin_open(cli, a->group, &admin, err), audited;
 
 	if (rc == 0)
 		rc = replica_sync(admin.set, UINT32_MAX, a->dry_run ? SYNC_DRY_RUN : SYNC_ALL, cli->observer, &report, err);
-	if (rc == 0 && report.copied + report.deleted + report.repaired + report.adopted > 0 && !a->dry_run)
-		rc = store_audit(admin.store, "sync", a->group, NULL, err);
+	audited = admin.store ? enter_audit(admin.store, a, &report, rc == 0, rc == 0 ? err : NULL) : 0;
 	if (rc == 0)
 		rc = cli_emit(cli, &replica_sync_report_type, &report, err);
 	if (rc == 0)
-		rc = judge(a, &report, err);
+		rc = audited < 0 ? audited : judge(a, &report, err);
 	json_release(&replica_sync_report_type, &report);
 	return rc;
 }

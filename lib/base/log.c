@@ -27,6 +27,12 @@ void log_to_stderr(enum log_level level)
 	limit = level;
 }
 
+void log_default_stderr(void)
+{
+	if (target == OFF)
+		log_to_stderr(LOG_LEVEL_ERROR);
+}
+
 void log_to_fd(int fd, enum log_level level)
 {
 	target = fd < 0 ? OFF : TIMED;

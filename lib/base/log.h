@@ -15,6 +15,8 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
 /* To stderr, up to level. For programs. */
 void log_to_stderr(enum log_level level);
+/* Errors to stderr, unless it was decided already where lines go. For programs. */
+void log_default_stderr(void);
 /* To this descriptor with times, for daemons; taken over, -1 = off. */
 void log_to_fd(int fd, enum log_level level);
 /* Where HSMCTL_LOG and HSMCTL_DEBUG say; read with secure_getenv. */

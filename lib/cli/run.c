@@ -38,6 +38,7 @@ static void start_logging(const struct cli_globals *globals)
 	if (globals->verbose)
 		log_to_stderr(LOG_LEVEL_INFO);
 	log_from_environment();
+	log_default_stderr();
 }
 
 /*

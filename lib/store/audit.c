@@ -18,6 +18,8 @@ static const struct json_field entry_fields[] = {
 		      "when, RFC 3339 UTC"),
 	JSON_F_STRING(struct store_audit_entry, user, JSON_REQUIRED | JSON_COLUMN,
 		      "who ran the command"),
+	JSON_F_STRING(struct store_audit_entry, sudo_user, JSON_OMIT,
+		      "who became that user by sudo, as SUDO_USER says"),
 	JSON_F_STRING(struct store_audit_entry, host, JSON_REQUIRED | JSON_COLUMN, "where"),
 	JSON_F_STRING(struct store_audit_entry, action, JSON_REQUIRED | JSON_COLUMN,
 		      "what was done"),
@@ -25,6 +27,8 @@ static const struct json_field entry_fields[] = {
 	JSON_F_STRING(struct store_audit_entry, detail, JSON_COLUMN, "more about it"),
 	JSON_F_INT(struct store_audit_entry, revision, JSON_REQUIRED | JSON_COLUMN, 0, INT64_MAX,
 		   "revision of the document after it"),
+	JSON_F_STRING(struct store_audit_entry, document, JSON_OMIT,
+		      "SHA-256 of the document after it"),
 	JSON_F_STRING(struct store_audit_entry, previous, JSON_REQUIRED,
 		      "hash of the entry before; zeros for the first"),
 	JSON_F_STRING(struct store_audit_entry, hash, JSON_OMIT,
@@ -50,14 +54,12 @@ int store_audit(struct store *store, const char *action, const char *subject,
 		const char *detail, struct err *err)
 {
 	owned(store_trail) struct store_trail *trail = NULL;
-	int64_t revision;
+	struct store_state now;
 	int rc = store_check_writable(store, err);
 
 	if (rc == 0)
-		rc = store_trail_open(store, &trail, err);
-	if (rc == 0)
-		rc = store_revision(store, &revision, err);
-	return rc < 0 ? rc : store_trail_append(trail, action, subject, detail, revision, err);
+		rc = store_trail_open(store, &trail, &now, err);
+	return rc < 0 ? rc : store_trail_append(trail, action, subject, detail, &now, err);
 }
 
 /* The whole lines of audit.log, one after the other. */
@@ -127,6 +129,10 @@ int store_audit_read(struct store *store, struct store_audit_trail *ret, struct 
 struct chain {
 	int64_t number, revision;
 	char hash[TRAIL_HASH_TEXT];
+	struct store_state looked;	/* the document before the walk */
+	char document[SHA256_TEXT];	/* what the trail says of that revision, "" = nothing */
+	const char *noted;		/* hash to look for */
+	bool seen;			/* it was there */
 };
 
 static int mismatch(const struct store *store, const struct lines *lines, const char *why,
@@ -157,6 +163,9 @@ static int check_entry(const struct store *store, const struct lines *lines,
 	chain->number = entry->number;
 	chain->revision = entry->revision;
 	memcpy(chain->hash, hash, sizeof(hash));
+	chain->seen = chain->seen || str_eq(chain->noted, hash);
+	if (entry->document && entry->revision == chain->looked.revision)
+		snprintf(chain->document, sizeof(chain->document), "%s", entry->document);
 	return 0;
 }
 
@@ -185,27 +194,44 @@ static int walk(const struct store *store, struct chain *chain, struct err *err)
 	return rc;
 }
 
-int store_audit_verify(struct store *store, struct err *err)
+/* Without a lock others may commit meanwhile: a document's entry is there before it, and the trail is at most
+ * one entry ahead. */
+static int judge(const struct store *store, const struct chain *chain, int64_t after, struct err *err)
 {
-	struct chain chain = {0};
-	int64_t before, after;
-	int rc = store_revision(store, &before, err);
+	if (chain->revision < chain->looked.revision)
+		return err_set(err, ERR_DIFFERENT,
+			       "'%s' ends at revision %lld, the document is of revision %lld",
+			       store->trail, (long long)chain->revision, (long long)chain->looked.revision);
+	if (chain->revision > after + 1)
+		return err_set(err, ERR_DIFFERENT,
+			       "the document is of revision %lld, older than the trail's %lld",
+			       (long long)after, (long long)chain->revision);
+	if (*chain->document && !str_eq(chain->document, chain->looked.digest))
+		return err_set(err, ERR_DIFFERENT,
+			       "'%s' was changed by other means than hsmctl: it is not the document that '%s' speaks of",
+			       store->document, store->trail);
+	if (chain->noted && !chain->seen)
+		return err_set(err, ERR_DIFFERENT,
+			       "no entry of '%s' has the hash %s: it was cut, or made anew, since that was noted",
+			       store->trail, chain->noted);
+	return 0;
+}
+
+int store_audit_verify(struct store *store, const char *noted, char *ret_head, struct err *err)
+{
+	struct chain chain = {.noted = noted};
+	struct store_state after;
+	int rc = store_look(store, &chain.looked, err);
 
 	if (rc == 0)
 		rc = walk(store, &chain, err);
 	if (rc == 0)
-		rc = store_revision(store, &after, err);
+		rc = store_look(store, &after, err);
+	if (rc == 0)
+		rc = judge(store, &chain, after.revision, err);
 	if (rc < 0)
 		return rc;
-	/* Without a lock others may commit meanwhile: a document's entry is there
-	 * before it, and the trail is at most one entry ahead. */
-	if (chain.revision < before)
-		return err_set(err, ERR_DIFFERENT,
-			       "'%s' ends at revision %lld, the document is of revision %lld",
-			       store->trail, (long long)chain.revision, (long long)before);
-	if (chain.revision > after + 1)
-		return err_set(err, ERR_DIFFERENT,
-			       "the document is of revision %lld, older than the trail's %lld",
-			       (long long)after, (long long)chain.revision);
+	if (ret_head)
+		memcpy(ret_head, chain.hash, sizeof(chain.hash));
 	return (int)chain.number;
 }

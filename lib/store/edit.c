@@ -129,20 +129,22 @@ static int carry_out(struct store_edit *edit, const struct buf *text, const char
 {
 	owned(store_trail) struct store_trail *trail = NULL;
 	const struct store *store = edit->store;
-	int64_t revision = edit->fleet->revision;
+	struct store_state now, after = {.revision = edit->fleet->revision};
 	int rc = compare(edit, err);
 
 	if (rc == 0)
-		rc = store_trail_open(store, &trail, err);
+		rc = crypto_sha256_hex(text->data, text->len, after.digest, err);
+	if (rc == 0)
+		rc = store_trail_open(store, &trail, &now, err);
 	if (rc == 0)
 		rc = file_write(store->next, text->data, text->len, 0600, err);
 	if (rc == 0)
-		rc = store_trail_append(trail, action, subject, detail, revision, err);
+		rc = store_trail_append(trail, action, subject, detail, &after, err);
 	if (rc < 0)
 		return rc;
 	rc = replace_document(store, err);
 	if (rc < 0)
-		store_trail_recover(trail, revision - 1, NULL);
+		store_trail_recover(trail, &now, NULL);
 	return rc;
 }
 

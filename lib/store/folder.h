@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "crypto/digest.h"
 #include "store/store.h"
 
 enum { STORE_WAIT_MS = 5000, STORE_DOCUMENT_MAX = 16 << 20 };
@@ -19,8 +20,12 @@ struct store {
 /* Append the document's bytes: 1, or 0 when there is none yet. */
 int store_document(const struct store *store, struct buf *ret, struct err *err);
 
-/* Revision of the document on disk, 0 when there is none. */
-int store_revision(const struct store *store, int64_t *ret, struct err *err);
+/* The document on disk: revision 0 and digest "" when there is none. */
+struct store_state {
+	int64_t revision;
+	char digest[SHA256_TEXT];
+};
+int store_look(const struct store *store, struct store_state *ret, struct err *err);
 
 /* ERR_DENIED unless this user may write the folder. */
 int store_check_writable(const struct store *store, struct err *err);

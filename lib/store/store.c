@@ -225,14 +225,22 @@ int store_read(struct store *store, struct fleet **ret, struct err *err)
 	return 0;
 }
 
-int store_revision(const struct store *store, int64_t *ret, struct err *err)
+int store_look(const struct store *store, struct store_state *ret, struct err *err)
 {
+	owned(buf) struct buf text = {.max = STORE_DOCUMENT_MAX};
 	owned(fleet) struct fleet *fleet = NULL;
-	int rc = store_read((struct store *)(uintptr_t)store, &fleet, err);
+	struct store_state found = {0};
+	int rc = store_document(store, &text, err), there = rc;
 
-	if (rc == 0)
-		*ret = fleet->revision;
-	return rc;
+	if (rc > 0)
+		rc = fleet_read((const char *)text.data, text.len, store->document, 0, &fleet, err);
+	if (rc == 0 && there)
+		rc = crypto_sha256_hex(text.data, text.len, found.digest, err);
+	if (rc < 0)
+		return rc;
+	found.revision = fleet ? fleet->revision : 0;
+	*ret = found;
+	return 0;
 }
 
 int store_check_writable(const struct store *store, struct err *err)

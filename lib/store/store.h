@@ -21,6 +21,10 @@
  * these two a crash leaves an entry for a revision that never came: whoever
  * next appends to the trail sees it and appends "store recover", which says
  * that the entry was not carried out. The trail is never rewritten.
+ *
+ * Each entry holds the digest of the document after it. Whoever next appends sees
+ * a document that was changed by other means than this, appends "store changed"
+ * before anything else, and logs an error that programs show.
  */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
@@ -87,9 +91,11 @@ struct store_audit_entry {
 	int64_t number;		/* from 1 */
 	char *time;		/* RFC 3339 */
 	char *user;		/* name or uid of who ran the command */
+	char *sudo_user;	/* who became that user by sudo, by the environment's word; NULL */
 	char *host;
 	char *action, *subject, *detail;
 	int64_t revision;	/* of the document after it */
+	char *document;		/* SHA-256 of its bytes; NULL: there was none, or an older version wrote the entry */
 	char *previous;		/* hash of the entry before; zeros for the first */
 	char *hash;		/* SHA-256 over the line without ,"hash":"…" */
 };
@@ -107,10 +113,15 @@ int store_audit_read(struct store *store, struct store_audit_trail *ret, struct 
 /*
  * Walk the chain: the number of entries when whole, ERR_DIFFERENT naming the
  * first line that does not match, or saying that the trail ends before the
- * document's revision (lines were cut off) or the document is older than the
- * trail. A torn last line (a crash while it was written) counts as never
+ * document's revision (lines were cut off), that the document is older than the
+ * trail, or that it is not the one that the trail speaks of (it was changed by
+ * other means). A torn last line (a crash while it was written) counts as never
  * written and is cut by the next append.
+ *
+ * noted (may be NULL) is a hash that was seen before; ERR_DIFFERENT when no entry
+ * has it: the trail was cut behind it, or made anew. ret_head (may be NULL, of
+ * SHA256_TEXT bytes) is the hash of the newest entry.
  */
-int store_audit_verify(struct store *store, struct err *err);
+int store_audit_verify(struct store *store, const char *noted, char *ret_head, struct err *err);
 
 #endif

@@ -14,7 +14,9 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "crypto/digest.h"
 #include "store/folder.h"
 
@@ -37,6 +39,7 @@ struct store_trail {
 	int fd;
 	off_t end;		/* behind the last whole line */
 	int64_t number, revision;	/* of the last entry */
+	char document[SHA256_TEXT];	/* "" = it names none */
 	char hash[TRAIL_HASH_TEXT];
 };
 
@@ -130,6 +133,7 @@ static int take_entry(struct store_trail *trail, const char *line, size_t len, s
 	trail->number = entry.number;
 	trail->revision = entry.revision;
 	memcpy(trail->hash, entry.hash, TRAIL_HASH_TEXT);
+	snprintf(trail->document, sizeof(trail->document), "%s", entry.document ? entry.document : "");
 	json_release(&store_audit_entry_type, &entry);
 	return 0;
 }
@@ -158,21 +162,32 @@ static int load_tail(struct store_trail *trail, struct err *err)
 	return take_entry(trail, (const char *)before, (size_t)(end - before), err);
 }
 
-/* After a commit that died between its entry and its document. */
-static int settle(struct store_trail *trail, struct err *err)
+static int say_changed(struct store_trail *trail, const struct store_state *now, struct err *err)
 {
-	int64_t revision;
-	int rc;
+	char detail[160];
 
-	if (!trail->number)
-		return 0;
-	rc = store_revision(trail->store, &revision, err);
-	if (rc < 0 || trail->revision != revision + 1)
-		return rc;
-	return store_trail_recover(trail, revision, err);
+	log_error("store", "'%s' was changed by other means than hsmctl since entry %lld of '%s'", trail->store->document,
+		  (long long)trail->number, trail->store->trail);
+	snprintf(detail, sizeof(detail), "found changed by other means since entry %lld; its SHA-256 was %s",
+		 (long long)trail->number, trail->document);
+	return store_trail_append(trail, "store changed", "fleet.json", detail, now, err);
 }
 
-int store_trail_open(const struct store *store, struct store_trail **ret, struct err *err)
+/* After a commit that died between its entry and its document, or a hand that was quicker than us. */
+static int settle(struct store_trail *trail, struct store_state *ret_now, struct err *err)
+{
+	int rc = store_look(trail->store, ret_now, err);
+
+	if (rc < 0 || !trail->number)
+		return rc;
+	if (trail->revision == ret_now->revision + 1)
+		return store_trail_recover(trail, ret_now, err);
+	if (!*trail->document || str_eq(trail->document, ret_now->digest))
+		return 0;
+	return say_changed(trail, ret_now, err);
+}
+
+int store_trail_open(const struct store *store, struct store_trail **ret, struct store_state *ret_now, struct err *err)
 {
 	owned(store_trail) struct store_trail *trail = mem_new(struct store_trail);
 	int rc;
@@ -190,7 +205,7 @@ int store_trail_open(const struct store *store, struct store_trail **ret, struct
 	if (rc == 0 && ftruncate(trail->fd, trail->end) < 0)
 		rc = err_errno(err, "cannot cut the torn end of '%s'", store->trail);
 	if (rc == 0)
-		rc = settle(trail, err);
+		rc = settle(trail, ret_now, err);
 	if (rc < 0)
 		return rc;
 	*ret = own_take(trail);
@@ -221,6 +236,17 @@ static char *user_name(void)
 	return mem_printf("%u", (unsigned)getuid());
 }
 
+/* Who really sits there, if the environment is to be believed: sudo sets it, and who is root may too. */
+static int put_sudo_user(struct store_audit_entry *entry)
+{
+	const char *name = secure_getenv("SUDO_USER");
+
+	if (!name || !*name || str_eq(name, entry->user))
+		return 0;
+	entry->sudo_user = mem_strndup(name, strnlen(name, 255));
+	return entry->sudo_user ? 0 : -ERR_NO_MEMORY;
+}
+
 static int fill(const struct store_trail *trail, struct store_audit_entry *entry,
 		const char *action, const char *subject, const char *detail)
 {
@@ -234,6 +260,7 @@ static int fill(const struct store_trail *trail, struct store_audit_entry *entry
 	entry->host = mem_strdup(host);
 	entry->previous = mem_strdup(trail->hash);
 	if (!entry->time || !entry->user || !entry->host || !entry->previous ||
+	    put_sudo_user(entry) < 0 ||
 	    cut_copy(action, ACTION_MAX, &entry->action) < 0 ||
 	    cut_copy(subject, SUBJECT_MAX, &entry->subject) < 0 ||
 	    cut_copy(detail, DETAIL_MAX, &entry->detail) < 0)
@@ -283,26 +310,29 @@ static int append_entry(struct store_trail *trail, struct store_audit_entry *ent
 	trail->number = entry->number;
 	trail->revision = entry->revision;
 	memcpy(trail->hash, hash, sizeof(hash));
+	snprintf(trail->document, sizeof(trail->document), "%s", entry->document ? entry->document : "");
 	return 0;
 }
 
 int store_trail_append(struct store_trail *trail, const char *action, const char *subject,
-		       const char *detail, int64_t revision, struct err *err)
+		       const char *detail, const struct store_state *after, struct err *err)
 {
-	struct store_audit_entry entry = {.revision = revision};
+	struct store_audit_entry entry = {.revision = after->revision};
 	int rc = fill(trail, &entry, action, subject, detail) < 0 ? err_no_memory(err) : 0;
 
+	if (rc == 0 && *after->digest && !(entry.document = mem_strdup(after->digest)))
+		rc = err_no_memory(err);
 	if (rc == 0)
 		rc = append_entry(trail, &entry, err);
 	json_release(&store_audit_entry_type, &entry);
 	return rc;
 }
 
-int store_trail_recover(struct store_trail *trail, int64_t revision, struct err *err)
+int store_trail_recover(struct store_trail *trail, const struct store_state *now, struct err *err)
 {
 	char detail[100];
 
 	snprintf(detail, sizeof(detail), "entry %lld was not carried out; the document stays at revision %lld",
-		 (long long)trail->number, (long long)revision);
-	return store_trail_append(trail, "store recover", "fleet.json", detail, revision, err);
+		 (long long)trail->number, (long long)now->revision);
+	return store_trail_append(trail, "store recover", "fleet.json", detail, now, err);
 }

@@ -14,24 +14,25 @@
 #include <stdint.h>
 
 #include "base/buf.h"
-#include "store/store.h"
+#include "store/folder.h"
 
 enum { TRAIL_HASH_TEXT = 65 };
 
 struct store_trail;
 
-/* Lock, cut a torn last line off and, after a commit that died, say so. */
-int store_trail_open(const struct store *store, struct store_trail **ret, struct err *err);
+/* Lock, cut a torn last line off and, after a commit that died or a change by other means, say so. *ret_now is
+ * the document as it is. */
+int store_trail_open(const struct store *store, struct store_trail **ret, struct store_state *ret_now, struct err *err);
 void store_trail_free(struct store_trail *trail);	/* unlocks */
 OWN_DEFINE(store_trail)
 
 /* An entry of now, on disk when this returns; after an error as if never begun.
  * Long texts are cut. */
 int store_trail_append(struct store_trail *trail, const char *action, const char *subject,
-		       const char *detail, int64_t revision, struct err *err);
+		       const char *detail, const struct store_state *after, struct err *err);
 
-/* The last entry was not carried out; the document stayed at revision. */
-int store_trail_recover(struct store_trail *trail, int64_t revision, struct err *err);
+/* The last entry was not carried out; the document stayed as it is now. */
+int store_trail_recover(struct store_trail *trail, const struct store_state *now, struct err *err);
 
 /* The entry's line as it is hashed (hash absent) or stored, without newline. */
 int store_trail_line(const struct store_audit_entry *entry, struct buf *ret, struct err *err);

@@ -27,10 +27,85 @@ teardown() { end_fleet; }
 	expect 2 hsmctl audit show --last x
 }
 
-@test "verify counts a whole trail" {
+@test "verify counts a whole trail, and prints the hash of its newest entry" {
 	expect 0 hsmctl audit verify -o json
 	is_valid
-	[ "$(field '"\(.whole) \(.entries)"')" = "true 2" ]
+	[ "$(field '"\(.whole) \(.entries) \(.head)"')" = "true 2 $(tail -n 1 "$HSMCTL_STORE/audit.log" | jq -r .hash)" ]
+	head=$(field .head)
+	expect 0 hsmctl audit verify
+	prints "$head"
+}
+
+@test "a head that was noted tells of entries that were cut off" {
+	hsmctl device stop hsm-1 >/dev/null
+	head=$(hsmctl audit verify -o json | jq -r .head)
+	hsmctl device start hsm-1 >/dev/null
+	expect 0 hsmctl audit verify --head "$head"
+	sed -i '3,$d' "$HSMCTL_STORE/audit.log"
+	expect 0 hsmctl audit verify
+	expect 3 hsmctl audit verify --head "$head" -o json
+	is_valid
+	[ "$(field '"\(.whole) \(.head)"')" = "false null" ]
+	says "$head"
+	expect 2 hsmctl audit verify --head beef
+}
+
+@test "a document that was changed by hand is told: by verify, and by whoever comes next" {
+	expect 0 hsmctl audit verify
+	text=$(jq '.datacenters[0].region = "north"' "$HSMCTL_STORE/fleet.json")
+	printf '%s\n' "$text" >"$HSMCTL_STORE/fleet.json"
+	digest=$(sha256sum <"$HSMCTL_STORE/fleet.json" | cut -d' ' -f1)
+	expect 3 hsmctl audit verify -o json
+	is_valid
+	[ "$(field .whole)" = false ]
+	says "was changed by other means than hsmctl"
+	expect 0 hsmctl device stop hsm-1
+	says "was changed by other means than hsmctl"
+	expect 0 hsmctl audit show -o json
+	is_valid
+	[ "$(field '[.entries[-2:][].action] | join(", ")')" = "store changed, device stop" ]
+	[ "$(field '[.entries[-2:][].document] | unique | join(" ")')" = "$digest" ]
+	expect 0 hsmctl audit verify
+	# Once: what was written down is known.
+	expect 0 hsmctl device start hsm-1
+	[ -z "$stderr" ]
+}
+
+@test "entries say what was done, by whom, and who that was before sudo" {
+	SUDO_USER=alice expect 0 hsmctl ha create payments --member hsm-1
+	expect 0 hsmctl key generate payments --type ec-p256 --label signing-1
+	expect 0 hsmctl audit show -o json
+	is_valid
+	[ "$(field '.entries[] | select(.action == "ha create") | "\(.user) \(.sudo_user) \(.detail)"')" = \
+		"$(id -un) alice active hsm-1" ]
+	[ "$(field '.entries[-1] | has("sudo_user")')" = false ]
+	[ "$(field '[.entries[].revision] | . == sort')" = true ]
+	expect 0 hsmctl audit show
+	prints "$(id -un) (alice)"
+	expect 0 hsmctl audit verify
+}
+
+@test "the trail is filtered by time, subject and user" {
+	SUDO_USER=alice expect 0 hsmctl device stop hsm-1
+	expect 0 hsmctl device start hsm-1
+	expect 0 hsmctl audit show --who alice -o json
+	is_valid
+	[ "$(field '[.entries[].action] | join(", ")')" = "device stop" ]
+	expect 0 hsmctl audit show --subject hsm-1 -o json
+	[ "$(field '[.entries[].action] | join(", ")')" = "provision apply, device stop, device start" ]
+	expect 0 hsmctl audit show --subject hsm-1 --last 1 -o json
+	[ "$(field '[.entries[].action] | join(", ")')" = "device start" ]
+	expect 0 hsmctl audit show --who nobody-of-that-name -o json
+	[ "$(field '.entries | length')" = 0 ]
+	expect 0 hsmctl audit show --since 24h -o json
+	[ "$(field '.entries | length')" = 4 ]
+	expect 0 hsmctl audit show --since "$(field '.entries[2].time' | sed 's/\..*Z/Z/')" -o json
+	[ "$(field '[.entries[].action] | index("device stop") != null')" = true ]
+	expect 0 hsmctl audit show --since 2999-01-01 -o json
+	[ "$(field '.entries | length')" = 0 ]
+	for time in yesterday 2026-13-01 2026-11-24x ''; do
+		expect 2 hsmctl audit show --since "$time"
+	done
 }
 
 @test "verify finds a changed entry" {

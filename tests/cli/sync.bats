@@ -44,6 +44,8 @@ did() {
 	done
 	expect 0 hsmctl -o json sync payments
 	did "1 0 0 0"
+	[ "$(hsmctl -o json audit show --last 1 | jq -r '.entries[0] | "\(.action): \(.detail)"')" = \
+		"sync: copied 1, deleted 0, repaired 0, adopted 0: in_sync" ]
 	in_sync
 }
 

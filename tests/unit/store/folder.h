@@ -51,7 +51,7 @@ static inline struct fleet *must_read(struct store *store)
 static inline int must_verify(struct store *store)
 {
 	struct err err;
-	int rc = store_audit_verify(store, &err);
+	int rc = store_audit_verify(store, NULL, NULL, &err);
 
 	if (rc < 0)
 		fail_msg("%s", err.message);

@@ -69,7 +69,7 @@ static void each_changed_byte_is_found(void **state)
 		changed[i] = changed[i] == '1' ? '2' : '1';
 		must_write(store, "audit.log", changed, len);
 		free(changed);
-		assert_int_equal(store_audit_verify(store, &err), -ERR_DIFFERENT);
+		assert_int_equal(store_audit_verify(store, NULL, NULL, &err), -ERR_DIFFERENT);
 		snprintf(wanted, sizeof(wanted), "line %zu: ", line);
 		if (!strstr(err.message, wanted))
 			fail_msg("byte %zu: %s", i, err.message);
@@ -116,7 +116,7 @@ static void moved_and_missing_lines_are_found(void **state)
 			buf_put(&changed, at, strcspn(at, "\n") + 1);
 		}
 		must_write(store, "audit.log", changed.data, changed.len);
-		rc = store_audit_verify(store, &err);
+		rc = store_audit_verify(store, NULL, NULL, &err);
 		if (cases[i].message && (rc != -ERR_DIFFERENT || !strstr(err.message, cases[i].message)))
 			fail_msg("case %zu: %d %s", i, rc, err.message);
 		if (!cases[i].message)
@@ -136,7 +136,7 @@ static void an_older_document_is_found(void **state)
 	must_commit(store, "g");
 	must_commit(store, "h");
 	must_write(store, "fleet.json", old, len);
-	assert_int_equal(store_audit_verify(store, &err), -ERR_DIFFERENT);
+	assert_int_equal(store_audit_verify(store, NULL, NULL, &err), -ERR_DIFFERENT);
 	assert_string_equal(err.message, "the document is of revision 1, older than the trail's 3");
 }
 
@@ -182,7 +182,7 @@ static void a_trail_that_is_none_is_not_extended(void **state)
 		must_write(store, "audit.log", log.data, log.len);
 		assert_int_equal(store_audit(store, "note", "n", NULL, NULL), -ERR_DIFFERENT);
 		assert_int_equal(commit(store, "h", NULL), -ERR_DIFFERENT);
-		assert_int_equal(store_audit_verify(store, NULL), -ERR_DIFFERENT);
+		assert_int_equal(store_audit_verify(store, NULL, NULL, NULL), -ERR_DIFFERENT);
 		assert_int_equal(store_audit_read(store, &trail, NULL), -ERR_INVALID);
 		same = must_slurp(store, "audit.log", &after);
 		assert_int_equal(after, log.len);

@@ -163,7 +163,7 @@ static void audit_often(const char *path, int id)
 		_exit(1);
 	for (int i = 0; i < ROUNDS; i++)
 		if (store_audit(store, "note", "n", NULL, NULL) < 0 ||
-		    store_audit_verify(store, NULL) < 0)
+		    store_audit_verify(store, NULL, NULL, NULL) < 0)
 			_exit(2 + id);
 }
 
@@ -339,7 +339,7 @@ static int make_and_commit(const char *path)
 		rc = store_audit(store, "note", "n", "detail", &err);
 	if (rc == 0)
 		rc = store_read(store, &fleet, &err);
-	return rc < 0 ? rc : store_audit_verify(store, &err);
+	return rc < 0 ? rc : store_audit_verify(store, NULL, NULL, &err);
 }
 
 static int make_again(const char *path)
