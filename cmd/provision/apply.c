@@ -99,7 +99,7 @@ static int run(struct cli *cli, const void *data, struct err *err)
 	int rc = provision_read(a->file, &wish, err);
 
 	if (rc == 0)
-		rc = store_open(cli_store_url(cli), STORE_CREATE, &store, err);
+		rc = provision_open(cli, &wish, &store, err);
 	call.store = store;
 	return rc < 0 ? rc : apply(cli, &call, &wish, err);
 }

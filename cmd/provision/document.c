@@ -94,6 +94,16 @@ int provision_read(const char *path, struct wish *ret, struct err *err)
 	return fleet_read((const char *)text.data, text.len, path, JSON_COMMENTS, &ret->fleet, err);
 }
 
+int provision_open(const struct cli *cli, const struct wish *wish, struct store **ret, struct err *err)
+{
+	owned(mem) char *path = NULL;
+	int rc = store_locate(cli_store_url(cli), &path, err);
+
+	if (rc == 0)
+		rc = provider_check_place(wish->fleet, path, err);
+	return rc < 0 ? rc : store_open(cli_store_url(cli), STORE_CREATE, ret, err);
+}
+
 static int emit(struct cli *cli, const struct inventory *inventory, bool steps, struct err *err)
 {
 	struct inventory shown = *inventory;

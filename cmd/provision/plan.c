@@ -58,7 +58,7 @@ static int run(struct cli *cli, const void *data, struct err *err)
 	int rc = provision_read(a->file, &wish, err);
 
 	if (rc == 0)
-		rc = store_open(cli_store_url(cli), STORE_CREATE, &store, err);
+		rc = provision_open(cli, &wish, &store, err);
 	call.store = store;
 	if (rc == 0)
 		rc = provider_plan_make(&call, wish.fleet, &plan, err);

@@ -22,6 +22,9 @@ OWN_DEFINE_RELEASE(wish)
 
 int provision_read(const char *path, struct wish *ret, struct err *err);
 
+/* Open the store, and make it if it is not there and what FILE asks for can be made in it. */
+int provision_open(const struct cli *cli, const struct wish *wish, struct store **ret, struct err *err);
+
 /* Keep a plan and the document it was made from. */
 int provision_keep(const char *path, const struct provider_plan *plan, const struct fleet *desired,
 		   struct err *err);

@@ -29,3 +29,18 @@ int provider_of(const struct fleet *fleet, const struct fleet_device *device,
 	return err_set(err, ERR_INVALID, "datacenter '%s' names the unknown provider '%s'",
 		       datacenter->name, datacenter->provider);
 }
+
+int provider_check_place(const struct fleet *desired, const char *store_path, struct err *err)
+{
+	for (size_t i = 0; i < desired->n_devices; i++) {
+		const struct fleet_device *device = &desired->devices[i];
+		const struct provider *provider;
+		int rc = provider_of(desired, device, &provider, err);
+
+		if (rc == 0 && provider->check_place)
+			rc = provider->check_place(store_path, device, err);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}

@@ -52,6 +52,8 @@ struct provider {
 	/* ERR_MISSING (SoftHSM not installed), ERR_INVALID (more than one partition) …:
 	 * everything that can be known before anything is changed. */
 	int (*check)(const struct fleet *fleet, const struct fleet_device *device, struct err *err);
+	/* ERR_INVALID: it cannot be made in a store of this absolute path. NULL: anywhere. */
+	int (*check_place)(const char *store_path, const struct fleet_device *device, struct err *err);
 	int (*state)(struct store *store, const struct fleet_device *device, enum device_state *ret, struct err *err);
 	/* Make it exist, initialised and running; fills the device's partitions in. */
 	int (*apply)(struct store *store, struct fleet *fleet, struct fleet_device *device,
@@ -137,6 +139,9 @@ int provider_plan_problem(struct provider_plan *plan, const char *subject, const
 			  struct err *err);
 /* 0 without problems, else the first one, and how many more there are. */
 int provider_plan_check(const struct provider_plan *plan, struct err *err);
+
+/* Could its devices be made in a store of this absolute path? Asked before there is one. */
+int provider_check_place(const struct fleet *desired, const char *store_path, struct err *err);
 
 /* A copy of desired with what it leaves to the store or the command, as which it is planned and applied. */
 int provider_complete(const struct provider_call *call, const struct fleet *desired, struct fleet **ret,

@@ -49,6 +49,20 @@ static int check_url(const char *url, struct err *err)
 	return 0;
 }
 
+int store_locate(const char *url, char **ret, struct err *err)
+{
+	char *path;
+	int rc = check_url(url, err);
+
+	if (rc < 0)
+		return rc;
+	path = file_absolute(path_of(url));
+	if (!path)
+		return err_no_memory(err);
+	*ret = path;
+	return 0;
+}
+
 static int not_found(const char *path, struct err *err)
 {
 	err_set(err, ERR_NOT_FOUND, "no store in '%s'", path);

@@ -40,6 +40,9 @@ struct store;
 
 enum { STORE_CREATE = 1 };	/* make the folder (0700) when it does not exist */
 
+/* Absolute path of the folder that a URL names, which need not exist; new memory. ERR_UNSUPPORTED for other URLs. */
+int store_locate(const char *url, char **ret, struct err *err);
+
 /*
  * ERR_NOT_OURS: others own it or can write it. ERR_NOT_FOUND (hint: provision
  * apply) without STORE_CREATE, also for an empty folder. A folder with anything

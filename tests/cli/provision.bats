@@ -138,6 +138,42 @@ add_group() {
 	[ ! -e "$HSMCTL_STORE/appliances" ]
 }
 
+@test "a store whose path SoftHSM cannot express is refused before anything is made" {
+	deep=$FLEET_FOLDER
+	while [ ${#deep} -lt 940 ]; do
+		deep=$deep/$(printf 'd%.0s' {1..80})
+	done
+	mkdir "$FLEET_FOLDER/real="
+	ln -s real= "$FLEET_FOLDER/link"
+	for store in a#b a=b $'a\nb' $'a\rb' real= link "${deep#"$FLEET_FOLDER/"}"; do
+		for verb in plan apply; do
+			HSMCTL_STORE=$FLEET_FOLDER/$store expect 2 hsmctl provision "$verb" "$FLEET" -o json
+			is_valid
+			[ "$(field .error.code)" = invalid ]
+			says "SoftHSM"
+			[ -z "$(ls "$FLEET_FOLDER/$store" 2>/dev/null)" ]
+		done
+	done
+	[ ! -e "$FLEET_FOLDER/${deep#"$FLEET_FOLDER/"}" ]
+	HSMCTL_STORE="$FLEET_FOLDER/plain %\$;\"\\" expect 0 hsmctl provision apply "$FLEET"
+}
+
+@test "the longest path that is not refused works" {
+	deep=$FLEET_FOLDER
+	while [ ${#deep} -lt 850 ]; do
+		deep=$deep/$(printf 'd%.0s' {1..80})
+	done
+	room=$((1000 - ${#deep} - 1 - $(printf /appliances/hsm-1/making/XXXXXX/tokens | wc -c)))
+	name=$(printf 'e%.0s' $(seq "$room"))
+	HSMCTL_STORE=$deep/${name}f expect 2 hsmctl provision apply "$FLEET"
+	export HSMCTL_STORE=$deep/$name
+	expect 0 hsmctl provision apply "$FLEET"
+	expect 0 hsmctl status --check
+	expect 0 hsmctl device stop --all
+	expect 0 hsmctl device start --all
+	expect 0 hsmctl device stop --all
+}
+
 @test "a store that is not ours is refused" {
 	mkdir "$HSMCTL_STORE"
 	echo hello >"$HSMCTL_STORE/diary"

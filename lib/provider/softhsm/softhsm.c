@@ -55,6 +55,11 @@ static int softhsm_check(const struct fleet *fleet, const struct fleet_device *d
 	return rc < 0 ? rc : softhsm_library(device, &library, err);
 }
 
+static int softhsm_check_place(const char *store_path, const struct fleet_device *device, struct err *err)
+{
+	return softhsm_conf_check(store_path, device->name, err);
+}
+
 /* ---- what is there ---- */
 
 static bool certificate_recorded(const struct softhsm_paths *paths, const struct fleet_link *link)
@@ -397,6 +402,7 @@ const struct provider provider_softhsm = {
 	.name = "softhsm",
 	.makes = "softhsm appliance",
 	.check = softhsm_check,
+	.check_place = softhsm_check_place,
 	.state = softhsm_state,
 	.apply = softhsm_apply,
 	.start = softhsm_start,

@@ -21,9 +21,33 @@
 #include "provider/softhsm/paths.h"
 #include "provider/softhsm/program.h"
 
+/* SoftHSM reads lines of up to 1023 bytes, cuts them at a # and splits them at each =. What is longer it cuts
+ * without a word, and then works in another folder. */
+#define TOKENS_KEY "directories.tokendir = "
+enum { LINE_MOST = 1023 };
+
+int softhsm_conf_check(const char *store_path, const char *device, struct err *err)
+{
+	static const char refused[] = "#=\n\r";
+	owned(mem) char *longest = mem_printf("%s/appliances/%s/making/XXXXXX/tokens", store_path, device);
+	size_t most = LINE_MOST - strlen(TOKENS_KEY);
+
+	if (!longest)
+		return err_no_memory(err);
+	if (strpbrk(longest, refused))
+		err_set(err, ERR_INVALID, "the store's path '%s' has a #, a = or the end of a line in it, which SoftHSM's "
+			"configuration cannot express", store_path);
+	else if (strlen(longest) > most)
+		err_set(err, ERR_INVALID, "the store's path is too long: %zu bytes for the tokens of '%s', SoftHSM's "
+			"configuration takes %zu", strlen(longest), device, most);
+	else
+		return 0;
+	return err_hint(err, "give another --store");
+}
+
 static int write_conf(const char *path, const char *tokens, struct err *err)
 {
-	owned(mem) char *text = mem_printf("directories.tokendir = %s\n"
+	owned(mem) char *text = mem_printf(TOKENS_KEY "%s\n"
 					   "objectstore.backend = file\n"
 					   "log.level = ERROR\n"
 					   "slots.removable = false\n", tokens);

@@ -14,6 +14,9 @@ struct err;
 struct fleet_device;
 struct softhsm_paths;
 
+/* ERR_INVALID when softhsm2.conf cannot name the folders of this device in a store of this absolute path. */
+int softhsm_conf_check(const char *store_path, const char *device, struct err *err);
+
 /* softhsm2.conf in the appliance's folder. */
 int softhsm_conf_write(const struct softhsm_paths *paths, struct err *err);
 
