@@ -9,6 +9,9 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -21,8 +24,28 @@
 
 extern char **environ;
 
-/* Our environment with env's entries put over it; entries are borrowed. */
-static const char **merge_environment(const char *const *env)
+/* All that a daemon is given of our environment. Nothing that a user names: it may be where a PIN is. */
+static const char *const daemon_variables[] = {
+	"PATH=", "HOME=", "LANG=", "LANGUAGE=", "LC_ALL=", "LC_CTYPE=", "LC_MESSAGES=", "TZ=", "TMPDIR=",
+	"LD_LIBRARY_PATH=", "LD_PRELOAD=", "HSMCTL_LOG=", "HSMCTL_DEBUG=", NULL
+};
+
+static bool any_variable(const char *entry)
+{
+	(void)entry;
+	return true;
+}
+
+static bool daemon_variable(const char *entry)
+{
+	for (int i = 0; daemon_variables[i]; i++)
+		if (strncmp(entry, daemon_variables[i], strlen(daemon_variables[i])) == 0)
+			return true;
+	return false;
+}
+
+/* What may pass of our environment, with env's entries put over it; entries are borrowed. */
+static const char **merge_environment(const char *const *env, bool (*may_pass)(const char *entry))
 {
 	size_t ours = 0, theirs = 0, n = 0;
 	const char **merged;
@@ -37,7 +60,7 @@ static const char **merge_environment(const char *const *env)
 
 		while (j < theirs && strncmp(environ[i], env[j], name) != 0)
 			j++;
-		if (j == theirs)
+		if (j == theirs && may_pass(environ[i]))
 			merged[n++] = environ[i];
 	}
 	for (size_t j = 0; merged && j < theirs; j++)
@@ -46,6 +69,19 @@ static const char **merge_environment(const char *const *env)
 }
 
 enum { STOP_MS = 1000 };
+
+void proc_guard(void)
+{
+	struct rlimit core;
+
+	if (getrlimit(RLIMIT_CORE, &core) == 0) {
+		core.rlim_cur = 0;
+		(void)setrlimit(RLIMIT_CORE, &core);
+	}
+#ifndef __SANITIZE_ADDRESS__	/* its search for leaks looks into us */
+	(void)prctl(PR_SET_DUMPABLE, 0);
+#endif
+}
 
 /* In the child, with nothing but async-signal-safe calls: turn into argv, or
  * write errno to report. */
@@ -170,7 +206,7 @@ int proc_run(const char *const *argv, const char *const *env, struct buf *ret_st
 	__attribute__((cleanup(close_two))) int errors[2] = {-1, -1};
 	__attribute__((cleanup(close_two))) int report[2] = {-1, -1};
 	__attribute__((cleanup(close_one))) int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	owned(mem) const char **merged = merge_environment(env);
+	owned(mem) const char **merged = merge_environment(env, any_variable);
 	int status = 0, rc;
 	pid_t pid;
 
@@ -207,13 +243,14 @@ static void detach(const char *const *argv, const char *const *env, int null, in
 	pid_t pid;
 
 	setsid();
+	umask(077);
 	/* Files of our caller's caller would stay open for as long as the daemon. */
 	close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
 	pid = fork();
 	if (pid != 0)
 		_exit(pid < 0);
 	pid = getpid();
-	if (write(report, &pid, sizeof(pid)) == sizeof(pid))
+	if (chdir("/") == 0 && write(report, &pid, sizeof(pid)) == sizeof(pid))
 		become(argv, env, null, log, log, report);
 	_exit(126);
 }
@@ -225,7 +262,7 @@ pid_t proc_spawn_daemon(const char *const *argv, const char *const *env,
 	__attribute__((cleanup(close_one))) int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	__attribute__((cleanup(close_one))) int log =
 		file_open(log_path, O_WRONLY | O_CREAT | O_APPEND, 0600, err);
-	owned(mem) const char **merged = merge_environment(env);
+	owned(mem) const char **merged = merge_environment(env, daemon_variable);
 	pid_t child, daemon_pid = -1;
 	int status, rc;
 

@@ -11,6 +11,10 @@
 struct err;
 struct secret;
 
+/* What a program does first: no core files, and no other process of its user looks into its memory: PINs are
+ * in there. Files below /proc that show it belong to root from then on; those of its own it can still read. */
+void proc_guard(void);
+
 /*
  * Run argv[0] (looked for in PATH), wait for it, collect stdout and stderr.
  * Environment: ours plus env ("NAME=value", NULL-terminated, may be NULL).
@@ -24,8 +28,12 @@ int proc_run(const char *const *argv, const char *const *env, struct buf *ret_st
 
 /*
  * Start a daemon: own session, stdin from /dev/null, stdout and stderr to the
- * end of log_path, a double fork so that no caller has to reap it. Returns the
- * daemon's pid once the program runs, ERR_MISSING when there is no such program.
+ * end of log_path, a double fork so that no caller has to reap it. It keeps
+ * nothing of the shell we were started from: its folder is /, its umask 077, and
+ * its environment holds what programs need (PATH, HOME, the language, the
+ * loader's and our logging's) and env; a variable that a secret came from is gone.
+ * Returns the daemon's pid once the program runs, ERR_MISSING when there is no
+ * such program. argv[0] and all paths in argv are absolute.
  */
 pid_t proc_spawn_daemon(const char *const *argv, const char *const *env,
 			const char *log_path, struct err *err);

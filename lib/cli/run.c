@@ -15,6 +15,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/proc.h"
 #include "cli/emit.h"
 #include "cli/globals.h"
 #include "cli/parse.h"
@@ -113,6 +114,7 @@ int cli_main(const struct cli_group *group, int argc, char **argv)
 	struct progress progress;
 	struct err err = {0};
 
+	proc_guard();
 	hold_standard_files();
 	signal(SIGPIPE, SIG_IGN);
 	/* What a run tried in vain before it succeeded is no error. */

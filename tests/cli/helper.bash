@@ -111,7 +111,7 @@ end_fleet() {
 	for file in "$FLEET_FOLDER"/*/appliances/*/appliance.pid; do
 		[ -f "$file" ] && [ -s "$file" ] || continue
 		pid=$(cut -d' ' -f1 "$file")
-		[[ $(readlink "/proc/$pid/exe") == */hsmctl-appliance* ]] && kill -KILL "$pid"
+		[[ $(cat "/proc/$pid/comm") == hsmctl-applianc ]] && kill -KILL "$pid"
 	done
 	rm -rf "$FLEET_FOLDER"
 }

@@ -31,7 +31,8 @@ static int take(const char *path, char **ret, struct err *err)
 		err_set(err, ERR_MISSING, "SoftHSM is not installed: no '%s'", path);
 		return missing(err);
 	}
-	copy = mem_strdup(path);
+	/* Its daemon works elsewhere. */
+	copy = file_absolute(path);
 	if (!copy)
 		return err_no_memory(err);
 	*ret = copy;

@@ -6,6 +6,8 @@
 #include <linux/close_range.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -17,6 +19,12 @@
 enum { LIMIT_MS = 30000 };
 
 #define argv_of(...) ((const char *const[]){__VA_ARGS__, NULL})
+#ifdef __SANITIZE_ADDRESS__
+enum { GUARDED_DUMPABLE = 1 };
+#else
+enum { GUARDED_DUMPABLE = 0 };
+#endif
+
 #define shell(script) argv_of("/bin/sh", "-c", script)
 
 static void status_and_output_come_back(void **state)
@@ -167,9 +175,22 @@ static void no_descriptor_is_lost(void **state)
 	assert_int_equal(before, after);
 }
 
+/* Sooner or later. */
+static void becomes(const char *path, const char *expected)
+{
+	owned(buf) struct buf text = {.max = 1000};
+
+	for (int64_t end = clock_now_ms() + LIMIT_MS; clock_now_ms() < end; poll(NULL, 0, 2)) {
+		buf_clear(&text);
+		assert_int_equal(file_read(path, &text, NULL), 0);
+		if (strcmp(buf_text(&text), expected) == 0)
+			break;
+	}
+	assert_string_equal(buf_text(&text), expected);
+}
+
 static void daemons_belong_to_nobody(void **state)
 {
-	owned(buf) struct buf log = {.max = 1000};
 	char expected[100];
 	pid_t pid;
 
@@ -180,13 +201,42 @@ static void daemons_belong_to_nobody(void **state)
 	/* Not our child. */
 	assert_int_equal(waitpid(pid, NULL, WNOHANG), -1);
 	snprintf(expected, sizeof(expected), "before\n%d 1\ne\n", (int)pid);
-	for (int64_t end = clock_now_ms() + LIMIT_MS; clock_now_ms() < end; poll(NULL, 0, 2)) {
-		buf_clear(&log);
-		assert_int_equal(file_read(in(*state, "log"), &log, NULL), 0);
-		if (strcmp(buf_text(&log), expected) == 0)
-			break;
+	becomes(in(*state, "log"), expected);
+}
+
+static void daemons_keep_nothing_of_their_callers_shell(void **state)
+{
+	static const char script[] = "echo $(pwd) $(umask) ${PATH:+path} ${HSMCTL_LOG:+log} $HSMCTL_PIN$PIN$OPENSSL_CONF $GIVEN";
+	static const char *const names[] = {"HSMCTL_PIN", "PIN", "OPENSSL_CONF", "HSMCTL_LOG"};
+	mode_t before = umask(0);
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		setenv(names[i], "/secret", 1);
+	assert_true(proc_spawn_daemon(argv_of("/bin/sh", "-c", script), argv_of("GIVEN=given"), in(*state, "log"), NULL) > 0);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		unsetenv(names[i]);
+	umask(before);
+	becomes(in(*state, "log"), "/ 0077 path log given\n");
+}
+
+static void a_program_guards_its_memory(void **state)
+{
+	pid_t child = fork();
+	int status;
+
+	(void)state;
+	if (child == 0) {
+		struct rlimit core = {RLIM_INFINITY, RLIM_INFINITY}, before, after;
+
+		(void)setrlimit(RLIMIT_CORE, &core);
+		getrlimit(RLIMIT_CORE, &before);
+		proc_guard();
+		getrlimit(RLIMIT_CORE, &after);
+		_exit(after.rlim_cur == 0 && after.rlim_max == before.rlim_max &&
+				      prctl(PR_GET_DUMPABLE) == GUARDED_DUMPABLE ? 0 : 1);
 	}
-	assert_string_equal(buf_text(&log), expected);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
 }
 
 static void a_daemon_that_cannot_start_is_told(void **state)
@@ -348,6 +398,8 @@ int main(void)
 		cmocka_unit_test(a_program_ends_with_the_commands_time),
 		temp_test(no_descriptor_is_lost),
 		temp_test(daemons_belong_to_nobody),
+		temp_test(daemons_keep_nothing_of_their_callers_shell),
+		cmocka_unit_test(a_program_guards_its_memory),
 		temp_test(a_daemon_that_cannot_start_is_told),
 		temp_test(pid_files_tell_the_living),
 		cmocka_unit_test(a_reused_pid_is_never_hit),
