@@ -48,6 +48,8 @@ static int run(struct cli *cli, const void *data, struct err *err)
 	if (rc == 0)
 		rc = store_read(store, &fleet, err);
 	if (rc == 0)
+		rc = provider_check_free(fleet, a->device, err);
+	if (rc == 0)
 		rc = provider_check_zeroised(&call, fleet, a->device, err);
 	if (rc == 0)
 		rc = confirm(cli, fleet, a->device, err);

@@ -123,6 +123,9 @@ static int add(struct member_channel *channel, CK_OBJECT_HANDLE handle, struct v
 	int rc = member_get(channel, handle, types, sizeof(types) / sizeof(types[0]), &attrs, err);
 	struct object *object;
 
+	/* Between being found and being read somebody else destroyed it. */
+	if (rc < 0 && err->rv == CKR_OBJECT_HANDLE_INVALID)
+		return 0;
 	if (rc < 0)
 		return rc;
 	object = json_append(&view->objects, &view->n_objects, sizeof(*object));

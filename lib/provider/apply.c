@@ -262,10 +262,15 @@ int provider_destroy(const struct provider_call *call, struct err *err)
 
 /* ---- one device ---- */
 
-static int check_free(const struct fleet *fleet, const struct fleet_device *device, struct err *err)
+int provider_check_free(const struct fleet *fleet, const char *name, struct err *err)
 {
-	const struct fleet_group *group = fleet_group_of(fleet, device->name, NULL);
+	const struct fleet_group *group;
+	struct fleet_device *device;
+	int rc = name ? fleet_find_device(fleet, name, &device, err) : check_no_groups(fleet, err);
 
+	if (rc < 0 || !name)
+		return rc;
+	group = fleet_group_of(fleet, device->name, NULL);
 	if (!group)
 		return 0;
 	err_set(err, ERR_IN_USE, "device '%s' serves in group '%s'", device->name, group->name);
@@ -303,9 +308,9 @@ int provider_decommission(const struct provider_call *call, const char *name, st
 	if (rc < 0)
 		return rc;
 	fleet = store_edit_fleet(edit);
-	rc = fleet_find_device(fleet, name, &device, err);
+	rc = provider_check_free(fleet, name, err);
 	if (rc == 0)
-		rc = check_free(fleet, device, err);
+		rc = fleet_find_device(fleet, name, &device, err);
 	if (rc == 0)
 		rc = provider_of(fleet, device, &provider, err);
 	if (rc == 0 && provider->layout)

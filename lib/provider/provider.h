@@ -177,6 +177,9 @@ int provider_destroy(const struct provider_call *call, struct err *err);
 int provider_check_zeroised(const struct provider_call *call, const struct fleet *fleet, const char *device,
 			    struct err *err);
 
+/* May device (NULL: all of the fleet) be destroyed? ERR_IN_USE while it serves in a group, ERR_NOT_FOUND. */
+int provider_check_free(const struct fleet *fleet, const char *device, struct err *err);
+
 /* Destroy one device. ERR_IN_USE while it serves in a group. */
 int provider_decommission(const struct provider_call *call, const char *device, struct err *err);
 

@@ -86,6 +86,23 @@ teardown() { end_fleet; }
 	[ ! -e "/proc/$pid/exe" ]
 }
 
+@test "what must not be destroyed is refused before anybody is asked" {
+	expect 0 hsmctl ha create payments --member hsm-1
+	for line in "device decommission hsm-1" "provision destroy"; do
+		# shellcheck disable=SC2086
+		expect 1 hsmctl $line -o json
+		is_valid
+		[ "$(field .error.code)" = in_use ]
+		says "payments"
+		# shellcheck disable=SC2086
+		expect 0 /usr/bin/python3 "$ROOT/tests/cli/prompt.py" -- hsmctl $line -- 'group .payments' '' EXIT:1
+		[[ $output != *Type* ]] || fail
+	done
+	expect 2 hsmctl device decommission hsm-2
+	expect 6 hsmctl device decommission hsm-9
+	expect 0 hsmctl status --check
+}
+
 @test "one device that cannot start does not keep the others down" {
 	expect 0 hsmctl device stop --all
 	rm "$HSMCTL_STORE/pki/hsm-1.key"

@@ -70,6 +70,21 @@ teardown() { end_fleet; }
 	[ "$(field '.objects[] | select(.class == "data") | "\(.owner) \(.private)"')" = "hsmctl true" ]
 }
 
+@test "contents may be listed while objects come and go" {
+	expect 0 hsmctl ha create payments --member hsm-1 --member hsm-2
+	for label in a b c d e f g h; do
+		expect 0 hsmctl key generate payments --type ec-p256 --label "$label"
+	done
+	(for label in b c d e f g h; do
+		hsmctl key delete payments "$label" --yes
+	done) >/dev/null 2>&1 3>&- &
+	busy=$!
+	while kill -0 "$busy" 2>/dev/null; do
+		expect 0 hsmctl partition contents hsm-1 -o json
+	done
+	[ "$(field '[.objects[] | select(.label == "a")] | length')" = 2 ]
+}
+
 @test "contents of a token that is down is unreachable" {
 	expect 0 hsmctl device stop hsm-1
 	expect 7 hsmctl partition contents hsm-1 -o json
