@@ -13,7 +13,7 @@ static const struct cli_param none[] = {CLI_END};
 
 struct row {
 	char *name, *serial;
-	int64_t members, standbys;
+	int64_t members, active, standbys;
 };
 struct rows {
 	struct row *groups;
@@ -23,7 +23,8 @@ struct rows {
 static const struct json_field row_fields[] = {
 	JSON_F_STRING(struct row, name, JSON_COLUMN, "the group"),
 	JSON_F_STRING(struct row, serial, JSON_COLUMN, "serial of the virtual token"),
-	JSON_F_INT(struct row, members, JSON_COLUMN, 0, 0, "members, standbys included"),
+	JSON_F_INT(struct row, members, 0, 0, 0, "members, active and standby"),
+	JSON_F_INT(struct row, active, JSON_COLUMN, 0, 0, "active members"),
 	JSON_F_INT(struct row, standbys, JSON_COLUMN, 0, 0, "standby members"),
 	JSON_F_END
 };
@@ -59,6 +60,7 @@ static int run(struct cli *cli, const void *data, struct err *err)
 		row->members = (int64_t)group->n_members;
 		for (size_t m = 0; m < group->n_members; m++)
 			row->standbys += group->members[m].role == FLEET_STANDBY;
+		row->active = row->members - row->standbys;
 	}
 	if (rc == 0)
 		rc = cli_emit(cli, &rows_type, &rows, err);

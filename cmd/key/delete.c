@@ -17,9 +17,22 @@ static const struct cli_param options[] = {
 };
 static const struct cli_param args[] = {
 	CLI_ARG(struct delete, group, "GROUP", admin_complete_groups, CLI_REQUIRED, "Group of the key"),
-	CLI_ARG(struct delete, label, "LABEL", NULL, CLI_REQUIRED, "Label of the key"),
+	CLI_ARG(struct delete, label, "LABEL", key_complete_labels, CLI_REQUIRED, "Label of the key"),
 	CLI_END
 };
+
+/* Delete it and say what of it was done. */
+static int destroy(struct key_look *look, const struct census_key *key, struct key_view *view, uint32_t *ret_left,
+		   struct err *err)
+{
+	uint32_t had = key_look_sites(look, key), took = 0;
+	int rc = replica_destroy(&look->sites, key->truth, &took, err);
+
+	*ret_left = ~took;
+	if (rc == 0)
+		rc = key_view_fill(view, key->truth, &look->sites, had & took, err);
+	return rc < 0 ? rc : key_names(&look->sites, *ret_left, &view->still_on, &view->n_still_on, err);
+}
 
 static int run(struct cli *cli, const void *data, struct err *err)
 {
@@ -27,6 +40,7 @@ static int run(struct cli *cli, const void *data, struct err *err)
 	owned(key_look) struct key_look look = {0};
 	const struct census_key *key;
 	struct key_view view = {0};
+	uint32_t left = 0;
 	char question[300];
 	int rc = key_look_open(cli, a->group, &look, err);
 
@@ -36,17 +50,14 @@ static int run(struct cli *cli, const void *data, struct err *err)
 	if (rc == 0)
 		rc = cli_confirm(cli, question, NULL, err);
 	if (rc == 0)
-		rc = key_view_fill(&view, key->truth, key_look_replicas(&look, key), (int64_t)look.sites.count, err);
-	if (rc == 0)
-		rc = replica_destroy(&look.sites, key->truth, err);
+		rc = destroy(&look, key, &view, &left, err);
 	if (rc == 0)
 		rc = store_audit(look.admin.store, "key delete", a->group, a->label, err);
 	if (rc == 0)
 		rc = cli_emit(cli, &key_document_type, &view, err);
 	json_release(&key_view_type, &view);
-	for (size_t s = 0; rc == 0 && s < look.sites.count; s++)
-		if (!look.sites.sites[s].channel)
-			cli_say(cli, "'%s' is away; it loses the key at its next sync", look.sites.sites[s].of->name);
+	if (rc == 0)
+		key_note(cli, &look.sites, left, "the key is still on", "; the next sync removes it there");
 	return rc;
 }
 

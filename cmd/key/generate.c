@@ -1,63 +1,90 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* hsmctl key generate: a new key on the members of a group. */
 #include "base/err.h"
+#include "base/observer.h"
 #include "cli/cli.h"
 #include "key/key.h"
 #include "replica/key.h"
 #include "replica/write.h"
 
 struct generate {
-	const char *group, *label;
+	const char *group, *label, *option;
 	unsigned type;
 };
 
 static const struct cli_param options[] = {
 	{.kind = CLI_CHOICE, .letter = 't', .name = "type", .names = key_kind_names, .flags = CLI_REQUIRED,
 	 .offset = CLI_FIELD_(struct generate, type, unsigned), .summary = "Kind of key"},
-	{.kind = CLI_STRING, .letter = 'l', .name = "label", .value = "LABEL", .flags = CLI_REQUIRED,
-	 .offset = CLI_FIELD_(struct generate, label, const char *), .summary = "CKA_LABEL of the new key"},
+	CLI_OPT_STRING(struct generate, option, 'l', "label", "LABEL", NULL, "Another way to give LABEL"),
 	CLI_END
 };
 static const struct cli_param args[] = {
 	CLI_ARG(struct generate, group, "GROUP", admin_complete_groups, CLI_REQUIRED, "Group that gets the key"),
+	CLI_ARG(struct generate, label, "LABEL", NULL, 0, "CKA_LABEL of the new key: text of at most 255 bytes"),
 	CLI_END
 };
 
-static int make(struct key_look *look, const struct generate *a, struct key_view *view, struct err *err)
+static int choose_label(const struct generate *a, const char **ret, struct err *err)
+{
+	if (a->label && a->option)
+		return err_set(err, ERR_USAGE, "either LABEL or --label, not both");
+	if (!a->label && !a->option) {
+		err_set(err, ERR_USAGE, "LABEL is missing");
+		return err_hint(err, "hsmctl key generate %s LABEL --type %s, or --label LABEL", a->group, key_kind_names[a->type]);
+	}
+	*ret = a->label ? a->label : a->option;
+	return key_label_check(*ret, err);
+}
+
+static int check_new(const struct key_look *look, const char *group, const char *label, struct err *err)
+{
+	const struct census_key *same;
+	int rc = key_look_find(look, label, NULL, &same, err);
+
+	if (rc == 0 || rc == -ERR_AMBIGUOUS)
+		return err_set(err, ERR_EXISTS, "group '%s' has a key '%s' already", group, label);
+	return rc == -ERR_NOT_FOUND ? 0 : rc;
+}
+
+static int make(struct key_look *look, const struct generate *a, const char *label, struct key_view *view,
+		uint32_t *ret_missing, struct err *err)
 {
 	owned(key_request) struct key_request request = {0};
 	owned(record) struct record record = {0};
 	uint32_t mask = 0;
-	int rc = key_request_kind(a->type, a->label, &request, err);
+	int rc = key_request_kind(a->type, label, &request, err);
 
 	if (rc == 0)
 		rc = replica_generate(&look->sites, &request, &record, &mask, err);
 	if (rc == 0)
-		rc = store_audit(look->admin.store, "key generate", a->group, a->label, err);
-	return rc < 0 ? rc : key_view_fill(view, &record, __builtin_popcount(mask), (int64_t)look->sites.count, err);
+		rc = store_audit(look->admin.store, "key generate", a->group, label, err);
+	*ret_missing = ~mask;
+	if (rc == 0)
+		rc = key_view_fill(view, &record, &look->sites, mask, err);
+	return rc < 0 ? rc : key_names(&look->sites, *ret_missing, &view->missing_on, &view->n_missing_on, err);
 }
 
 static int run(struct cli *cli, const void *data, struct err *err)
 {
 	const struct generate *a = data;
 	owned(key_look) struct key_look look = {0};
-	const struct census_key *same;
 	struct key_view view = {0};
-	int rc;
+	const char *label = NULL;
+	uint32_t missing = 0;
+	int rc = choose_label(a, &label, err);
 
-	if (!*a->label)
-		return err_set(err, ERR_USAGE, "a key needs a label");
-	rc = key_look_open(cli, a->group, &look, err);
+	if (rc == 0)
+		rc = key_look_open(cli, a->group, &look, err);
+	if (rc == 0)
+		rc = check_new(&look, a->group, label, err);
 	if (rc < 0)
 		return rc;
-	rc = key_look_find(&look, a->label, NULL, &same, err);
-	if (rc == 0 || rc == -ERR_AMBIGUOUS)
-		return err_set(err, ERR_EXISTS, "group '%s' has a key '%s' already", a->group, a->label);
-	if (rc != -ERR_NOT_FOUND)
-		return rc;
-	rc = make(&look, a, &view, err);
+	observer_step(cli->observer, label, "making the key and its replicas", 0, 0);
+	rc = make(&look, a, label, &view, &missing, err);
 	if (rc == 0)
 		rc = cli_emit(cli, &key_document_type, &view, err);
+	if (rc == 0)
+		key_note(cli, &look.sites, missing, "the key is not yet on", "; the next sync brings it there");
 	json_release(&key_view_type, &view);
 	return rc;
 }

@@ -13,12 +13,21 @@ extern const struct cli_command key_generate_command, key_list_command, key_show
 struct key_view {
 	char *label, *id, *type, *class;
 	int64_t replicas, members;
+	char **missing_on, **still_on;
+	size_t n_missing_on, n_still_on;
 };
 extern const struct json_type key_view_type;	/* inner type */
 extern const struct json_type key_document_type;	/* schema "key": one by itself */
 
-/* replicas: members that list it. */
-int key_view_fill(struct key_view *view, const struct record *record, int64_t replicas, int64_t members, struct err *err);
+/* have: the sites that have it; replicas counts them. Neither list of members is filled. */
+int key_view_fill(struct key_view *view, const struct record *record, const struct replica_sites *sites, uint32_t have,
+		  struct err *err);
+
+/* Append the names of the sites in mask to a list of a document. */
+int key_names(const struct replica_sites *sites, uint32_t mask, char ***ret, size_t *count, struct err *err);
+
+/* Tell on stderr "BEFORE 'hsm-1', 'hsm-2'AFTER"; nothing for an empty mask. */
+void key_note(struct cli *cli, const struct replica_sites *sites, uint32_t mask, const char *before, const char *after);
 
 /* Everything needed to look at a group's keys. */
 struct key_look {
@@ -32,9 +41,16 @@ OWN_DEFINE_RELEASE(key_look)
 /* Open the group and take a census of the members that are up. ERR_UNREACHABLE when none is. */
 int key_look_open(struct cli *cli, const char *group, struct key_look *ret, struct err *err);
 
-/* The live key with this label (and CKA_ID, hex, when given). ERR_NOT_FOUND, ERR_AMBIGUOUS. */
+/*
+ * The live key with exactly this label (and CKA_ID, hexadecimal of either case, when given).
+ * ERR_NOT_FOUND, ERR_AMBIGUOUS, ERR_USAGE for an id that is none.
+ */
 int key_look_find(const struct key_look *look, const char *label, const char *id, const struct census_key **ret,
 		  struct err *err);
-int64_t key_look_replicas(const struct key_look *look, const struct census_key *key);
+/* The sites that list it. */
+uint32_t key_look_sites(const struct key_look *look, const struct census_key *key);
+
+/* Live completer: labels of the keys of the GROUP before it. Asks the members, with PINs from files and variables only. */
+void key_complete_labels(struct cli *cli, struct cli_completion *c);
 
 #endif

@@ -10,6 +10,7 @@
 #include "p11/attr.h"
 #include "partition/partition.h"
 #include "replica/domain.h"
+#include "replica/key.h"
 
 struct contents {
 	const char *partition, *pin_source;
@@ -78,11 +79,10 @@ static bool is_ours(const struct p11_attrs *attrs)
 
 static int copy_text(const struct p11_attrs *attrs, char **ret, struct err *err)
 {
-	char text[256];
-
 	if (!p11_attrs_find(attrs, CKA_LABEL))
 		return 0;
-	return fleet_set(ret, p11_attrs_text(attrs, CKA_LABEL, text, sizeof(text)), err);
+	*ret = key_label(attrs);
+	return *ret ? 0 : err_no_memory(err);
 }
 
 static int copy_id(const struct p11_attrs *attrs, char **ret, struct err *err)

@@ -42,6 +42,8 @@ struct cli_strings {
 struct cli_completion;
 typedef void (*cli_completer)(struct cli *cli, struct cli_completion *c);
 void cli_candidate(struct cli_completion *c, const char *word);
+/* What the line gives already for a row ("GROUP", "member"), the last of several; NULL for none. */
+const char *cli_given(const struct cli_completion *c, const char *name);
 
 /* Options and arguments are rows of one kind; an argument has no short name. */
 struct cli_param {

@@ -17,12 +17,15 @@
 #include "cli/param.h"
 #include "cli/text.h"
 
-enum { CANDIDATES_MAX = 1 << 20, PATIENCE_MS = 200, BEFORE_MAX = 80 };
+enum { CANDIDATES_MAX = 1 << 20, PATIENCE_MS = 200, BEFORE_MAX = 80, GIVEN_MAX = 64 };
+
+struct walk;
 
 struct cli_completion {
 	const char *typed;		/* what candidates must begin with */
 	char before[BEFORE_MAX];	/* "--type=": put in front of each */
 	struct buf *ret;
+	const struct walk *walk;
 };
 
 /* How far the words before the last one have led. */
@@ -35,12 +38,25 @@ struct walk {
 	bool equals;			/* behind the "=" that bash cut out */
 	bool lost;			/* a word nobody knows */
 	bool began;			/* the command has had a plain word */
+	struct {
+		const struct cli_param *row;
+		const char *value;
+	} given[GIVEN_MAX];
+	size_t n_given;
 };
 
 void cli_candidate(struct cli_completion *c, const char *word)
 {
 	if (str_starts(word, c->typed) && !strchr(word, '\n'))
 		buf_printf(c->ret, "%s%s\n", c->before, word);
+}
+
+const char *cli_given(const struct cli_completion *c, const char *name)
+{
+	for (size_t i = c->walk->n_given; i-- > 0;)
+		if (str_eq(c->walk->given[i].row->name, name))
+			return c->walk->given[i].value;
+	return NULL;
 }
 
 static const struct cli_param *find_long(const struct walk *w, const char *name, size_t len)
@@ -59,9 +75,13 @@ static const struct cli_param *find_short(const struct walk *w, char letter)
 	return row ? row : cli_short(cli_globals, letter);
 }
 
-/* Live completers want to know the store. */
+/* Live completers want to know the store, and what they are to go with. */
 static void remember(struct walk *w, const struct cli_param *row, const char *value)
 {
+	if (w->n_given < GIVEN_MAX) {
+		w->given[w->n_given].row = row;
+		w->given[w->n_given++].value = value;
+	}
 	if (row == cli_long(cli_globals, "store", strlen("store")))
 		(void)cli_param_set(row, &w->cli.globals, value, NULL);
 }
@@ -115,7 +135,10 @@ static void take_plain(struct walk *w, const char *word)
 		return;
 	}
 	w->lost = !w->cli.command;
-	if (w->arg && w->arg->name && w->arg->kind != CLI_STRINGS)
+	if (!w->arg || !w->arg->name)
+		return;
+	remember(w, w->arg, word);
+	if (w->arg->kind != CLI_STRINGS)
 		w->arg++;
 }
 
@@ -210,7 +233,7 @@ void cli_candidates(const struct cli_group *const *groups, int count, char **wor
 {
 	const char *last = count > 0 ? words[count - 1] : "";
 	struct walk walk = {.groups = groups};
-	struct cli_completion completion = {.typed = last, .ret = ret};
+	struct cli_completion completion = {.typed = last, .ret = ret, .walk = &walk};
 	const char *store = secure_getenv("HSMCTL_STORE");
 
 	walk.cli.globals.store = store && *store ? store : NULL;

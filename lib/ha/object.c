@@ -196,7 +196,7 @@ CK_RV ha_destroy(struct ha_group *group, CK_OBJECT_HANDLE object)
 	if (rv == CKR_OK) {
 		rc = open_sites(group, &sites, &err);
 		if (rc == 0)
-			rc = replica_destroy(&sites, &record, &err);
+			rc = replica_destroy(&sites, &record, NULL, &err);
 		close_sites(group, &sites);
 		rv = rc < 0 ? p11_rv_from_err(&err) : CKR_OK;
 		if (rc == 0)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/mem.h"
 #include "p11/rv.h"
 
 const char *const key_kind_names[] = {"ec-p256", "ec-p384", "ed25519", "rsa-2048", "rsa-3072", "rsa-4096",
@@ -97,6 +98,36 @@ static int pair_request(const struct kind *kind, const char *label, struct key_r
 	if (rc == 0 && rsa)
 		rc = p11_attrs_set(public, CKA_PUBLIC_EXPONENT, EXPONENT, sizeof(EXPONENT), err);
 	return rc;
+}
+
+int key_label_check(const char *label, struct err *err)
+{
+	size_t len = strlen(label), at = 0;
+	char shown[KEY_LABEL_MAX + 1];
+
+	if (!len)
+		return err_set(err, ERR_USAGE, "a key needs a label");
+	if (len > KEY_LABEL_MAX)
+		return err_set(err, ERR_USAGE, "a label has at most %d bytes, this one has %zu", KEY_LABEL_MAX, len);
+	memcpy(shown, label, len + 1);
+	err_mask(shown);
+	while (at < len && shown[at] == label[at])
+		at++;
+	if (at == len)
+		return 0;
+	return err_set(err, ERR_USAGE, "byte %zu of the label '%.80s' is 0x%02x: labels are text without control characters",
+		       at + 1, shown, (unsigned char)label[at]);
+}
+
+char *key_label(const struct p11_attrs *attrs)
+{
+	const CK_ATTRIBUTE *label = p11_attrs_find(attrs, CKA_LABEL);
+	size_t len = label ? label->ulValueLen : 0;
+	char *text = mem_zalloc(len + 1);
+
+	for (size_t i = 0; text && i < len; i++)
+		text[i] = ((const char *)label->pValue)[i] ? ((const char *)label->pValue)[i] : '?';
+	return text;
 }
 
 int key_request_kind(enum key_kind kind, const char *label, struct key_request *ret, struct err *err)

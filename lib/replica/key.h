@@ -31,6 +31,15 @@ struct key_request {
 void key_request_release(struct key_request *request);
 OWN_DEFINE_RELEASE(key_request)
 
+enum { KEY_LABEL_MAX = 255 };	/* bytes of a new key's label */
+
+/* May a new key be called this? 1 to KEY_LABEL_MAX bytes of UTF-8 without control characters, which is what can be
+ * typed again to find it. ERR_USAGE names what is wrong. Keys of applications may have other labels. */
+int key_label_check(const char *label, struct err *err);
+
+/* CKA_LABEL byte for byte (a zero byte as '?'), new memory; "" when there is none, NULL without memory. */
+char *key_label(const struct p11_attrs *attrs);
+
 /* The request `key generate` makes: all usages the kind is good for. */
 int key_request_kind(enum key_kind kind, const char *label, struct key_request *ret, struct err *err);
 

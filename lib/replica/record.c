@@ -150,11 +150,6 @@ int record_decode(const void *data, size_t len, struct record *ret, struct err *
 	return rc;
 }
 
-const char *record_label(const struct record *record, char *text, size_t size)
-{
-	return p11_attrs_text(&record->objects[0], CKA_LABEL, text, size);
-}
-
 /* CKA_LABEL of the records of one key. */
 static void name_of(const uint8_t uid[static UID_LEN], char ret[static RECORD_LABEL])
 {

@@ -62,9 +62,6 @@ int record_encode(const struct record *record, struct buf *ret, struct err *err)
 /* ERR_INVALID for anything that is not a whole record. */
 int record_decode(const void *data, size_t len, struct record *ret, struct err *err);
 
-/* CKA_LABEL as applications see it. */
-const char *record_label(const struct record *record, char *text, size_t size);
-
 /* Write this version to a member; the handle of the new data object. */
 int record_write(struct member_channel *channel, const struct record *record,
 		 CK_OBJECT_HANDLE *ret, struct err *err);

@@ -56,10 +56,9 @@ static int note(struct replica_sync_note **list, size_t *count, const struct p11
 		const char *member, const char *reason)
 {
 	struct replica_sync_note *n;
-	char label[128];
-	owned(mem) char *key = attrs->count ? mem_printf("%s on %s", p11_attrs_text(attrs, CKA_LABEL, label, sizeof(label)),
-							 member)
-					    : mem_printf("domain key on %s", member);
+	owned(mem) char *label = key_label(attrs);
+	owned(mem) char *key = !label ? NULL : attrs->count ? mem_printf("%s on %s", label, member)
+							     : mem_printf("domain key on %s", member);
 
 	for (size_t i = 0; key && i < *count; i++)
 		if (strcmp((*list)[i].key, key) == 0 && strcmp((*list)[i].reason, reason) == 0)

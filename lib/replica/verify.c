@@ -19,6 +19,7 @@ static const struct json_field member_fields[] = {
 	JSON_F_STRING(struct replica_report_member, region, JSON_COLUMN, "region of the datacentre"),
 	JSON_F_BOOL(struct replica_report_member, reachable, JSON_COLUMN, "it answered during the whole run"),
 	JSON_F_INT(struct replica_report_member, keys, JSON_COLUMN, 0, 0, "live keys listed there"),
+	JSON_F_STRING(struct replica_report_member, detail, JSON_NULLABLE, "why it was not reached"),
 	JSON_F_END
 };
 const struct json_type replica_report_member_type = {
@@ -83,10 +84,7 @@ static char *hex_of(const CK_ATTRIBUTE *attribute)
 
 static void describe_key(struct replica_report_key *ret, const struct p11_attrs *attrs, const char *type)
 {
-	char label[256];
-
-	p11_attrs_text(attrs, CKA_LABEL, label, sizeof(label));
-	ret->label = mem_strdup(label);
+	ret->label = key_label(attrs);
 	ret->id = hex_of(p11_attrs_find(attrs, CKA_ID));
 	ret->class = mem_strdup(p11_class_name(p11_attrs_ulong(attrs, CKA_CLASS, CK_UNAVAILABLE_INFORMATION)));
 	ret->type = mem_strdup(type);
@@ -135,6 +133,7 @@ static int fill_members(struct replica_report_member **members, size_t *count, c
 		m->role = of->role;
 		m->reachable = sites->sites[i].channel != NULL;
 		m->keys = (int64_t)x->site_keys[i];
+		m->detail = m->reachable ? NULL : mem_strdup(sites->sites[i].err.message);
 	}
 	return 0;
 }

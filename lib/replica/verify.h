@@ -17,7 +17,7 @@ enum replica_verdict { VERDICT_IN_SYNC, VERDICT_DIVERGED, VERDICT_UNKNOWN };
 extern const char *const replica_verdict_names[];	/* "in_sync", "diverged", "unknown" */
 
 struct replica_report_member {
-	char *name, *datacenter, *region;
+	char *name, *datacenter, *region, *detail;
 	unsigned role;
 	bool reachable;
 	int64_t keys;

@@ -270,7 +270,8 @@ static int bury(struct replica_site *site, const struct record *tombstone, struc
 
 /* Carry one version of a record to every site; what of it was done is the mask. */
 static int write_everywhere(struct replica_sites *sites, const struct record *record,
-			    int (*step)(struct replica_site *, const struct record *, struct err *), struct err *err)
+			    int (*step)(struct replica_site *, const struct record *, struct err *),
+			    uint32_t *ret_mask, struct err *err)
 {
 	uint32_t mask = 0;
 	int rc = replica_policy_check(sites, replica_sites_up(sites), err);
@@ -287,18 +288,20 @@ static int write_everywhere(struct replica_sites *sites, const struct record *re
 		else
 			failed(&sites->sites[i], &why);
 	}
+	if (ret_mask)
+		*ret_mask = mask;
 	/* One record rolls forward; an error is told only when nobody took it. */
 	return mask ? 0 : err_set(err, ERR_UNREACHABLE, "every member of '%s' went away", sites->set->name);
 }
 
-int replica_destroy(struct replica_sites *sites, const struct record *record, struct err *err)
+int replica_destroy(struct replica_sites *sites, const struct record *record, uint32_t *ret_mask, struct err *err)
 {
 	owned(record) struct record tombstone = {0};
 	int rc = record_copy(record, &tombstone, err);
 
 	if (rc == 0)
 		rc = record_advance(&tombstone, RECORD_DELETED, err);
-	return rc < 0 ? rc : write_everywhere(sites, &tombstone, bury, err);
+	return rc < 0 ? rc : write_everywhere(sites, &tombstone, bury, ret_mask, err);
 }
 
 static int rewrite(struct replica_site *site, const struct record *record, struct err *err)
@@ -322,7 +325,7 @@ int replica_set_attributes(struct replica_sites *sites, struct record *record, s
 	if (rc == 0)
 		rc = record_advance(&next, RECORD_LIVE, err);
 	if (rc == 0)
-		rc = write_everywhere(sites, &next, rewrite, err);
+		rc = write_everywhere(sites, &next, rewrite, NULL, err);
 	if (rc < 0)
 		return rc;
 	record_release(record);

@@ -26,9 +26,10 @@ int replica_generate(struct replica_sites *sites, const struct key_request *requ
 /*
  * Write a tombstone and destroy the objects on every site that is up; a member
  * that is away loses the key at its next sync. ERR_POLICY when too few are up
- * (nothing is changed). record: any version of the key's record.
+ * (nothing is changed). record: any version of the key's record. *ret_mask (may be NULL): sites
+ * that took it.
  */
-int replica_destroy(struct replica_sites *sites, const struct record *record, struct err *err);
+int replica_destroy(struct replica_sites *sites, const struct record *record, uint32_t *ret_mask, struct err *err);
 
 /*
  * A new version of the record with these attributes of object set. Values are

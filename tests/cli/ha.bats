@@ -86,7 +86,9 @@ no_group() {
 	prints hsm-west-2
 	expect 0 hsmctl -o json ha list
 	is_valid
-	[ "$(field '.groups | map("\(.name) \(.members) \(.standbys)") | join(",")')" = "payments 4 2" ]
+	[ "$(field '.groups | map("\(.name) \(.members) \(.active) \(.standbys)") | join(",")')" = "payments 4 2 2" ]
+	expect 0 hsmctl ha list
+	[[ ${lines[0]} == NAME*ACTIVE*STANDBYS && ${lines[0]} != *MEMBERS* ]]
 }
 
 @test "each member gets the domain key by a transport key of its own" {

@@ -73,6 +73,85 @@ objects() {
 	[ "$(keys)" = 2 ]
 }
 
+@test "a label is taken exactly, or refused with the limit or the character" {
+	long=$(printf 'x%.0s' {1..255})
+	for label in "$long" 'two words, ä' "it's \"quoted\""; do
+		expect 0 hsmctl -o json key generate payments --type aes-128 --label "$label"
+		[ "$(field .label)" = "$label" ]
+		expect 0 hsmctl -o json key show payments "$label"
+		[ "$(field .label)" = "$label" ]
+		expect 0 hsmctl -q key delete payments "$label" --yes
+	done
+	expect 2 hsmctl key generate payments --type aes-128 --label "${long}y"
+	says "at most 255 bytes, this one has 256"
+	for label in $'a\tb' $'a\x7f' $'a\xff' $'a\n'; do
+		expect 2 hsmctl key generate payments --type aes-128 --label "$label"
+		says "byte 2 of the label"
+	done
+	expect 2 hsmctl key generate payments --type aes-128 --label $'a\tb'
+	says "0x09"
+	[ "$(keys)" = 2 ]
+}
+
+@test "keys that others made are found by whatever label they have" {
+	long=$(printf 'y%.0s' {1..300})
+	behind hsm-west-1 --keygen --key-type AES:16 --label $'tab\there' --id 5353 --sensitive --extractable >/dev/null 2>&1
+	behind hsm-west-1 --keygen --key-type AES:16 --label "$long" --id 5454 --sensitive --extractable >/dev/null 2>&1
+	expect 3 hsmctl -o json verify payments
+	[ "$(field '[.findings[].key.label] | sort | .[1]')" = "$long" ]
+	expect 0 hsmctl sync payments
+	for label in $'tab\there' "$long"; do
+		expect 0 hsmctl -o json key show payments "$label"
+		[ "$(field .label)" = "$label" ]
+		expect 0 hsmctl -o json partition contents hsm-east-1
+		field '.objects[].label' | grep -qxF "$label"
+		expect 0 hsmctl key delete payments "$label" --yes
+	done
+	expect 6 hsmctl key show payments 'tab?here'
+	[ "$(keys)" = 2 ]
+}
+
+@test "an id is read in either case, named when nothing has it, and refused when it is none" {
+	id=$(id_of a-ec-p256)
+	expect 0 hsmctl key show payments a-ec-p256 --id "${id^^}"
+	expect 6 hsmctl key show payments a-ec-p256 --id 0C0C
+	says "no key 'a-ec-p256' with id '0C0C' in group 'payments'"
+	for id in xy 123 ''; do
+		expect 2 hsmctl key show payments a-ec-p256 --id "$id"
+		says "'$id' is no id"
+	done
+}
+
+@test "generate takes the label as a word too, once" {
+	expect 0 hsmctl -o json key generate payments by-word --type aes-128
+	[ "$(field .label)" = by-word ]
+	expect 2 hsmctl key generate payments by-word --label by-word --type aes-128
+	says "not both"
+	hsmctl -q key delete payments by-word --yes >/dev/null
+}
+
+@test "keys are listed by label, with the members that lack each and those not asked" {
+	behind hsm-west-1 --delete-object --type secrkey --id "$(id_of a-aes-256)"
+	crash hsm-east-2
+	expect 0 hsmctl -o json key list payments
+	is_valid
+	[ "$(field '.keys[] | "\(.label) \(.replicas) \(.missing_on | join(","))"')" = \
+		"$(printf 'a-aes-256 2 hsm-west-1\na-ec-p256 3 ')" ]
+	[ "$(field '.not_asked | join(",")')" = hsm-east-2 ]
+	expect 0 hsmctl key list payments
+	[[ ${lines[0]} == *'MISSING ON' && ${lines[1]} == a-aes-256*hsm-west-1 && ${lines[2]} == a-ec-p256*- ]]
+	says "away, so not asked: 'hsm-east-2'"
+	for label in z m-1 m; do
+		own_key $label aes-128
+	done
+	expect 0 hsmctl -o json key list payments
+	[ "$(field '[.keys[].label] | join(" ")')" = "a-aes-256 a-ec-p256 m m-1 z" ]
+	for label in z m-1 m; do
+		hsmctl -q key delete payments $label --yes >/dev/null
+	done
+	all_well
+}
+
 @test "a group nobody knows is not found, by any verb" {
 	for line in "generate nope --type ec-p256 --label x" "list nope" "show nope x" "delete nope x --yes"; do
 		# shellcheck disable=SC2086
@@ -151,9 +230,16 @@ objects() {
 @test "a key is made and deleted while a minority is down" {
 	crash hsm-west-2
 	expect 0 hsmctl -o json key generate payments --type ec-p256 --label three
-	[ "$(field .replicas)" = 3 ]
-	expect 0 hsmctl key delete payments a-aes-256 --yes
-	says "'hsm-west-2' is away"
+	is_valid
+	[ "$(field '"\(.replicas) \(.missing_on | join(","))"')" = "3 hsm-west-2" ]
+	says "the key is not yet on 'hsm-west-2'"
+	expect 0 hsmctl -o json key delete payments a-aes-256 --yes
+	is_valid
+	[ "$(field '"\(.replicas) \(.still_on | join(","))"')" = "3 hsm-west-2" ]
+	says "the key is still on 'hsm-west-2'"
+	expect 0 hsmctl -q key delete payments a-ec-p256 --yes
+	[ -z "$stderr" ]
+	own_key a-ec-p256
 	all_well
 	[ "$(keys)" = 2 ]
 	expect 6 hsmctl key show payments a-aes-256
