@@ -4,6 +4,7 @@
 
 #include "admin.h"
 #include "base/err.h"
+#include "base/observer.h"
 #include "cli/cli.h"
 #include "replica/verify.h"
 #include "sync/group.h"
@@ -22,15 +23,39 @@ static const struct cli_param args[] = {
 	CLI_END
 };
 
+/* What is left after a sync is no work for another one. */
 static int judge(const struct sync *a, const struct replica_sync_report *report, struct err *err)
 {
-	if (a->dry_run && report->copied + report->deleted + report->repaired + report->adopted > 0)
-		return err_set(err, ERR_DIFFERENT, "'%s' is not up to date", a->group);
+	int rc;
+
+	if (report->n_planned) {
+		err_set(err, ERR_DIFFERENT, "'%s' is not up to date", a->group);
+		return err_hint(err, "hsmctl sync %s", a->group);
+	}
 	if (report->n_conflicts) {
 		err_set(err, ERR_DIFFERENT, "%zu conflicts are left on '%s'", report->n_conflicts, a->group);
 		return err_hint(err, "hsmctl verify %s", a->group);
 	}
-	return replica_verdict_err(report->verdict, a->group, err);
+	rc = replica_verdict_err(report->verdict, a->group, err);
+	return rc == -ERR_DIFFERENT ? err_hint(err, "hsmctl verify %s", a->group) : rc;
+}
+
+static void note_absent(struct cli *cli, const struct replica_sync_report *report)
+{
+	for (size_t i = 0; i < report->n_members; i++)
+		if (!report->members[i].reachable)
+			observer_note(cli->observer, "'%s' %s: %s", report->members[i].name,
+				      report->dry_run ? "was not looked at" : "was not brought up to date", report->members[i].detail);
+}
+
+static int print(struct cli *cli, const struct replica_sync_report *report, struct err *err)
+{
+	bool plan = report->dry_run && cli->globals.output != CLI_JSON;
+	int rc = cli_emit(cli, plan ? &replica_sync_plan_type : &replica_sync_report_type, report, err);
+
+	if (rc == 0)
+		note_absent(cli, report);
+	return rc;
 }
 
 /* Also of a sync that came to an early end: what it did stands. */
@@ -58,7 +83,7 @@ static int run(struct cli *cli, const void *data, struct err *err)
 		rc = replica_sync(admin.set, UINT32_MAX, a->dry_run ? SYNC_DRY_RUN : SYNC_ALL, cli->observer, &report, err);
 	audited = admin.store ? enter_audit(admin.store, a, &report, rc == 0, rc == 0 ? err : NULL) : 0;
 	if (rc == 0)
-		rc = cli_emit(cli, &replica_sync_report_type, &report, err);
+		rc = print(cli, &report, err);
 	if (rc == 0)
 		rc = audited < 0 ? audited : judge(a, &report, err);
 	json_release(&replica_sync_report_type, &report);

@@ -25,13 +25,28 @@ static const struct json_type note_type = {
 	.summary = "A key that was left", .size = sizeof(struct replica_sync_note), .fields = note_fields,
 };
 
+static const char *const action_names[] = {"copy", "delete", "repair", "adopt", "clear", "join", NULL};
+static const struct json_field step_fields[] = {
+	JSON_F_ENUM(struct replica_sync_step, action, JSON_COLUMN, action_names,
+		    "copy, delete, repair a key there; adopt one without a record; clear away a torn object; join: give the domain key"),
+	JSON_F_STRING(struct replica_sync_step, key, JSON_COLUMN, "label of the key"),
+	JSON_F_STRING(struct replica_sync_step, member, JSON_COLUMN, "member it is done on"),
+	JSON_F_END
+};
+static const struct json_type step_type = {
+	.summary = "A step", .size = sizeof(struct replica_sync_step), .fields = step_fields,
+};
+
 static const struct json_field sync_fields[] = {
 	JSON_F_STRING(struct replica_sync_report, group, JSON_COLUMN, "the group"),
-	JSON_F_ENUM(struct replica_sync_report, verdict, JSON_COLUMN, replica_verdict_names, "as verify would say afterwards"),
+	JSON_F_ENUM(struct replica_sync_report, verdict, JSON_COLUMN, replica_verdict_names,
+		    "as verify would say afterwards; of a dry run, now"),
+	JSON_F_BOOL(struct replica_sync_report, dry_run, 0, "nothing was done: the numbers say what would be"),
 	JSON_F_INT(struct replica_sync_report, copied, JSON_COLUMN, 0, 0, "keys brought to a member"),
 	JSON_F_INT(struct replica_sync_report, deleted, JSON_COLUMN, 0, 0, "keys removed from a member"),
 	JSON_F_INT(struct replica_sync_report, repaired, JSON_COLUMN, 0, 0, "keys put right on a member"),
 	JSON_F_INT(struct replica_sync_report, adopted, JSON_COLUMN, 0, 0, "keys taken into the group"),
+	JSON_F_LIST(struct replica_sync_report, planned, 0, step_type, "of a dry run: what would be done"),
 	JSON_F_LIST(struct replica_sync_report, skipped, JSON_COLUMN, note_type, "what could not be done"),
 	JSON_F_LIST(struct replica_sync_report, conflicts, JSON_COLUMN, note_type, "what a person must decide"),
 	JSON_F_LIST(struct replica_sync_report, members, JSON_COLUMN, replica_report_member_type, "members"),
@@ -40,6 +55,21 @@ static const struct json_field sync_fields[] = {
 };
 const struct json_type replica_sync_report_type = {
 	.schema = "sync", .summary = "What a sync did", .size = sizeof(struct replica_sync_report), .fields = sync_fields,
+};
+
+static const struct json_field plan_fields[] = {
+	JSON_F_STRING(struct replica_sync_report, group, JSON_COLUMN, "the group"),
+	JSON_F_ENUM(struct replica_sync_report, verdict, JSON_COLUMN, replica_verdict_names, "as verify says now"),
+	{.name = "would_do", .kind = JSON_LIST, .flags = JSON_COLUMN, .offset = offsetof(struct replica_sync_report, planned),
+	 .count_offset = offsetof(struct replica_sync_report, n_planned), .type = &step_type, .summary = "what would be done"},
+	{.name = "cannot_do", .kind = JSON_LIST, .flags = JSON_COLUMN, .offset = offsetof(struct replica_sync_report, skipped),
+	 .count_offset = offsetof(struct replica_sync_report, n_skipped), .type = &note_type, .summary = "what could not be done"},
+	JSON_F_LIST(struct replica_sync_report, conflicts, JSON_COLUMN, note_type, "what a person must decide"),
+	JSON_F_LIST(struct replica_sync_report, members, JSON_COLUMN, replica_report_member_type, "members"),
+	JSON_F_END
+};
+const struct json_type replica_sync_plan_type = {
+	.summary = "What a sync would do", .size = sizeof(struct replica_sync_report), .fields = plan_fields,
 };
 
 /* One round of work. */
@@ -257,6 +287,30 @@ static const struct p11_attrs *attrs_of(const struct round *r, const struct find
 	return f->key != NO_KEY ? &r->census->keys[f->key].truth->objects[0] : &r->census->strays[f->stray].attrs;
 }
 
+static enum sync_action action_of(const struct round *r, const struct finding *f)
+{
+	if (f->key == NO_KEY && f->stray == NO_KEY)
+		return SYNC_JOIN;
+	if (f->kind == FINDING_DELETED)
+		return SYNC_DELETE;
+	if (f->kind == FINDING_EXTRA)
+		return is_debris(&r->census->strays[f->stray].attrs) ? SYNC_CLEAR : SYNC_ADOPT;
+	return r->census->keys[f->key].copies[f->site].objects[0] ? SYNC_REPAIR : SYNC_COPY;
+}
+
+static int plan(struct round *r, const struct finding *f)
+{
+	enum sync_action action = action_of(r, f);
+	struct replica_sync_step *step = json_append(&r->report->planned, &r->report->n_planned, sizeof(*step));
+
+	if (!step)
+		return -ERR_NO_MEMORY;
+	step->action = action;
+	step->key = action == SYNC_JOIN ? mem_strdup("domain key") : key_label(attrs_of(r, f));
+	step->member = mem_strdup(r->sites->sites[f->site].of->name);
+	return step->key && step->member ? 0 : -ERR_NO_MEMORY;
+}
+
 /* 1 when something was done, so that another look is worth it. */
 static int work(struct round *r, struct observer *observer, struct err *err)
 {
@@ -268,7 +322,9 @@ static int work(struct round *r, struct observer *observer, struct err *err)
 		struct err why = {0};
 
 		/* The domain key itself was seen to before. */
-		if (!site->channel || (f->key == NO_KEY && f->stray == NO_KEY) || repeats(r->x, i) ||
+		if (r->dry_run && f->kind == FINDING_MISSING && f->key == NO_KEY)
+			rc = plan(r, f);
+		if (rc < 0 || !site->channel || (f->key == NO_KEY && f->stray == NO_KEY) || repeats(r->x, i) ||
 		    (f->kind == FINDING_EXTRA && r->mode == SYNC_RECOVER))
 			continue;
 		observer_step(observer, site->of->name, "repairing keys", i, r->x->n_findings);
@@ -276,6 +332,7 @@ static int work(struct round *r, struct observer *observer, struct err *err)
 			rc = note(&r->report->conflicts, &r->report->n_conflicts, attrs_of(r, f), site->of->name, f->detail);
 		} else if (act(r, f, &why) == 0) {
 			done = 1;
+			rc = r->dry_run ? plan(r, f) : 0;
 		} else {
 			rc = note(&r->report->skipped, &r->report->n_skipped, attrs_of(r, f), site->of->name, why.message);
 			if (why.code == ERR_UNREACHABLE || why.code == ERR_PROTOCOL)
@@ -389,6 +446,7 @@ int replica_sync(struct replica_set *set, uint32_t mask, enum sync_mode mode, st
 		json_release(&replica_report_type, &report);
 	}
 	ret->group = mem_strdup(set->name);
+	ret->dry_run = dry_run;
 	ret->duration_ms = clock_now_ms() - start;
 	return rc;
 }

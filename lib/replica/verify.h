@@ -69,21 +69,33 @@ struct replica_sync_note {
 	char *key, *reason;
 };
 
+/* What a sync does to one key on one member, as a dry run foresees it. */
+enum sync_action { SYNC_COPY, SYNC_DELETE, SYNC_REPAIR, SYNC_ADOPT, SYNC_CLEAR, SYNC_JOIN };
+struct replica_sync_step {
+	unsigned action;
+	char *key, *member;
+};
+
 struct replica_sync_report {
 	char *group;
 	unsigned verdict;
+	bool dry_run;
 	int64_t copied, deleted, repaired, adopted;
 	struct replica_sync_note *skipped, *conflicts;
 	size_t n_skipped, n_conflicts;
+	struct replica_sync_step *planned;
+	size_t n_planned;
 	struct replica_report_member *members;
 	size_t n_members;
 	int64_t duration_ms;
 };
 extern const struct json_type replica_sync_report_type;	/* schema "sync" */
+/* The report of a dry run as people read it: what would be done, nothing that was. */
+extern const struct json_type replica_sync_plan_type;
 
 enum sync_mode {
 	SYNC_ALL,	/* repair everything, adopt keys without a record */
-	SYNC_DRY_RUN,	/* count what would be done */
+	SYNC_DRY_RUN,	/* count and list what would be done, as if the first round did it all */
 	SYNC_RECOVER,	/* what brings a member back needs: no adopting */
 };
 

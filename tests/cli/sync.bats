@@ -49,6 +49,56 @@ did() {
 	in_sync
 }
 
+planned() {
+	field '.planned | map("\(.action) \(.key) \(.member)") | sort[]'
+}
+
+@test "a dry run lists each step, with its key and member, as what would be done" {
+	own_key gone
+	hsmctl -q device stop hsm-west-2 >/dev/null
+	expect 0 hsmctl -q key delete payments gone --yes
+	hsmctl -q device start hsm-west-2 >/dev/null
+	behind hsm-east-2 --delete-object --type secrkey --id "$(id_of wrap-1)"
+	behind hsm-east-1 --delete-object --type pubkey --id "$(id_of tls-1)"
+	behind hsm-east-1 --keygen --key-type AES:32 --label foundling --id 5151 --sensitive --extractable >/dev/null 2>&1
+	behind hsm-west-1 --delete-object --type secrkey --id "$(jq -r '.groups[0].domain' "$HSMCTL_STORE/fleet.json")"
+	expect 3 hsmctl -o json sync payments --dry-run
+	is_valid
+	did "1 1 1 1"
+	[ "$(field .dry_run)" = true ]
+	steps=$(planned)
+	[ "$steps" = "$(printf '%s\n' 'adopt foundling hsm-east-1' 'copy wrap-1 hsm-east-2' 'delete gone hsm-west-2' \
+		'join domain key hsm-west-1' 'repair tls-1 hsm-east-1')" ]
+	expect 3 hsmctl sync payments -n
+	prints "Would do:"
+	[[ $output != *Copied* ]]
+	while read -r action key; do
+		grep -qE "^$action +${key% *} +${key##* }\$" <<<"$output"
+	done <<<"$steps"
+	says "hsmctl sync payments"
+	expect 0 hsmctl -o json sync payments
+	is_valid
+	[ "$(field '.dry_run, (.planned | length)' | xargs)" = "false 0" ]
+	expect 0 hsmctl -o json sync payments -n
+	[ -z "$(planned)" ]
+	in_sync
+	hsmctl -q key delete payments foundling --yes >/dev/null
+}
+
+@test "members that a sync could not reach are named, with the reason" {
+	crash hsm-west-2
+	for line in "was not looked at: -n" "was not brought up to date:"; do
+		# shellcheck disable=SC2086
+		expect 7 hsmctl sync payments ${line#*:}
+		says "'hsm-west-2' ${line%%:*}: cannot reach"
+		# shellcheck disable=SC2086
+		expect 7 hsmctl -o json sync payments ${line#*:}
+		is_valid
+		[[ $(field '.members[] | select(.reachable | not) | .detail') == *"cannot reach 'hsm-west-2'"* ]]
+	done
+	all_well
+}
+
 @test "a key of every type is copied again" {
 	behind hsm-west-1 --delete-object --type secrkey --id "$(id_of wrap-1)"
 	behind hsm-west-1 --delete-object --type privkey --id "$(id_of tls-1)"
@@ -111,6 +161,7 @@ did() {
 	is_valid
 	[ "$(field '.skipped[0].key')" = "stuck on hsm-east-2" ]
 	[[ $(field '.skipped[0].reason') == *"not extractable"* ]]
+	says "hsmctl verify payments"
 	found extra hsm-east-2 stuck
 	behind hsm-east-2 --delete-object --type secrkey --id 6161
 	in_sync
