@@ -31,7 +31,7 @@ struct device_view {
 
 static const struct json_field partition_fields[] = {
 	JSON_F_STRING(struct partition_view, name, JSON_REQUIRED | JSON_COLUMN, "name of the partition"),
-	JSON_F_STRING(struct partition_view, serial, JSON_NULLABLE | JSON_COLUMN, "serial number of its token"),
+	JSON_F_STRING(struct partition_view, serial, JSON_NULLABLE | JSON_COLUMN | JSON_WIDE, "serial number of its token"),
 	JSON_F_STRING(struct partition_view, link, JSON_COLUMN, "how it is reached: none, tls, module"),
 	JSON_F_STRING(struct partition_view, address, JSON_NULLABLE | JSON_COLUMN, "where it is reached"),
 	JSON_F_STRING(struct partition_view, certificate, JSON_NULLABLE,

@@ -19,7 +19,7 @@ static const struct json_field view_fields[] = {
 	JSON_F_STRING(struct key_view, type, JSON_COLUMN, "key type"),
 	JSON_F_STRING(struct key_view, class, 0, "private (a pair) or secret"),
 	JSON_F_INT(struct key_view, replicas, JSON_COLUMN, 0, 0, "members that list it; of a deletion, that gave it up"),
-	JSON_F_INT(struct key_view, members, JSON_COLUMN, 0, 0, "members of the group"),
+	JSON_F_INT(struct key_view, members, JSON_COLUMN | JSON_WIDE, 0, 0, "members of the group"),
 	JSON_F_STRINGS(struct key_view, missing_on, JSON_COLUMN, "members that lack it, until their next sync"),
 	JSON_F_STRINGS(struct key_view, still_on, JSON_OMIT, "of a deletion: members that keep it until their next sync"),
 	JSON_F_END

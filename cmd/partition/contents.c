@@ -46,7 +46,7 @@ static const struct json_field object_fields[] = {
 	JSON_F_STRING(struct object, type, JSON_NULLABLE | JSON_COLUMN, "key type"),
 	JSON_F_STRING(struct object, label, JSON_NULLABLE | JSON_COLUMN, "CKA_LABEL"),
 	JSON_F_STRING(struct object, id, JSON_NULLABLE | JSON_COLUMN, "CKA_ID, hexadecimal"),
-	JSON_F_BOOL(struct object, private, JSON_COLUMN, "seen after login only"),
+	JSON_F_BOOL(struct object, private, JSON_COLUMN | JSON_WIDE, "seen after login only"),
 	JSON_F_ENUM(struct object, owner, JSON_REQUIRED | JSON_COLUMN, owner_names,
 		    "hsmctl: a record, a domain key or a transport key"),
 	JSON_F_END

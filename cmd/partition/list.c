@@ -26,7 +26,7 @@ static const struct json_field row_fields[] = {
 	JSON_F_STRING(struct row, device, JSON_REQUIRED | JSON_COLUMN, "device it is on"),
 	JSON_F_STRING(struct row, partition, JSON_REQUIRED | JSON_COLUMN, "name of the partition"),
 	JSON_F_STRING(struct row, datacenter, JSON_REQUIRED | JSON_COLUMN, "where the device stands"),
-	JSON_F_STRING(struct row, serial, JSON_NULLABLE | JSON_COLUMN, "serial number of its token"),
+	JSON_F_STRING(struct row, serial, JSON_NULLABLE | JSON_COLUMN | JSON_WIDE, "serial number of its token"),
 	JSON_F_ENUM(struct row, link, JSON_COLUMN, fleet_link_names, "how it is reached"),
 	JSON_F_STRING(struct row, address, JSON_NULLABLE | JSON_COLUMN, "where it is reached"),
 	JSON_F_STRING(struct row, group, JSON_NULLABLE | JSON_COLUMN, "group it serves in"),

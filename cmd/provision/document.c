@@ -112,7 +112,7 @@ static int emit(struct cli *cli, const struct inventory *inventory, bool steps, 
 
 	for (size_t i = 0; i < inventory->n_steps; i++)
 		left += inventory->steps[i].state != STEP_DONE;
-	if (!steps && cli->globals.output == CLI_TABLE)
+	if (!steps && cli->globals.output != CLI_JSON)
 		shown.n_steps = 0;
 	rc = cli_emit(cli, &inventory_type, &shown, err);
 	if (rc == 0 && left && !shown.n_steps)

@@ -18,7 +18,7 @@ static const struct json_field device_fields[] = {
 	JSON_F_NUMBER(struct status_device, latency_ms, JSON_NULLABLE | JSON_COLUMN,
 		      "time to connect and be answered; null when it is down"),
 	JSON_F_STRING(struct status_device, address, JSON_NULLABLE | JSON_COLUMN, "where it is reached"),
-	JSON_F_STRING(struct status_device, serial, JSON_NULLABLE | JSON_COLUMN, "serial number of the token"),
+	JSON_F_STRING(struct status_device, serial, JSON_NULLABLE | JSON_COLUMN | JSON_WIDE, "serial number of the token"),
 	JSON_F_STRING(struct status_device, label, JSON_NULLABLE, "label of the token"),
 	JSON_F_STRING(struct status_device, detail, JSON_NULLABLE | JSON_COLUMN, "why it is down"),
 	JSON_F_END

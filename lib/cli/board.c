@@ -3,15 +3,12 @@
 #include "cli/board.h"
 
 #include <inttypes.h>
-#include <limits.h>
-#include <locale.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <wchar.h>
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "cli/text.h"
 
 enum {
 	TEXT = 400,
@@ -20,35 +17,6 @@ enum {
 	BAR_MIN = 4,
 	BAR_MAX = 32,
 };
-
-/* ---- columns ---- */
-
-static locale_t wide;
-static pthread_once_t wide_once = PTHREAD_ONCE_INIT;
-
-/* Programs run in the C locale, which knows no width but that of ASCII. */
-static void find_wide(void)
-{
-	wide = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
-}
-
-/* Columns of the character at s, which is valid UTF-8; its bytes. */
-static size_t columns_at(const char *s, size_t *ret_len)
-{
-	mbstate_t state = {0};
-	wchar_t c = 0;
-	size_t len = mbrtowc(&c, s, MB_LEN_MAX, &state);
-	int columns;
-
-	if (len == 0 || len > MB_LEN_MAX) {
-		for (len = 1; ((unsigned char)s[len] & 0xc0) == 0x80; len++)
-			;
-		c = L'?';
-	}
-	columns = wcwidth(c);
-	*ret_len = len;
-	return columns < 0 ? 1 : (size_t)columns;
-}
 
 /* Text as a terminal can show it; one without UTF-8 shows "?" for what is not ASCII. */
 static void prepare(const char *text, bool utf8, char ret[static TEXT])
@@ -62,15 +30,6 @@ static void prepare(const char *text, bool utf8, char ret[static TEXT])
 			*to++ = (unsigned char)*p < 0x80 ? *p : '?';
 	if (!utf8)
 		*to = 0;
-}
-
-static size_t columns_of(const char *text)
-{
-	size_t columns = 0, len;
-
-	for (; *text; text += len)
-		columns += columns_at(text, &len);
-	return columns;
 }
 
 /* ---- a line ---- */
@@ -90,24 +49,9 @@ static void go_to(struct line *line, size_t column)
 /* At most that many columns of text, which is prepared. */
 static void put(struct line *line, const char *text, size_t most)
 {
-	size_t left = line->width - line->column, room = most < left ? most : left, used = 0, len = 0;
-	const char *dots = line->utf8 ? "…" : "...";
-	size_t dots_width = line->utf8 ? 1 : 3;
-	bool cut = columns_of(text) > room;
+	size_t left = line->width - line->column;
 
-	if (cut)
-		room = room > dots_width ? room - dots_width : 0;
-	for (; *text; text += len) {
-		size_t columns = columns_at(text, &len);
-
-		if (used + columns > room)
-			break;
-		buf_put(line->ret, text, len);
-		used += columns;
-	}
-	if (cut && room)
-		buf_printf(line->ret, "%s", dots);
-	line->column += used + (cut && room ? dots_width : 0);
+	line->column += text_put(line->ret, text, most < left ? most : left, line->utf8);
 }
 
 static void paint(struct line *line, const char *code)
@@ -167,7 +111,7 @@ static struct columns measure(const struct board_view *view, const struct observ
 		size_t width;
 
 		prepare(items[i].subject, view->utf8, subject);
-		width = columns_of(subject);
+		width = text_width(subject);
 		c.subject = width > c.subject ? width : c.subject;
 	}
 	most = most > SUBJECT_MIN ? most : SUBJECT_MIN;
@@ -184,7 +128,7 @@ static const char *newest_words(const char *text, size_t width)
 {
 	const char *next;
 
-	while (columns_of(text) > width && (next = strstr(text, ". ")))
+	while (text_width(text) > width && (next = strstr(text, ". ")))
 		text = next + 2;
 	return text;
 }
@@ -327,7 +271,8 @@ static void put_some(const struct board_view *view, const struct columns *c, con
 	put_rest(view, &rest, ret);
 }
 
-static void compose(const struct board_view *view, const struct observer_item *items, size_t n, struct buf *ret)
+void board_compose(const struct board_view *view, const struct observer_item *items, size_t n,
+		   struct buf *ret)
 {
 	struct columns c = measure(view, items, n);
 	struct counts counts = count(items, n);
@@ -341,17 +286,6 @@ static void compose(const struct board_view *view, const struct observer_item *i
 	put_bar(view, &counts, n, ret);
 }
 
-void board_compose(const struct board_view *view, const struct observer_item *items, size_t n,
-		   struct buf *ret)
-{
-	locale_t before;
-
-	pthread_once(&wide_once, find_wide);
-	before = uselocale(wide);
-	compose(view, items, n, ret);
-	uselocale(before);
-}
-
 /* Behind the escape sequence at s. */
 static const char *skip_escape(const char *s)
 {
@@ -360,7 +294,7 @@ static const char *skip_escape(const char *s)
 	return *s ? s + 1 : s;
 }
 
-static size_t lines_of(const char *picture, size_t columns)
+size_t board_lines(const char *picture, size_t columns)
 {
 	size_t lines = 0, column = 0, len;
 
@@ -377,25 +311,13 @@ static size_t lines_of(const char *picture, size_t columns)
 			len = 1;
 			continue;
 		}
-		width = columns_at(picture, &len);
+		width = text_width_at(picture, &len);
 		if (column + width > columns) {
 			lines++;
 			column = 0;
 		}
 		column += width;
 	}
-	return lines;
-}
-
-size_t board_lines(const char *picture, size_t columns)
-{
-	locale_t before;
-	size_t lines;
-
-	pthread_once(&wide_once, find_wide);
-	before = uselocale(wide);
-	lines = lines_of(picture, columns);
-	uselocale(before);
 	return lines;
 }
 

@@ -115,7 +115,7 @@ struct cli_group {
 	const struct cli_command *const *commands;	/* NULL-terminated */
 };
 
-enum cli_output { CLI_TABLE, CLI_JSON };
+enum cli_output { CLI_TABLE, CLI_WIDE, CLI_JSON };	/* wide: a table that is not cut to the terminal */
 enum cli_progress { CLI_PROGRESS_AUTO, CLI_PROGRESS_ALWAYS, CLI_PROGRESS_NEVER };
 
 /* The global options; cli_globals in globals.c is their table. */

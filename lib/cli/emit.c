@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/cancel.h"
 #include "base/err.h"
+#include "base/str.h"
 #include "cli/table.h"
 #include "cli/text.h"
 
@@ -66,6 +67,19 @@ static bool wants_colour(void)
 	return isatty(STDOUT_FILENO) && !(no && *no) && term && strcmp(term, "dumb") != 0;
 }
 
+/* What stdout is: a pipe gets everything, a terminal what fits its width, unless -o wide asks for more. */
+static struct table_style style_of(const struct cli *cli)
+{
+	const char *variable = getenv("COLUMNS");
+	int64_t columns;
+
+	if (!isatty(STDOUT_FILENO) || cli->globals.output == CLI_WIDE)
+		return (struct table_style){.bold = wants_colour()};
+	if (!variable || !str_int(variable, 2, UINT16_MAX, &columns))
+		columns = (int64_t)text_extent(STDOUT_FILENO).columns;
+	return (struct table_style){.width = (size_t)columns, .bold = wants_colour(), .utf8 = text_speaks_utf8()};
+}
+
 static int emit_json(const struct cli *cli, const struct json_type *type, const void *data,
 		     struct buf *text, struct err *err)
 {
@@ -79,12 +93,13 @@ static int emit_json(const struct cli *cli, const struct json_type *type, const 
 static int print(struct cli *cli, const struct json_type *type, const void *data, struct err *err)
 {
 	owned(buf) struct buf text = {.max = DOCUMENT_MAX};
+	struct table_style style = style_of(cli);
 	int r = 0;
 
 	if (cli->globals.output == CLI_JSON)
 		r = emit_json(cli, type, data, &text, err);
 	else
-		cli_table(type, data, wants_colour(), &text);
+		cli_table(type, data, &style, &text);
 	return r < 0 ? r : cli_write(cli, buf_text(&text), text.len, err);
 }
 

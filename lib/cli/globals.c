@@ -4,14 +4,14 @@
 
 #include <string.h>
 
-static const char *const output_names[] = {"table", "json", NULL};
+static const char *const output_names[] = {"table", "wide", "json", NULL};
 static const char *const progress_names[] = {"auto", "always", "never", NULL};
 
 const struct cli_param cli_globals[] = {
 	CLI_OPT_FILE(struct cli_globals, store, 0, "store", "URL",
 		     "Where the fleet document lives: a folder"),
 	CLI_OPT_CHOICE(struct cli_globals, output, 'o', "output", output_names, "table",
-		       "How results are printed"),
+		       "How results are printed; wide: tables are not cut to the terminal"),
 	CLI_OPT_CHOICE(struct cli_globals, progress, 0, "progress", progress_names, "auto",
 		       "Progress on stderr; auto: only on a terminal"),
 	CLI_OPT_FLAG(struct cli_globals, yes, 'y', "yes", "Do not ask before something is destroyed"),

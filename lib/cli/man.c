@@ -221,6 +221,7 @@ static void environment(struct buf *ret)
 		{"HSMCTL_LOG", "Where the log goes: a file, or syslog."},
 		{"HSMCTL_DEBUG", "Rooms whose debug lines are logged, separated by commas, or all."},
 		{"NO_COLOR", "Set: headings are not bold."},
+		{"COLUMNS", "Width of tables on a terminal, instead of the terminal's own."},
 		{"XDG_STATE_HOME", "Where the default store and the history of the prompt lie."},
 	};
 

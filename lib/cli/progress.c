@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -12,21 +11,9 @@
 #include "base/mem.h"
 #include "cli/board.h"
 #include "cli/emit.h"
+#include "cli/text.h"
 
 enum { LINE_MAX_TEXT = 400, LOG_LINE_MAX = 2048, PICTURE_MAX = 1 << 20 };
-
-struct extent {
-	size_t columns, lines;
-};
-
-static struct extent terminal_extent(void)
-{
-	struct winsize size;
-
-	if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_col < 2 || !size.ws_row)
-		return (struct extent){80, 24};
-	return (struct extent){size.ws_col, size.ws_row};
-}
 
 /* ---- a board ---- */
 
@@ -34,7 +21,7 @@ static struct extent terminal_extent(void)
  * no further than the top: what has left the screen stays as it is. */
 static size_t lines_above(struct progress *p)
 {
-	return p->picture.len ? board_lines(buf_text(&p->picture), terminal_extent().columns) : 0;
+	return p->picture.len ? board_lines(buf_text(&p->picture), text_extent(STDERR_FILENO).columns) : 0;
 }
 
 static void forget_picture(struct progress *p)
@@ -58,7 +45,7 @@ static void put_lines(size_t above, const char *picture, struct buf *ret)
 
 static void draw_board(struct progress *p, const struct observer_item *items, size_t n)
 {
-	struct extent extent = terminal_extent();
+	struct text_extent extent = text_extent(STDERR_FILENO);
 	/* The last column stays empty, since a terminal may break a line behind it; the last line
 	 * is the cursor's. */
 	const struct board_view view = {
@@ -158,7 +145,7 @@ static void on_step(struct observer *o, const char *subject, const char *what, s
 	if (lines_above(p))
 		progress_clear(o);
 	if (p->terminal)
-		fprintf(stderr, "\r\033[K%.*s", (int)terminal_extent().columns - 1, text);
+		fprintf(stderr, "\r\033[K%.*s", (int)text_extent(STDERR_FILENO).columns - 1, text);
 	else
 		fprintf(stderr, "%s\n", text);
 	p->drawn = p->terminal;
@@ -193,17 +180,6 @@ void progress_clear(struct observer *observer)
 	forget_picture(p);
 }
 
-/* By the variables alone: programs never leave the C locale. */
-static bool speaks_utf8(void)
-{
-	static const char *const variables[] = {"LC_ALL", "LC_CTYPE", "LANG"};
-	const char *value = NULL;
-
-	for (size_t i = 0; i < 3 && !(value && *value); i++)
-		value = getenv(variables[i]);
-	return value && (strcasestr(value, "utf-8") || strcasestr(value, "utf8"));
-}
-
 void progress_init(struct progress *progress, const struct cli_globals *globals)
 {
 	const char *term = getenv("TERM"), *no_color = getenv("NO_COLOR");
@@ -216,7 +192,7 @@ void progress_init(struct progress *progress, const struct cli_globals *globals)
 		.steps = wanted && !globals->quiet,
 		.notes = !globals->quiet,
 		.terminal = terminal,
-		.utf8 = speaks_utf8(),
+		.utf8 = text_speaks_utf8(),
 		.colour = terminal && !(no_color && *no_color),
 	};
 }

@@ -82,7 +82,8 @@ static int perform(struct cli *cli, const struct cli_group *group, bool environm
 	progress_init(progress, &cli->globals);
 	cli->observer = &progress->observer;
 	if (r < 0) {
-		cli->globals.output = cli_parse_wants_json(argc, argv, cli->globals.output == CLI_JSON);
+		cli->globals.output =
+			cli_parse_wants_json(argc, argv, cli->globals.output == CLI_JSON) ? CLI_JSON : CLI_TABLE;
 		return r;
 	}
 	if (cli->globals.help)

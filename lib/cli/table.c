@@ -10,7 +10,7 @@
 #include "base/err.h"
 #include "cli/text.h"
 
-enum { COLUMNS_MAX = 48, LABEL_MAX = 64, CELL_MAX = 1 << 16 };
+enum { COLUMNS_MAX = 48, LABEL_MAX = 64, CELL_MAX = 1 << 16, GAP = 2, TEXT_LEAST = 10 };
 
 /* A field, also of an embedded object, seen from the outermost struct. */
 struct column {
@@ -167,22 +167,29 @@ static bool right_aligned(const struct column *c)
 	return c->field->kind == JSON_INT || c->field->kind == JSON_NUMBER;
 }
 
-static void put_cell(const struct column *c, const char *text, bool last, struct buf *ret)
+/* Texts are cut where they must be; what is short by nature is not. */
+static bool is_text(const struct column *c)
 {
-	size_t blanks = c->width - text_width(text);
+	return c->field->kind == JSON_STRING || c->field->kind == JSON_STRINGS || c->field->kind == JSON_LIST ||
+	       c->field->kind == JSON_MAP;
+}
+
+static void put_cell(const struct column *c, const char *text, bool last, bool utf8, struct buf *ret)
+{
+	size_t width = text_width(text), blanks = width < c->width ? c->width - width : 0;
 
 	if (right_aligned(c))
 		text_pad(ret, blanks);
-	buf_put_str(ret, text);
+	blanks = c->width - text_put(ret, text, c->width, utf8);
 	if (!last && !right_aligned(c))
 		text_pad(ret, blanks);
 	if (!last)
-		buf_put_str(ret, "  ");
+		text_pad(ret, GAP);
 }
 
-static void put_headings(const struct columns *columns, bool bold, struct buf *ret)
+static void put_headings(const struct columns *columns, const struct table_style *style, struct buf *ret)
 {
-	if (bold)
+	if (style->bold)
 		buf_put_str(ret, "\033[1m");
 	for (size_t i = 0; i < columns->count; i++) {
 		char label[LABEL_MAX];
@@ -190,9 +197,9 @@ static void put_headings(const struct columns *columns, bool bold, struct buf *r
 		memcpy(label, columns->items[i].label, LABEL_MAX);
 		for (char *c = label; *c; c++)
 			*c = (char)toupper((unsigned char)*c);
-		put_cell(&columns->items[i], label, i + 1 == columns->count, ret);
+		put_cell(&columns->items[i], label, i + 1 == columns->count, style->utf8, ret);
 	}
-	buf_put_str(ret, bold ? "\033[0m\n" : "\n");
+	buf_put_str(ret, style->bold ? "\033[0m\n" : "\n");
 }
 
 static void measure(struct columns *columns, const char *items, size_t count, size_t size,
@@ -210,7 +217,49 @@ static void measure(struct columns *columns, const char *items, size_t count, si
 	}
 }
 
-static void put_table(const struct column *list, const void *data, bool bold,
+static size_t width_of(const struct columns *columns)
+{
+	size_t width = columns->count ? (columns->count - 1) * GAP : 0;
+
+	for (size_t i = 0; i < columns->count; i++)
+		width += columns->items[i].width;
+	return width;
+}
+
+/* Remove the last column that can be done without; false when there is none. */
+static bool drop_one(struct columns *columns)
+{
+	size_t at = columns->count;
+
+	while (at > 0 && !(columns->items[at - 1].field->flags & JSON_WIDE))
+		at--;
+	if (at == 0)
+		return false;
+	columns->count--;
+	memmove(&columns->items[at - 1], &columns->items[at], (columns->count - at + 1) * sizeof(struct column));
+	return true;
+}
+
+static void fit(struct columns *columns, size_t limit)
+{
+	size_t width;
+
+	while (width_of(columns) > limit && drop_one(columns))
+		;
+	width = width_of(columns);
+	for (size_t i = columns->count; i-- > 0 && width > limit;) {
+		struct column *c = &columns->items[i];
+		size_t least = strlen(c->label) > TEXT_LEAST ? strlen(c->label) : TEXT_LEAST, cut = width - limit;
+
+		if (!is_text(c) || c->width <= least)
+			continue;
+		cut = cut < c->width - least ? cut : c->width - least;
+		c->width -= cut;
+		width -= cut;
+	}
+}
+
+static void put_table(const struct column *list, const void *data, const struct table_style *style,
 		      struct buf *scratch, struct buf *ret)
 {
 	const char *items = *(const char *const *)at(data, list->offset);
@@ -224,12 +273,14 @@ static void put_table(const struct column *list, const void *data, bool bold,
 	}
 	collect(type, 0, "", &columns);
 	measure(&columns, items, count, type->size, scratch);
-	put_headings(&columns, bold, ret);
+	if (style->width)
+		fit(&columns, style->width);
+	put_headings(&columns, style, ret);
 	for (size_t row = 0; row < count; row++) {
 		for (size_t i = 0; i < columns.count; i++)
 			put_cell(&columns.items[i],
 				 cell(&columns.items[i], items + row * type->size, scratch),
-				 i + 1 == columns.count, ret);
+				 i + 1 == columns.count, style->utf8, ret);
 		buf_put_u8(ret, '\n');
 	}
 }
@@ -261,7 +312,7 @@ static bool put_scalars(const struct columns *columns, const void *data, struct 
 	return width > 0;
 }
 
-void cli_table(const struct json_type *type, const void *data, bool bold, struct buf *ret)
+void cli_table(const struct json_type *type, const void *data, const struct table_style *style, struct buf *ret)
 {
 	owned(buf) struct buf scratch = {.max = CELL_MAX};
 	struct columns columns = {.count = 0};
@@ -281,7 +332,7 @@ void cli_table(const struct json_type *type, const void *data, bool bold, struct
 			buf_put_u8(ret, '\n');
 		if (lists > 1)
 			buf_printf(ret, "%c%s:\n", toupper((unsigned char)c->label[0]), c->label + 1);
-		put_table(c, data, bold, &scratch, ret);
+		put_table(c, data, style, &scratch, ret);
 		gap = true;
 	}
 }

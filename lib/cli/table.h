@@ -12,7 +12,17 @@
 #include "base/buf.h"
 #include "json/type.h"
 
-/* bold: column headings in bold, for terminals. */
-void cli_table(const struct json_type *type, const void *data, bool bold, struct buf *ret);
+struct table_style {
+	size_t width;	/* columns of the terminal, 0 = no limit */
+	bool bold;	/* column headings in bold */
+	bool utf8;
+};
+
+/*
+ * Append it. A table wider than the limit gives up its columns marked JSON_WIDE, the last first, as far as it takes;
+ * then texts are cut, those of the last column first. Numbers and words of the table's own are never cut, and neither
+ * are the document's own fields.
+ */
+void cli_table(const struct json_type *type, const void *data, const struct table_style *style, struct buf *ret);
 
 #endif

@@ -46,6 +46,7 @@ enum {
 	JSON_NULLABLE = 4,	/* written as null when NULL or negative */
 	JSON_COLUMN = 8,	/* shown to people (tables, "name: value" lines) */
 	JSON_NAME = 16,		/* a str_is_name(); checked when reading */
+	JSON_WIDE = 64,		/* a column that goes first when a table is wider than the terminal */
 	JSON_UNIQUE = 32,	/* no two elements of a list share it (reading) */
 };
 

@@ -29,7 +29,7 @@ static const struct json_field device_fields[] = {
 	JSON_F_STRING(struct inventory_device, name, JSON_REQUIRED | JSON_COLUMN, "name of the device"),
 	JSON_F_STRING(struct inventory_device, datacenter, JSON_REQUIRED | JSON_COLUMN, "where it stands"),
 	JSON_F_STRING(struct inventory_device, region, JSON_REQUIRED | JSON_COLUMN, "of the datacenter"),
-	JSON_F_STRING(struct inventory_device, provider, JSON_REQUIRED | JSON_COLUMN, "what made it"),
+	JSON_F_STRING(struct inventory_device, provider, JSON_REQUIRED | JSON_COLUMN | JSON_WIDE, "what made it"),
 	JSON_F_ENUM(struct inventory_device, state, JSON_REQUIRED | JSON_COLUMN, device_state_names,
 		    "what is known without asking its token"),
 	JSON_F_STRING(struct inventory_device, address, JSON_NULLABLE | JSON_COLUMN,

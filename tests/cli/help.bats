@@ -104,7 +104,7 @@ setup() {
 	[ "$(ask hsmctl version --outp)" = --output ]
 	[ "$(ask hsmctl version --output js)" = json ]
 	[ "$(ask hsmctl version --output = js)" = json ]
-	[ "$(ask hsmctl version -o '')" = "$(printf 'table\njson')" ]
+	[ "$(ask hsmctl version -o '')" = "$(printf 'table\nwide\njson')" ]
 	[ "$(ask hsmctl help shel)" = shell ]
 	[ "$(hsmctl completion bash)" = "$(cat "$ROOT/completions/hsmctl.bash")" ]
 }

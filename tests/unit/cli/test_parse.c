@@ -129,7 +129,7 @@ static void test_bad_lines(void **state)
 		{"create", "NAME is missing", "see 'hsmctl sample create --help'"},
 		{"show", "option '--group' is missing", "see 'hsmctl sample show --help'"},
 		{"show -g x y", "unexpected word 'y'", "see 'hsmctl sample show --help'"},
-		{"create -o prometheus a", "option '-o': 'prometheus' is not one of table, json",
+		{"create -o prometheus a", "option '-o': 'prometheus' is not one of table, wide, json",
 		 "see 'hsmctl sample create --help'"},
 	};
 
@@ -244,7 +244,7 @@ static void test_environment(void **state)
 	setenv("HSMCTL_OUTPUT", "xml", 1);
 	parse(&p, &sample_group, true, "create a");
 	assert_int_equal(p.status, -ERR_USAGE);
-	assert_string_equal(p.err.message, "HSMCTL_OUTPUT: 'xml' is not one of table, json");
+	assert_string_equal(p.err.message, "HSMCTL_OUTPUT: 'xml' is not one of table, wide, json");
 	unsetenv("HSMCTL_OUTPUT");
 	unsetenv("HSMCTL_TIMEOUT");
 	unsetenv("HSMCTL_STORE");

@@ -9,7 +9,7 @@ static void expect(const struct json_type *type, const void *data, bool bold, co
 {
 	owned(buf) struct buf buf = {.max = 1 << 16};
 
-	cli_table(type, data, bold, &buf);
+	cli_table(type, data, &(struct table_style){.bold = bold}, &buf);
 	assert_string_equal(buf_text(&buf), text);
 }
 
@@ -108,6 +108,56 @@ static void test_headings_in_bold(void **state)
 	       "a             1    2  yes     -\n");
 }
 
+struct row {
+	char *name, *serial, *text;
+	int64_t number;
+};
+
+static const struct json_field row_fields[] = {
+	JSON_F_STRING(struct row, name, JSON_COLUMN, "Name"),
+	JSON_F_STRING(struct row, serial, JSON_COLUMN | JSON_WIDE, "Serial"),
+	JSON_F_INT(struct row, number, JSON_COLUMN, 0, 0, "Number"),
+	JSON_F_STRING(struct row, text, JSON_COLUMN, "Text"),
+	JSON_F_END
+};
+static const struct json_type row_type = {.size = sizeof(struct row), .fields = row_fields};
+
+struct rows {
+	struct row *rows;
+	size_t n_rows;
+};
+
+static void test_what_is_too_wide_is_left_out_and_then_cut(void **state)
+{
+	static const struct json_field fields[] = {
+		JSON_F_LIST(struct rows, rows, JSON_COLUMN, row_type, "Rows"),
+		JSON_F_END
+	};
+	static const struct json_type type = {.size = sizeof(struct rows), .fields = fields};
+	static const struct {
+		size_t width;
+		const char *text;
+	} rows[] = {
+		{0, "NAME             SERIAL    NUMBER  TEXT\na-name-for-this  12345678       7  漢字 and more of it\n"},
+		{57, "NAME             SERIAL    NUMBER  TEXT\na-name-for-this  12345678       7  漢字 and more of it\n"},
+		{53, "NAME             NUMBER  TEXT\na-name-for-this       7  漢字 and more of it\n"},
+		{36, "NAME             NUMBER  TEXT\na-name-for-this       7  漢字 and m…\n"},
+		{30, "NAME        NUMBER  TEXT\na-name-fo…       7  漢字 and …\n"},
+		/* No further: a column says something, or it is better gone. */
+		{9, "NAME        NUMBER  TEXT\na-name-fo…       7  漢字 and …\n"},
+	};
+	struct row row = {(char *)"a-name-for-this", (char *)"12345678", (char *)"漢字 and more of it", 7};
+	struct rows list = {&row, 1};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		owned(buf) struct buf buf = {.max = 1 << 16};
+
+		cli_table(&type, &list, &(struct table_style){.width = rows[i].width, .utf8 = true}, &buf);
+		assert_string_equal(buf_text(&buf), rows[i].text);
+	}
+}
+
 static void test_memory_may_run_out(void **state)
 {
 	struct sample_key key = {(char *)"a", NULL, 1, 2, true};
@@ -120,7 +170,7 @@ static void test_memory_may_run_out(void **state)
 
 		assert_true(n < 100);
 		mem_fail_after = n;
-		cli_table(&document_type, &d, false, &buf);
+		cli_table(&document_type, &d, &(struct table_style){0}, &buf);
 		failed = mem_fail_after == 0;
 		mem_fail_after = 0;
 	}
@@ -134,6 +184,7 @@ int main(void)
 		cmocka_unit_test(test_several_lists_have_headings),
 		cmocka_unit_test(test_one_empty_list_is_said),
 		cmocka_unit_test(test_headings_in_bold),
+		cmocka_unit_test(test_what_is_too_wide_is_left_out_and_then_cut),
 		cmocka_unit_test(test_memory_may_run_out),
 	};
 
