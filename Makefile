@@ -84,7 +84,7 @@ LIBS_shell := -lreadline
 LIBS_help := -lreadline
 LIBS_completion := -lreadline
 # Shims and schemas: the first stand inside the program, the second come from it.
-$(BUILD)/cmd/completion/group.o: completions/hsmctl.bash
+$(BUILD)/cmd/completion/group.o: $(wildcard completions/*)
 $(BUILD)/share/hsmctl/schemas: $(BUILD)/libexec/hsmctl/hsmctl-help
 	@mkdir -p $@
 	$(Q)$< --schemas $@ && touch $@
@@ -138,7 +138,8 @@ check-long: sanitize check
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(LIBEXECDIR)/hsmctl $(DESTDIR)$(LIBDIR)/hsmctl $(DESTDIR)$(LIBDIR)/pkcs11 \
 		$(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(PREFIX)/share/hsmctl/examples $(DESTDIR)$(PREFIX)/share/hsmctl/schemas \
-		$(DESTDIR)$(PREFIX)/share/bash-completion/completions
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions \
+		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 	install -m 755 $(BUILD)/bin/hsmctl $(DESTDIR)$(PREFIX)/bin
 	install -m 755 $(filter %,$(wildcard $(BUILD)/libexec/hsmctl/hsmctl-*)) $(DESTDIR)$(LIBEXECDIR)/hsmctl
 	install -m 644 $(CORE) $(CLOUD) $(DESTDIR)$(LIBDIR)/hsmctl
@@ -147,6 +148,8 @@ install: all
 	install -m 644 examples/*.json $(DESTDIR)$(PREFIX)/share/hsmctl/examples
 	install -m 644 $(BUILD)/share/hsmctl/schemas/*.json $(DESTDIR)$(PREFIX)/share/hsmctl/schemas
 	install -m 644 completions/hsmctl.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/hsmctl
+	install -m 644 completions/hsmctl.zsh $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_hsmctl
+	install -m 644 completions/hsmctl.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 

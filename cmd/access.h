@@ -7,13 +7,15 @@
 #ifndef CMD_ACCESS_H
 #define CMD_ACCESS_H
 
+#include "admin.h"
 #include "cli/cli.h"
 #include "provider/provider.h"
 
 #define ACCESS_OPTIONS(T, f)                                                                       \
-	CLI_OPT_ACCESS(T, f.credential, "credential", "KIND", 0,                                   \
-		       "client-secret, client-certificate, workload-identity, github, azure-devops, cli or " \
-		       "managed-identity; without it the first that is configured"),               \
+	{.kind = CLI_STRING, .name = "credential", .value = "KIND", .complete = admin_complete_credentials, \
+	 .flags = CLI_ACCESS, .offset = CLI_FIELD_(T, f.credential, const char *),                 \
+	 .summary = "client-secret, client-certificate, workload-identity, github, azure-devops, cli or " \
+		    "managed-identity; without it the first that is configured"},                  \
 	CLI_OPT_ACCESS(T, f.subscription, "subscription", "ID", 0,                                 \
 		       "Subscription, where the document names none"),                             \
 	CLI_OPT_ACCESS(T, f.tenant, "tenant", "ID", 0, "Tenant of the identity"),                  \

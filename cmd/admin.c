@@ -2,7 +2,11 @@
 /* The beginning that commands on a group share. */
 #include "admin.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "base/err.h"
+#include "base/str.h"
 #include "cli/cli.h"
 #include "provider/inventory.h"
 
@@ -64,4 +68,87 @@ void admin_complete_devices(struct cli *cli, struct cli_completion *c)
 
 	for (size_t i = 0; fleet && i < fleet->n_devices; i++)
 		cli_candidate(c, fleet->devices[i].name);
+}
+
+/* A partition as it is written on a command line. */
+static void offer(const struct fleet_device *device, const struct fleet_partition *partition, struct cli_completion *c)
+{
+	char both[160];
+
+	snprintf(both, sizeof(both), "%.64s/%.64s", device->name, partition->name);
+	if (device->n_partitions > 1 || strchr(cli_typed(c), '/'))
+		cli_candidate(c, both);
+	else
+		cli_candidate(c, device->name);
+}
+
+static void offer_partitions(struct cli *cli, struct cli_completion *c,
+			     bool (*wanted)(const struct fleet *, const struct fleet_device *, const struct fleet_partition *,
+					    const struct cli_completion *))
+{
+	owned(fleet) struct fleet *fleet = read_quietly(cli);
+
+	for (size_t i = 0; fleet && i < fleet->n_devices; i++)
+		for (size_t j = 0; j < fleet->devices[i].n_partitions; j++)
+			if (wanted(fleet, &fleet->devices[i], &fleet->devices[i].partitions[j], c))
+				offer(&fleet->devices[i], &fleet->devices[i].partitions[j], c);
+}
+
+static bool is_any(const struct fleet *fleet, const struct fleet_device *device, const struct fleet_partition *partition,
+		   const struct cli_completion *c)
+{
+	(void)fleet, (void)device, (void)partition, (void)c;
+	return true;
+}
+
+static bool is_free(const struct fleet *fleet, const struct fleet_device *device, const struct fleet_partition *partition,
+		    const struct cli_completion *c)
+{
+	static const char *const options[] = {"member", "standby"};
+	char both[160];
+	bool given = false;
+
+	snprintf(both, sizeof(both), "%.64s/%.64s", device->name, partition->name);
+	for (size_t i = 0; i < 2; i++)
+		given = given || cli_is_given(c, options[i], both) ||
+			(device->n_partitions == 1 && cli_is_given(c, options[i], device->name));
+	return !given && !fleet_group_of(fleet, device->name, partition->name);
+}
+
+static bool is_active(const struct fleet *fleet, const struct fleet_device *device,
+		      const struct fleet_partition *partition, const struct cli_completion *c)
+{
+	const char *name = cli_given(c, "group");
+	const struct fleet_group *group = name ? fleet_group(fleet, name) : NULL;
+
+	for (size_t i = 0; group && i < group->n_members; i++)
+		if (str_eq(group->members[i].device, device->name) && str_eq(group->members[i].partition, partition->name))
+			return group->members[i].role == FLEET_ACTIVE;
+	return !name;
+}
+
+void admin_complete_partitions(struct cli *cli, struct cli_completion *c)
+{
+	offer_partitions(cli, c, is_any);
+}
+
+void admin_complete_free(struct cli *cli, struct cli_completion *c)
+{
+	offer_partitions(cli, c, is_free);
+}
+
+void admin_complete_active(struct cli *cli, struct cli_completion *c)
+{
+	offer_partitions(cli, c, is_active);
+}
+
+/* The names themselves stand in a library that is loaded only to reach a cloud; a test compares them. */
+void admin_complete_credentials(struct cli *cli, struct cli_completion *c)
+{
+	static const char *const names[] = {"client-secret", "client-certificate", "workload-identity", "github",
+					    "azure-devops", "cli", "managed-identity", NULL};
+
+	(void)cli;
+	for (size_t i = 0; names[i]; i++)
+		cli_candidate(c, names[i]);
 }

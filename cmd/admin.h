@@ -34,5 +34,13 @@ int admin_print_devices(struct cli *cli, struct store *store, struct err *err);
 /* Live completers. */
 void admin_complete_groups(struct cli *cli, struct cli_completion *c);
 void admin_complete_devices(struct cli *cli, struct cli_completion *c);
+/* DEVICE[/PARTITION]: the part behind the slash where a device has several, or when one is typed. */
+void admin_complete_partitions(struct cli *cli, struct cli_completion *c);
+/* Of these, partitions of no group that the line does not give as --member or --standby yet. */
+void admin_complete_free(struct cli *cli, struct cli_completion *c);
+/* Of these, the active members of the group given by --group. */
+void admin_complete_active(struct cli *cli, struct cli_completion *c);
+/* Kinds of credentials for clouds. */
+void admin_complete_credentials(struct cli *cli, struct cli_completion *c);
 
 #endif

@@ -5,27 +5,28 @@
 #include <string.h>
 
 /* The file as it stands in completions/. */
-extern const char completion_bash[];
-__asm__(".pushsection .rodata\n"
-	".global completion_bash\n"
-	"completion_bash:\n"
-	".incbin \"completions/hsmctl.bash\"\n"
-	".byte 0\n"
-	".popsection\n");
+#define SHIM(shell)                                                            \
+	extern const char completion_##shell[];                                \
+	__asm__(".pushsection .rodata\n"                                       \
+		".global completion_" #shell "\n"                              \
+		"completion_" #shell ":\n"                                     \
+		".incbin \"completions/hsmctl." #shell "\"\n"                  \
+		".byte 0\n"                                                    \
+		".popsection\n");                                              \
+	static int run_##shell(struct cli *cli, const void *args, struct err *err) \
+	{                                                                      \
+		(void)args;                                                    \
+		return cli_write(cli, completion_##shell, strlen(completion_##shell), err); \
+	}                                                                      \
+	static const struct cli_command shell##_command = {                    \
+		.name = #shell, .summary = "Print the completion for " #shell, .run = run_##shell, \
+	}
 
-static int run_bash(struct cli *cli, const void *args, struct err *err)
-{
-	(void)args;
-	return cli_write(cli, completion_bash, strlen(completion_bash), err);
-}
+SHIM(bash);
+SHIM(zsh);
+SHIM(fish);
 
-static const struct cli_command bash_command = {
-	.name = "bash",
-	.summary = "Print the completion for bash",
-	.run = run_bash,
-};
-
-static const struct cli_command *const commands[] = {&bash_command, NULL};
+static const struct cli_command *const commands[] = {&bash_command, &zsh_command, &fish_command, NULL};
 
 const struct cli_group completion_group = {
 	.name = "completion",

@@ -9,6 +9,6 @@
 int main(int argc, char **argv)
 {
 	if (argc > 1 && strcmp(argv[1], "__complete") == 0)
-		return cli_complete(all_groups, argc - 2, argv + 2) < 0;
+		return cli_complete(all_groups, argc - 2, argv + 2);
 	return cli_main(&completion_group, argc, argv);
 }

@@ -43,7 +43,7 @@ static const struct cli_param options[] = {
 	{.kind = CLI_DURATION, .letter = 'd', .name = "duration", .value = "TIME", .min = DRILL_MIN_MS, .max = 86400000,
 	 .fallback = "30s", .offset = CLI_FIELD_(struct run, duration_ms, int64_t),
 	 .summary = "Length of the run; a third each before, during and after the fault"},
-	CLI_OPT_STRINGS(struct run, targets, 0, "target", "DEVICE", admin_complete_devices,
+	CLI_OPT_STRINGS(struct run, targets, 0, "target", "DEVICE", admin_complete_active,
 			"Member to break, several together; the first active one unless given"),
 	CLI_OPT_INT(struct run, threads, 0, "threads", "N", 1, DRILL_THREADS_MAX, "2", "Application threads"),
 	CLI_OPT_INT(struct run, seed, 0, "seed", "N", RANDOM_SEED, INT64_C(1) << 53, "-1",

@@ -18,9 +18,9 @@ struct create {
 };
 
 static const struct cli_param options[] = {
-	CLI_OPT_STRINGS(struct create, members, 'm', "member", "DEVICE[/PARTITION]", admin_complete_devices,
+	CLI_OPT_STRINGS(struct create, members, 'm', "member", "DEVICE[/PARTITION]", admin_complete_free,
 			"An active member"),
-	CLI_OPT_STRINGS(struct create, standbys, 's', "standby", "DEVICE[/PARTITION]", admin_complete_devices,
+	CLI_OPT_STRINGS(struct create, standbys, 's', "standby", "DEVICE[/PARTITION]", admin_complete_free,
 			"A standby member: receives every write, serves when no active member is left"),
 	CLI_END
 };

@@ -24,6 +24,16 @@ static void complete_command(struct cli *cli, struct cli_completion *c)
 		cli_candidate(c, all_groups[i]->name);
 }
 
+static void complete_verb(struct cli *cli, struct cli_completion *c)
+{
+	const struct cli_group *group = cli_find_group(all_groups, cli_given(c, "COMMAND"));
+
+	(void)cli;
+	for (size_t i = 0; group && group->commands[i]; i++)
+		if (group->commands[i]->name && !(group->commands[i]->flags & CLI_HIDDEN))
+			cli_candidate(c, group->commands[i]->name);
+}
+
 static const struct cli_param options[] = {
 	{.kind = CLI_STRING, .name = "man", .value = "COMMAND", .flags = CLI_HIDDEN,
 	 .offset = offsetof(struct help_args, man), .summary = "Write the manual page"},
@@ -35,7 +45,7 @@ static const struct cli_param options[] = {
 };
 static const struct cli_param args[] = {
 	CLI_ARG(struct help_args, command, "COMMAND", complete_command, 0, "A command; none: all of them"),
-	CLI_ARG(struct help_args, verb, "VERB", NULL, 0, "One of its verbs"),
+	CLI_ARG(struct help_args, verb, "VERB", complete_verb, 0, "One of its verbs"),
 	CLI_END
 };
 

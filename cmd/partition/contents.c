@@ -22,7 +22,7 @@ static const struct cli_param options[] = {
 	CLI_END
 };
 static const struct cli_param args[] = {
-	CLI_ARG(struct contents, partition, "DEVICE[/PARTITION]", admin_complete_devices, CLI_REQUIRED,
+	CLI_ARG(struct contents, partition, "DEVICE[/PARTITION]", admin_complete_partitions, CLI_REQUIRED,
 		"Partition to look into; a device with one partition needs no second part"),
 	CLI_END
 };

@@ -12,7 +12,7 @@ struct show {
 
 static const struct cli_param options[] = {CLI_END};
 static const struct cli_param args[] = {
-	CLI_ARG(struct show, partition, "DEVICE[/PARTITION]", admin_complete_devices, CLI_REQUIRED,
+	CLI_ARG(struct show, partition, "DEVICE[/PARTITION]", admin_complete_partitions, CLI_REQUIRED,
 		"Partition to show; a device with one partition needs no second part"),
 	CLI_END
 };

@@ -25,6 +25,7 @@ enum { HISTORY_LINES = 1000, CANDIDATES_MAX = 1 << 20 };
 static struct {
 	const char *store;
 	char *candidates, *next;
+	bool files;
 } completing;
 
 static bool completion_program(char ret[static PATH_MAX])
@@ -49,7 +50,7 @@ static char *ask_candidates(const struct words *before, const char *text)
 	char program[PATH_MAX];
 	const char *argv[WORDS_MAX + 8] = {program, "__complete"};
 	owned(buf) struct buf found = {.max = CANDIDATES_MAX}, errors = {.max = CANDIDATES_MAX};
-	int n = 2;
+	int n = 2, status;
 
 	if (completing.store) {
 		argv[n++] = "--store";
@@ -58,9 +59,11 @@ static char *ask_candidates(const struct words *before, const char *text)
 	for (int i = 0; i < before->count; i++)
 		argv[n++] = before->items[i];
 	argv[n] = text;
-	if (!completion_program(program) || proc_run(argv, NULL, &found, &errors, NULL) != 0)
+	if (!completion_program(program))
 		return NULL;
-	return mem_strdup(buf_text(&found));
+	status = proc_run(argv, NULL, &found, &errors, NULL);
+	completing.files = status == CLI_WANTS_FILES;
+	return status == 0 || completing.files ? mem_strdup(buf_text(&found)) : NULL;
 }
 
 static char *next_candidate(const char *text, int state)
@@ -83,12 +86,14 @@ static char **complete(const char *text, int start, int end)
 	char **matches;
 
 	(void)end;
+	rl_attempted_completion_over = 1;
 	if (!line || words_split(line, &before, NULL) < 0)
 		return NULL;
 	completing.candidates = ask_candidates(&before, text);
 	matches = completing.candidates ? rl_completion_matches(text, next_candidate) : NULL;
 	free(completing.candidates);
 	completing.candidates = completing.next = NULL;
+	rl_attempted_completion_over = !completing.files;
 	return matches;
 }
 

@@ -44,6 +44,10 @@ typedef void (*cli_completer)(struct cli *cli, struct cli_completion *c);
 void cli_candidate(struct cli_completion *c, const char *word);
 /* What the line gives already for a row ("GROUP", "member"), the last of several; NULL for none. */
 const char *cli_given(const struct cli_completion *c, const char *name);
+/* Does it give that value, among others, for that row? */
+bool cli_is_given(const struct cli_completion *c, const char *name, const char *value);
+/* What is typed of the word so far; what does not begin with it is no candidate. */
+const char *cli_typed(const struct cli_completion *c);
 
 /* Options and arguments are rows of one kind; an argument has no short name. */
 struct cli_param {
@@ -199,8 +203,12 @@ extern const struct json_type cli_error_type, cli_version_type;
 /* What --version prints. */
 int cli_print_version(struct cli *cli, struct err *err);
 
+/* The exit status of "hsmctl __complete" where a path may stand, so that the shell offers files. */
+enum { CLI_WANTS_FILES = 3 };
+
 /* words: what stands on the command line behind "hsmctl", the last one is being
- * typed (may be ""). Candidates, one a line, on stdout. */
+ * typed (may be ""). Candidates, one a line, on stdout. The exit status: 0,
+ * CLI_WANTS_FILES, or 1. */
 int cli_complete(const struct cli_group *const *groups, int count, char **words);
 
 #endif

@@ -24,6 +24,7 @@ struct walk;
 struct cli_completion {
 	const char *typed;		/* what candidates must begin with */
 	char before[BEFORE_MAX];	/* "--type=": put in front of each */
+	bool files;			/* a path may stand there */
 	struct buf *ret;
 	const struct walk *walk;
 };
@@ -57,6 +58,19 @@ const char *cli_given(const struct cli_completion *c, const char *name)
 		if (str_eq(c->walk->given[i].row->name, name))
 			return c->walk->given[i].value;
 	return NULL;
+}
+
+bool cli_is_given(const struct cli_completion *c, const char *name, const char *value)
+{
+	for (size_t i = 0; i < c->walk->n_given; i++)
+		if (str_eq(c->walk->given[i].row->name, name) && str_eq(c->walk->given[i].value, value))
+			return true;
+	return false;
+}
+
+const char *cli_typed(const struct cli_completion *c)
+{
+	return c->typed;
 }
 
 static const struct cli_param *find_long(const struct walk *w, const char *name, size_t len)
@@ -169,6 +183,7 @@ static void offer_values(struct walk *w, const struct cli_param *row, struct cli
 		cli_candidate(c, row->names[i]);
 	if (row->complete)
 		row->complete(&w->cli, c);
+	c->files = (row->flags & CLI_FILES) != 0;
 }
 
 static void offer_options(const struct cli_param *rows, const struct cli_param *shadowed_by,
@@ -228,7 +243,7 @@ static void offer(struct walk *w, const char *word, struct cli_completion *c)
 	}
 }
 
-void cli_candidates(const struct cli_group *const *groups, int count, char **words,
+bool cli_candidates(const struct cli_group *const *groups, int count, char **words,
 		    struct buf *ret)
 {
 	const char *last = count > 0 ? words[count - 1] : "";
@@ -242,6 +257,7 @@ void cli_candidates(const struct cli_group *const *groups, int count, char **wor
 		take(&walk, words[i]);
 	if (!walk.lost)
 		offer(&walk, last, &completion);
+	return completion.files;
 }
 
 static void give_up(int signal_number)
@@ -254,10 +270,13 @@ int cli_complete(const struct cli_group *const *groups, int count, char **words)
 {
 	const struct itimerval patience = {.it_value = {.tv_usec = PATIENCE_MS * 1000}};
 	owned(buf) struct buf found = {.max = CANDIDATES_MAX};
+	bool files;
 
 	cancel_install(clock_now_ms() + PATIENCE_MS);
 	signal(SIGALRM, give_up);
 	setitimer(ITIMER_REAL, &patience, NULL);
-	cli_candidates(groups, count, words, &found);
-	return text_print(&found, NULL);
+	files = cli_candidates(groups, count, words, &found);
+	if (text_print(&found, NULL) < 0)
+		return 1;
+	return files ? CLI_WANTS_FILES : 0;
 }

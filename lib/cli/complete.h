@@ -8,9 +8,10 @@
 
 /*
  * Append the candidates for the last word, one a line. Words may come as bash
- * cuts them ("--type" "=" "ec"). Nothing for file names: shells know those.
+ * cuts them ("--type" "=" "ec"). True where the name of a file may stand: shells know
+ * those themselves.
  */
-void cli_candidates(const struct cli_group *const *groups, int count, char **words,
+bool cli_candidates(const struct cli_group *const *groups, int count, char **words,
 		    struct buf *ret);
 
 #endif

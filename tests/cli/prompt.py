@@ -22,9 +22,9 @@ if child == 0:
     os.execvp(command[0], command)
 
 
-def read(until):
+def read(until, seen=""):
     if not select.select([terminal], [], [], max(0, until - time.monotonic()))[0]:
-        sys.exit(f"nothing came within {LIMIT} s")
+        sys.exit(f"nothing more came within {LIMIT} s: {seen!r}")
     try:
         return os.read(terminal, 4096).decode()
     except OSError:
@@ -34,7 +34,7 @@ def read(until):
 def expect(pattern):
     seen, until = "", time.monotonic() + LIMIT
     while not re.search(pattern, seen, re.S):
-        more = read(until)
+        more = read(until, seen)
         if not more:
             sys.exit(f"ended before {pattern!r}: {seen!r}")
         seen += more

@@ -124,3 +124,11 @@ type_at_prompt() {
 @test "SIGTERM ends the prompt with status 143" {
 	type_at_prompt 'hsmctl> ' TERM EXIT:143
 }
+
+@test "the prompt completes files where a path may stand, and nowhere else" {
+	mkdir "$BATS_TEST_TMPDIR/files"
+	cd "$BATS_TEST_TMPDIR/files"
+	echo 'no document' >the-only-one
+	type_at_prompt 'hsmctl> ' $'ha list the-\t\n' "unexpected word 'the-'" \
+		$'provision plan the-\t\n' "the-only-one:1" $'\x04' EXIT:0
+}
