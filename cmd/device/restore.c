@@ -36,7 +36,7 @@ static int check_free(const struct backup_place *place, struct err *err)
 	if (!group)
 		return 0;
 	err_set(err, ERR_IN_USE, "device '%s' serves in group '%s'", place->device->name, group->name);
-	return err_hint(err, "restore into a device that is in no group (see 'hsmctl device list')");
+	return err_hint(err, "restore into a device that is in no group; see 'hsmctl device list'");
 }
 
 static int confirm(struct cli *cli, const struct restore *a, struct err *err)

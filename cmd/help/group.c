@@ -60,7 +60,7 @@ static int write_man(struct cli *cli, const char *name, struct err *err)
 	else if (group)
 		r = cli_write_man(group, &page, err);
 	else
-		r = cli_no_group(all_groups, name, err);
+		r = cli_no_group(all_groups, name, NULL, err);
 	return r < 0 ? r : cli_write(cli, buf_text(&page), page.len, err);
 }
 
@@ -96,10 +96,10 @@ static int write_schemas(const char *folder, struct err *err)
 	return r;
 }
 
-static int refuse(const char *word, struct err *err)
+static int refuse(const char *word, const char *next, struct err *err)
 {
 	if (word[0] != '-')
-		return cli_no_group(all_groups, word, err);
+		return cli_no_group(all_groups, word, next, err);
 	err_set(err, ERR_USAGE, "unknown option '%s'", word);
 	return err_hint(err, "see 'hsmctl --help'");
 }
@@ -110,7 +110,7 @@ static int help_of(const char *name, const char *verb, struct err *err)
 	const struct cli_command *command = group ? cli_find_command(group, verb) : NULL;
 
 	if (!group)
-		return cli_no_group(all_groups, name, err);
+		return cli_no_group(all_groups, name, verb, err);
 	if (verb && (!command || !str_eq(command->name, verb)))
 		return cli_no_verb(group, verb, err);
 	return cli_print_help(group, command, err);
@@ -121,7 +121,7 @@ static int run(struct cli *cli, const void *data, struct err *err)
 	const struct help_args *a = data;
 
 	if (a->unknown)
-		return refuse(a->unknown, err);
+		return refuse(a->unknown, a->command, err);
 	if (a->man)
 		return write_man(cli, a->man, err);
 	if (a->schemas)

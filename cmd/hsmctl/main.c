@@ -86,10 +86,13 @@ static bool wants_json(int argc, char **argv)
 static int refuse(int at, int argc, char **argv)
 {
 	static char unknown[] = "--unknown", json[] = "--output=json";
-	char *words[] = {NULL, unknown, argv[at], NULL, NULL};
+	char *words[] = {NULL, unknown, argv[at], NULL, NULL, NULL};
+	int n = 3;
 
+	if (at + 1 < argc && argv[at + 1][0] != '-')
+		words[n++] = argv[at + 1];
 	if (wants_json(argc, argv))
-		words[3] = json;
+		words[n] = json;
 	become("help", words);
 	fprintf(stderr, "hsmctl: no command '%s'\n", argv[at]);
 	return 2;

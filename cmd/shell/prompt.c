@@ -56,7 +56,7 @@ static char *ask_candidates(const struct words *before, const char *text)
 		argv[n++] = "--store";
 		argv[n++] = completing.store;
 	}
-	for (int i = 0; i < before->count; i++)
+	for (int i = before->count && strcmp(before->items[0], "hsmctl") == 0; i < before->count; i++)
 		argv[n++] = before->items[i];
 	argv[n] = text;
 	if (!completion_program(program))

@@ -141,6 +141,7 @@ struct cli {
 	struct observer *observer;	/* progress on stderr, or a silent one */
 	bool emitted;			/* a result document was printed */
 	bool lines;			/* documents on one line each: shell, --watch */
+	const struct cli_group *const *groups;	/* of a line of the shell: what may be typed there; else NULL */
 	int status;			/* exit status when run returned 0: of shell's lines */
 };
 
@@ -148,7 +149,7 @@ struct cli {
 int cli_main(const struct cli_group *group, int argc, char **argv);
 
 /* The same for one line of the prompt: the first word that is no global option
- * names the group. groups is NULL-terminated. defaults stand for global options
+ * names the group, behind "hsmctl" or without it. groups is NULL-terminated. defaults stand for global options
  * that the line does not give. The status, and nothing ends the process. */
 int cli_run_line(const struct cli_group *const *groups, const struct cli_globals *defaults,
 		 int argc, char **argv);
@@ -193,8 +194,8 @@ int cli_write_man_overview(const struct cli_group *const *groups, struct buf *re
  * NULL. */
 const struct cli_command *cli_find_command(const struct cli_group *group, const char *verb);
 const struct cli_group *cli_find_group(const struct cli_group *const *groups, const char *name);
-/* ERR_USAGE "no command 'name'", with the nearest one as hint. */
-int cli_no_group(const struct cli_group *const *groups, const char *name, struct err *err);
+/* ERR_USAGE "no command 'name'", with the nearest one as hint; next: the word behind it, or NULL. */
+int cli_no_group(const struct cli_group *const *groups, const char *name, const char *next, struct err *err);
 /* ERR_USAGE "no verb 'verb' ...", likewise. */
 int cli_no_verb(const struct cli_group *group, const char *verb, struct err *err);
 

@@ -9,6 +9,9 @@
 /* The error as the JSON document of a command that has no result. */
 int cli_emit_error(struct cli *cli, struct err *error);
 
+/* Commands in text for people, without the word "hsmctl" where a line of the shell is run: there they are typed so. */
+void cli_as_typed(const struct cli *cli, char *text);
+
 /* Progress on stderr. The observer stays valid for as long as the struct. */
 struct progress {
 	struct observer observer;	/* first: observers are cast back */

@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "cli/familiar.h"
 #include "cli/globals.h"
 #include "cli/param.h"
 
@@ -293,17 +294,28 @@ const struct cli_group *cli_find_group(const struct cli_group *const *groups, co
 	return NULL;
 }
 
-int cli_no_group(const struct cli_group *const *groups, const char *name, struct err *err)
+/* A word that is no command but a verb of one. */
+static const struct cli_group *group_with(const struct cli_group *const *groups, const char *verb)
 {
+	for (; *groups; groups++)
+		if (cli_find_command(*groups, verb) && cli_find_command(*groups, verb)->name)
+			return *groups;
+	return NULL;
+}
+
+int cli_no_group(const struct cli_group *const *groups, const char *name, const char *next, struct err *err)
+{
+	const struct cli_group *group = group_with(groups, name);
 	const char *names[PARAMS_MAX + 1] = {0}, *near;
 
 	for (size_t i = 0; groups[i] && i < PARAMS_MAX; i++)
 		names[i] = groups[i]->name;
 	near = str_nearest(name, names);
 	err_set(err, ERR_USAGE, "no command '%s'", name);
-	for (size_t i = 0; groups[i]; i++)
-		if (cli_find_command(groups[i], name) && cli_find_command(groups[i], name)->name)
-			return err_hint(err, "did you mean 'hsmctl %s %s'?", groups[i]->name, name);
+	if (familiar_hint(name, next, false, err))
+		return -ERR_USAGE;
+	if (group)
+		return err_hint(err, "did you mean 'hsmctl %s %s'?", group->name, name);
 	return near ? err_hint(err, "did you mean '%s'? see 'hsmctl --help'", near)
 		    : err_hint(err, "see 'hsmctl --help'");
 }
@@ -317,6 +329,8 @@ int cli_no_verb(const struct cli_group *group, const char *verb, struct err *err
 		if (group->commands[i]->name && !(group->commands[i]->flags & CLI_HIDDEN))
 			names[n++] = group->commands[i]->name;
 	err_set(err, ERR_USAGE, "no verb '%s' of 'hsmctl %s'", verb, group->name);
+	if (familiar_hint(group->name, verb, true, err))
+		return -ERR_USAGE;
 	return hint_nearest(&cli, str_nearest(verb, names), err);
 }
 

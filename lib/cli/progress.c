@@ -208,6 +208,7 @@ void cli_say(const struct cli *cli, const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	err_mask(text);
+	cli_as_typed(cli, text);
 	progress_clear(cli->observer);
 	fprintf(stderr, "%s\n", text);
 }

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/proc.h"
+#include "base/str.h"
 #include "cli/emit.h"
 #include "cli/globals.h"
 #include "cli/parse.h"
@@ -93,6 +94,33 @@ static int perform(struct cli *cli, const struct cli_group *group, bool environm
 	return run_command(cli, args, err);
 }
 
+/* Does text begin with a command, "key list"? */
+static bool begins_command(const struct cli_group *const *groups, const char *text)
+{
+	char word[64];
+
+	snprintf(word, sizeof(word), "%.*s", (int)strcspn(text, " ';,)"), text);
+	return cli_find_group(groups, word) != NULL;
+}
+
+void cli_as_typed(const struct cli *cli, char *text)
+{
+	static const char program[] = "hsmctl ", help[] = "--help'";
+
+	for (char *at = text; cli->groups && (at = strstr(at, program));) {
+		char *rest = at + strlen(program);
+
+		if (str_starts(rest, help)) {
+			memmove(at, "help'", strlen("help'"));
+			memmove(at + strlen("help'"), rest + strlen(help), strlen(rest + strlen(help)) + 1);
+		} else if (begins_command(cli->groups, rest)) {
+			memmove(at, rest, strlen(rest) + 1);
+		} else {
+			at = rest;
+		}
+	}
+}
+
 int cli_conclude(struct cli *cli, struct err *err)
 {
 	progress_clear(cli->observer);
@@ -102,6 +130,8 @@ int cli_conclude(struct cli *cli, struct err *err)
 		return cli->status;
 	if (cli->globals.output == CLI_JSON && !cli->emitted)
 		(void)cli_emit_error(cli, err);
+	cli_as_typed(cli, err->message);
+	cli_as_typed(cli, err->hint);
 	if (*err->hint)
 		fprintf(stderr, "hsmctl: %s (%s)\n", err->message, err->hint);
 	else
@@ -142,13 +172,15 @@ static int run_words(struct cli *cli, const struct cli_group *const *groups, int
 	const struct cli_group *group;
 	owned(mem) char **rest = NULL;
 
-	if (at == argc)
-		return err_set(err, ERR_USAGE, "no command given");
+	if (at == argc) {
+		err_set(err, ERR_USAGE, "no command given");
+		return err_hint(err, "see 'hsmctl --help'");
+	}
 	group = cli_find_group(groups, argv[at]);
 	if (!group && argv[at][0] == '-')
 		return err_set(err, ERR_USAGE, "unknown option '%s'", argv[at]);
 	if (!group)
-		return cli_no_group(groups, argv[at], err);
+		return cli_no_group(groups, argv[at], at + 1 < argc ? argv[at + 1] : NULL, err);
 	rest = without(argc, argv, at);
 	if (!rest)
 		return err_no_memory(err);
@@ -158,11 +190,13 @@ static int run_words(struct cli *cli, const struct cli_group *const *groups, int
 int cli_run_line(const struct cli_group *const *groups, const struct cli_globals *defaults,
 		 int argc, char **argv)
 {
-	struct cli cli = {.globals = *defaults, .lines = true};
+	struct cli cli = {.globals = *defaults, .lines = true, .groups = groups};
 	struct progress progress;
 	struct err err = {0};
+	/* Lines are often pasted from pages. */
+	bool program = argc > 0 && strcmp(argv[0], "hsmctl") == 0;
 
-	if (run_words(&cli, groups, argc, argv, &progress, &err) >= 0)
+	if (run_words(&cli, groups, argc - program, argv + program, &progress, &err) >= 0)
 		err_clear(&err);
 	return cli_conclude(&cli, &err);
 }

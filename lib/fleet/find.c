@@ -40,7 +40,7 @@ static int not_found(struct fleet_parts parts, const char *noun, const char *nam
 
 	err_set(err, ERR_NOT_FOUND, "no %s '%s'", noun, name);
 	if (nearest)
-		err_hint(err, "did you mean '%s'? (see 'hsmctl %s')", nearest, command);
+		err_hint(err, "did you mean '%s'? see 'hsmctl %s'", nearest, command);
 	else
 		err_hint(err, "see 'hsmctl %s'", command);
 	return -ERR_NOT_FOUND;

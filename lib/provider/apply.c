@@ -139,7 +139,7 @@ static int begin(struct applier *a, const struct fleet *desired, const struct pr
 		rc = provider_plan_check(&plan, err);
 	if (rc == 0 && plan.ends_hsms && !a->call->zeroised) {
 		err_set(err, ERR_CONFIRM, "dedicated HSMs are to be deleted, which must hold no keys any more");
-		return err_hint(err, "zeroise them (see 'hsmctl provision plan'), and give --zeroised");
+		return err_hint(err, "zeroise them, as 'hsmctl provision plan' shows, and give --zeroised");
 	}
 	if (rc == 0)
 		rc = fleet_copy(store_edit_fleet(a->edit), &a->before, err);

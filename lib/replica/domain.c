@@ -201,7 +201,8 @@ static int transport_get(struct replica_site *site, const char *pinned, struct t
 		return rc;
 	if (pinned) {
 		err_set(err, ERR_DENIED, "'%s' shows no transport key that is the pinned one", site->of->name);
-		return err_hint(err, "was it initialised anew, or is it another device? Remove and add the member to accept it");
+		return err_hint(err, "was it initialised anew, or is it another device? a group made again, by 'hsmctl ha delete' and "
+				     "'hsmctl ha create', accepts it");
 	}
 	rc = transport_make(site->channel, &made, &made_private, err);
 	if (rc == 0)

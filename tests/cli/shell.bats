@@ -105,6 +105,57 @@ setup() {
 	}
 }
 
+# LINE: what is told of it, by the command line and by the shell.
+both_say() {
+	# shellcheck disable=SC2086
+	expect 2 hsmctl $1
+	outside=$stderr
+	expect 2 hsmctl shell -c "$1"
+	inside=$stderr
+}
+
+# TEXT: each command it names, which takes 'hsmctl' in front or not, exists.
+names_commands() {
+	local found
+	found=$(grep -oE "'(hsmctl )?(ha|sync|partition|provision|device|shell|status|help|key)( [a-z-]+)?" <<<"${1#*Luna\'s * is}" |
+		sed "s/'\(hsmctl \)\?//; s/ --help//; s/^help//")
+	[ -n "$found" ]
+	while read -r words; do
+		# shellcheck disable=SC2086
+		hsmctl help $words >/dev/null
+	done <<<"$found"
+}
+
+@test "the words of lunacm are answered with ours" {
+	for line in "hagroup listgroups" "hagroup creategroup -label x" "HAGROUP addMember" "hagroup addstandby" \
+		"hagroup deletegroup" "hagroup synchronize" "hagroup recover" "hagroup haonly" "ha listgroups" "slot list" \
+		"partition init" "partition clone" "par con" "partition showinfo" "role login -name co" "ro login" "hsm show" \
+		"clientconfig deploy" "vtl verify" lunacm; do
+		both_say "$line"
+		[[ $outside == *"Luna's '"* && $outside == *"'hsmctl "* ]] || fail "$line: $outside"
+		names_commands "$outside"
+		[[ $inside == *"Luna's '"* && ${inside#hsmctl: } != *"hsmctl "* ]] || fail "$line: $inside"
+		names_commands "$inside"
+	done
+	both_say "hagroup listgroups"
+	[[ $outside == *"'hsmctl ha list'"* && $inside == *"'ha list'"* ]]
+	expect 2 hsmctl -o json hagroup listgroups
+	is_valid
+	[[ $(field .error.hint) == *"'hsmctl ha list'"* ]]
+}
+
+@test "hints in the shell name what may be typed there, and the word hsmctl may stand in front" {
+	both_say "key lst"
+	[[ $outside == *"see 'hsmctl key --help'"* && $inside == *"see 'key --help'"* ]]
+	both_say "verson"
+	[[ $outside == *"see 'hsmctl --help'"* && $inside == *"see 'help'"* ]]
+	expect 0 hsmctl shell -c "hsmctl key --help"
+	[ "$output" = "$(hsmctl key --help)" ]
+	expect 2 hsmctl shell -c "hsmctl"
+	says "see 'help'"
+	expect 0 hsmctl shell -c help
+}
+
 # $1 is what is typed; what the prompt printed is $output.
 type_at_prompt() {
 	run --separate-stderr /usr/bin/python3 "$ROOT/tests/cli/prompt.py" "$@"
@@ -114,10 +165,10 @@ type_at_prompt() {
 @test "the prompt runs lines, drops them at Ctrl-C, completes, remembers" {
 	type_at_prompt 'hsmctl> ' $'version\n' 'hsmctl [0-9.]+\r\n.*hsmctl> ' \
 		'garbage' 'garbage' $'\x03' 'hsmctl> ' \
-		$'vers\t' 'version ' $'--outp\t' '--output ' $'js\t\n' '"schema":"hsmctl/version/v1".*hsmctl> ' \
+		$'hsmctl vers\t' 'version ' $'--outp\t' '--output ' $'js\t\n' '"schema":"hsmctl/version/v1".*hsmctl> ' \
 		$' version -q\n' 'hsmctl [0-9.]+\r\n.*hsmctl> ' \
 		$'\x04' EXIT:0
-	[ "$(cat "$XDG_STATE_HOME/hsmctl-history")" = "$(printf 'version\nversion --output json ')" ]
+	[ "$(cat "$XDG_STATE_HOME/hsmctl-history")" = "$(printf 'version\nhsmctl version --output json ')" ]
 	[ "$(stat -c %a "$XDG_STATE_HOME/hsmctl-history")" = 600 ]
 }
 

@@ -107,9 +107,9 @@ static void test_groups_are_found(void **state)
 	} rows[] = {
 		{"check a", 0, ""},
 		{"-q check a", 0, ""},
-		{"samples create a", 2, "hsmctl: no command 'samples' (did you mean 'sample'? see 'hsmctl --help')\n"},
-		{"zzz", 2, "hsmctl: no command 'zzz' (see 'hsmctl --help')\n"},
-		{"-q", 2, "hsmctl: no command given\n"},
+		{"samples create a", 2, "hsmctl: no command 'samples' (did you mean 'sample'? see 'help')\n"},
+		{"zzz", 2, "hsmctl: no command 'zzz' (see 'help')\n"},
+		{"-q", 2, "hsmctl: no command given (see 'help')\n"},
 		{"--nope check", 2, "hsmctl: unknown option '--nope'\n"},
 	};
 

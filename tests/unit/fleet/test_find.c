@@ -47,7 +47,7 @@ static void places_are_located(void **state)
 		{"b/p2", 0, "p2", NULL, NULL},
 		{"b", -ERR_AMBIGUOUS, NULL, "device 'b' has 2 partitions", "say which one: b/p1"},
 		{"b/p", -ERR_NOT_FOUND, NULL, "no partition on device 'b' is named 'p'",
-		 "did you mean 'p1'? (see 'hsmctl partition list')"},
+		 "did you mean 'p1'? see 'hsmctl partition list'"},
 		{"b/", -ERR_NOT_FOUND, NULL, "no partition on device 'b' is named ''", NULL},
 		{"device", -ERR_NOT_FOUND, NULL, "no device 'device'", "see 'hsmctl device list'"},
 		{"/p1", -ERR_NOT_FOUND, NULL, "no device ''", NULL},
@@ -96,7 +96,7 @@ static void errors_name_the_nearest(void **state)
 
 	assert_int_equal(fleet_find_group(&f, "payment", &group, &err), -ERR_NOT_FOUND);
 	assert_string_equal(err.message, "no group 'payment'");
-	assert_string_equal(err.hint, "did you mean 'payments'? (see 'hsmctl ha list')");
+	assert_string_equal(err.hint, "did you mean 'payments'? see 'hsmctl ha list'");
 	assert_int_equal(fleet_find_group(&f, "other", &group, &err), -ERR_NOT_FOUND);
 	assert_string_equal(err.hint, "see 'hsmctl ha list'");
 	assert_int_equal(fleet_find_group(&f, "signing", &group, &err), 0);
