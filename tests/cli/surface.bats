@@ -128,6 +128,21 @@ completes_verbs() {
 	[ "$status" -eq 0 ] && [ -z "$output" ] || fail "$output"
 }
 
+# Of the pages given: lines with quotes within quotes, or with what is left of an escape or a macro.
+stray_signs() {
+	local page
+	for page; do
+		mandoc -T utf8 "$page" | sed 's/.\x08//g' |
+			LC_ALL=C.UTF-8 grep -HE --label="${page##*/}" '“[^”]*“|”[^“]*”|(^| )(Ns|Dq|Sq|Pq|Ql)( |$)|\\[&([*ef]' || true
+	done
+}
+
+@test "no page shows quotes within quotes, or what is left of an escape or a macro" {
+	[ -z "$(stray_signs "$ROOT"/man/*.1)" ] || fail "$(stray_signs "$ROOT"/man/*.1)"
+	printf '.Dd 1\n.Dt X 1\n.Os\n.Sh NAME\n.Nm x\n.Nd y\n.Sh X\n.Dq a , Dq b\n' >"$BATS_TEST_TMPDIR/x.1"
+	[ -n "$(stray_signs "$BATS_TEST_TMPDIR/x.1")" ]
+}
+
 @test "prose in man/ belongs to a page" {
 	for prose in "$ROOT"/man/*.in; do
 		page=${prose##*/}
