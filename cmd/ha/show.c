@@ -2,6 +2,7 @@
 /* hsmctl ha show: one group and the state of its members. */
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/observer.h"
 #include "cli/cli.h"
 #include "ha/verbs.h"
 #include "replica/examine.h"
@@ -107,8 +108,10 @@ int ha_show_group(struct cli *cli, struct admin *admin, struct err *err)
 	owned(census) struct census census = {0};
 	owned(examination) struct examination x = {0};
 	struct group_view view = {0};
-	int rc = replica_sites_open(admin->set, UINT32_MAX, &sites, err);
+	int rc;
 
+	observer_step(cli->observer, admin->group->name, "reading its keys", 0, 0);
+	rc = replica_sites_open(admin->set, UINT32_MAX, &sites, err);
 	if (rc == 0)
 		rc = census_take(&sites, NULL, &census, err);
 	if (rc == 0)

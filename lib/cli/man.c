@@ -219,7 +219,8 @@ static void environment(struct buf *ret)
 {
 	static const char *const others[][2] = {
 		{"HSMCTL_LOG", "Where the log goes: a file, or syslog."},
-		{"HSMCTL_DEBUG", "Rooms whose debug lines are logged, separated by commas, or all."},
+		{"HSMCTL_DEBUG", "Rooms whose debug lines are logged, separated by commas, or all: of commands on standard "
+		 "error, unless\n.Ev HSMCTL_LOG\nsays where."},
 		{"NO_COLOR", "Set: headings are not bold."},
 		{"COLUMNS", "Width of tables on a terminal, instead of the terminal's own."},
 		{"XDG_STATE_HOME", "Where the default store and the history of the prompt lie."},

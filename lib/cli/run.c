@@ -35,9 +35,10 @@ static void hold_standard_files(void)
 			(void)open("/dev/null", modes[fd]);
 }
 
+/* A program with HSMCTL_DEBUG alone says it where its user looks. */
 static void start_logging(const struct cli_globals *globals)
 {
-	if (globals->verbose)
+	if (globals->verbose || (secure_getenv("HSMCTL_DEBUG") && !secure_getenv("HSMCTL_LOG")))
 		log_to_stderr(LOG_LEVEL_INFO);
 	log_from_environment();
 	log_default_stderr();

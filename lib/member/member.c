@@ -463,6 +463,9 @@ int member_call(struct member_channel *channel, struct p11_call *calls, size_t c
 		return err_wrap(err, "'%s'", m->config.name);
 	}
 	took = (clock_now_ns() - start) / 1000;
+	if (count)
+		log_debug("member", "%s: %s%s: 0x%lx, %lld us", m->config.name, p11_fn_table[calls[0].fn].name,
+			  count > 1 ? " and what follows" : "", calls[count - 1].rv, (long long)took);
 	atomic_store(&m->latency_us, (atomic_load(&m->latency_us) * 7 + took) / 8);
 	if (channel->link->changes)
 		atomic_store(&m->changes, channel->link->changes);

@@ -10,6 +10,7 @@
 #include "base/cancel.h"
 #include "base/cred.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/secret.h"
 #include "base/str.h"
@@ -126,6 +127,10 @@ static void *connect_site(void *data)
 
 	if (member_acquire(site->of->member, &site->channel, &site->err) < 0)
 		site->channel = NULL;
+	if (site->channel)
+		log_info("replica", "'%s' is connected", site->of->name);
+	else
+		log_info("replica", "%s", site->err.message);
 	return NULL;
 }
 

@@ -5,6 +5,7 @@
 #include "base/cancel.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/observer.h"
 #include "crypto/digest.h"
@@ -311,6 +312,14 @@ static int plan(struct round *r, const struct finding *f)
 	return step->key && step->member ? 0 : -ERR_NO_MEMORY;
 }
 
+static void log_step(const struct round *r, const struct finding *f, const char *member)
+{
+	owned(mem) char *label = key_label(attrs_of(r, f));
+
+	log_info("replica", "'%s': %s '%s'%s", member, action_names[action_of(r, f)], label ? label : "",
+		 r->dry_run ? " (not done)" : "");
+}
+
 /* 1 when something was done, so that another look is worth it. */
 static int work(struct round *r, struct observer *observer, struct err *err)
 {
@@ -333,6 +342,7 @@ static int work(struct round *r, struct observer *observer, struct err *err)
 		} else if (act(r, f, &why) == 0) {
 			done = 1;
 			rc = r->dry_run ? plan(r, f) : 0;
+			log_step(r, f, site->of->name);
 		} else {
 			rc = note(&r->report->skipped, &r->report->n_skipped, attrs_of(r, f), site->of->name, why.message);
 			if (why.code == ERR_UNREACHABLE || why.code == ERR_PROTOCOL)

@@ -145,12 +145,14 @@ static uint32_t spread(struct replica_sites *sites, size_t source, const struct 
 
 		if (i == source || !site->channel || !site->domain || !sites->sites[source].channel)
 			continue;
-		if (make_replica(&sites->sites[source], made[source].objects[0], site, creating, &made[i], &why) == 0)
-			mask |= 1u << i;
-		else
+		if (make_replica(&sites->sites[source], made[source].objects[0], site, creating, &made[i], &why) < 0) {
 			failed(site, &why);
-		if (why.code && !members_fault(&why) && !ret_why->code)
-			*ret_why = why;
+			if (!members_fault(&why) && !ret_why->code)
+				*ret_why = why;
+			continue;
+		}
+		mask |= 1u << i;
+		log_info("replica", "'%s' has a replica, and proved it", site->of->name);
 	}
 	return mask;
 }
@@ -197,6 +199,7 @@ int replica_generate(struct replica_sites *sites, const struct key_request *requ
 		return rc;
 	rc = make_first(&sites->sites[source], request, &record, &made[source], err);
 	if (rc == 0) {
+		log_info("replica", "'%s' made the key", sites->sites[source].of->name);
 		have = spread(sites, source, &record, made, &refusal);
 		rc = replica_policy_check(sites, have, err);
 		/* That too few have it is the result; this is the reason. */
@@ -283,10 +286,12 @@ static int write_everywhere(struct replica_sites *sites, const struct record *re
 
 		if (!sites->sites[i].channel)
 			continue;
-		if (step(&sites->sites[i], record, &why) == 0)
-			mask |= 1u << i;
-		else
+		if (step(&sites->sites[i], record, &why) < 0) {
 			failed(&sites->sites[i], &why);
+			continue;
+		}
+		mask |= 1u << i;
+		log_info("replica", "'%s' took the write", sites->sites[i].of->name);
 	}
 	if (ret_mask)
 		*ret_mask = mask;

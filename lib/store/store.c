@@ -13,6 +13,7 @@
 
 #include "base/err.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "fleet/fleet.h"
@@ -230,8 +231,13 @@ int store_read(struct store *store, struct fleet **ret, struct err *err)
 
 	if (rc < 0)
 		return rc;
-	if (rc > 0)
-		return fleet_read((const char *)text.data, text.len, store->document, 0, ret, err);
+	if (rc > 0) {
+		rc = fleet_read((const char *)text.data, text.len, store->document, 0, ret, err);
+		if (rc == 0)
+			log_info("store", "%s: revision %lld of fleet '%s'", store->document, (long long)(*ret)->revision,
+				 (*ret)->name ? (*ret)->name : "");
+		return rc;
+	}
 	fleet = fleet_new();
 	if (!fleet)
 		return err_no_memory(err);

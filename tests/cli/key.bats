@@ -152,6 +152,29 @@ objects() {
 	all_well
 }
 
+@test "-v tells the store, its revision and each member's part; HSMCTL_DEBUG each call, without a PIN" {
+	revision=$(jq .revision "$HSMCTL_STORE/fleet.json")
+	expect 0 hsmctl -v key generate payments --label told --type aes-128
+	says "$HSMCTL_STORE/fleet.json: revision $revision of fleet 'two-regions'"
+	for device in $DEVICES; do
+		says "'$device' is connected"
+		grep -qE "'$device' (made the key|has a replica)" <<<"$stderr"
+	done
+	crash hsm-west-2
+	expect 0 hsmctl -v key delete payments told --yes
+	says "cannot reach 'hsm-west-2'"
+	says "'hsm-west-1' took the write"
+	hsmctl -q device start --all >/dev/null
+	expect 0 hsmctl -v sync payments
+	says "'hsm-west-2': delete 'told'"
+	HSMCTL_DEBUG=member expect 0 hsmctl key list payments
+	says "hsm-west-2: C_Login: 0x0"
+	[[ $stderr != *"$(cat "$HSMCTL_STORE/secrets/user.pin")"* ]]
+	HSMCTL_DEBUG=member HSMCTL_LOG=$BATS_TEST_TMPDIR/log expect 0 hsmctl key list payments
+	[ -z "$stderr" ]
+	grep -q C_Login "$BATS_TEST_TMPDIR/log"
+}
+
 @test "a group nobody knows is not found, by any verb" {
 	for line in "generate nope --type ec-p256 --label x" "list nope" "show nope x" "delete nope x --yes"; do
 		# shellcheck disable=SC2086
