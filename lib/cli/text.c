@@ -143,7 +143,7 @@ int text_print(struct buf *buf, struct err *err)
 
 	if (r < 0)
 		return r;
-	if (fwrite(buf->data, 1, buf->len, stdout) == buf->len && fflush(stdout) == 0)
+	if (fwrite(buf_text(buf), 1, buf->len, stdout) == buf->len && fflush(stdout) == 0)
 		return 0;
 	/* What did not go out now must not go out later either. */
 	clearerr(stdout);

@@ -180,6 +180,6 @@ type_at_prompt() {
 	mkdir "$BATS_TEST_TMPDIR/files"
 	cd "$BATS_TEST_TMPDIR/files"
 	echo 'no document' >the-only-one
-	type_at_prompt 'hsmctl> ' $'ha list the-\t\n' "unexpected word 'the-'" \
-		$'provision plan the-\t\n' "the-only-one:1" $'\x04' EXIT:0
+	type_at_prompt 'hsmctl> ' $'ha list the-\t\n' "unexpected word 'the-'.*hsmctl> " \
+		$'provision plan the-\t\n' "the-only-one:1.*hsmctl> " $'\x04' EXIT:0
 }

@@ -34,5 +34,6 @@ def width(line):
 
 for line in text.splitlines():
     if width(line) > columns:
-        sys.exit(print(f"{width(line)} columns: {line}", file=sys.stderr) or 99)
+        print(f"{width(line)} columns: {line}", file=sys.stderr)
+        sys.exit(99)
 sys.exit(process.wait())
