@@ -22,11 +22,18 @@ void buf_release(struct buf *buf)
 	*buf = (struct buf){.max = buf->max, .wipe = buf->wipe};
 }
 
+/* Most of what a buffer holds is short: one that was large once must not cost
+ * its size for ever, neither in memory nor in wiping. */
 void buf_clear(struct buf *buf)
 {
 	if (buf->wipe && buf->data)
-		explicit_bzero(buf->data, buf->cap);
-	buf->len = 0;
+		explicit_bzero(buf->data, buf->touched > buf->len ? buf->touched : buf->len);
+	if (buf->cap > BUF_KEPT) {
+		free(buf->data);
+		buf->data = NULL;
+		buf->cap = 0;
+	}
+	buf->len = buf->touched = 0;
 	buf->bad = false;
 }
 
@@ -62,6 +69,8 @@ static bool reserve(struct buf *buf, size_t len, size_t extra)
 	if (buf->bad || len > buf->max || buf->len > buf->max - len ||
 	    !grow(buf, buf->len + len + extra))
 		buf->bad = true;
+	if (!buf->bad && buf->touched < buf->len + len)
+		buf->touched = buf->len + len;
 	return !buf->bad;
 }
 

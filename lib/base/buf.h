@@ -23,6 +23,7 @@ struct err;
 struct buf {
 	uint8_t *data;
 	size_t len, cap, max;
+	size_t touched;	/* bytes from the start that may have been written since it was clear */
 	bool bad;
 	bool wipe;	/* zero the bytes before they are given back */
 };
@@ -32,7 +33,11 @@ void buf_init(struct buf *buf, size_t max);
 void buf_release(struct buf *buf);
 OWN_DEFINE_RELEASE(buf)
 
-/* Empty it and forget a failure; memory is kept. */
+/* Memory that a cleared buffer keeps. */
+enum { BUF_KEPT = 64 << 10 };
+
+/* Empty it and forget a failure. Up to BUF_KEPT bytes of memory are kept; of a
+ * buffer that wipes, what was written is zeroed, and nothing more. */
 void buf_clear(struct buf *buf);
 
 void buf_put(struct buf *buf, const void *data, size_t len);

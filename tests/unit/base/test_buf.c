@@ -174,6 +174,44 @@ static void reading_past_the_end_yields_nothing(void **state)
 	assert_false(buf_read_done(&empty));
 }
 
+static void clearing_wipes_what_was_written_and_nothing_more(void **state)
+{
+	owned(buf) struct buf b;
+	uint8_t *room;
+
+	(void)state;
+	buf_init(&b, 4096);
+	b.wipe = true;
+	buf_reserve(&b, 4096);
+	buf_clear(&b);
+	buf_put(&b, "secret", 6);
+	/* Reserved and filled, but not counted, as after a read that failed. */
+	room = buf_reserve(&b, 10);
+	memcpy(room, "half a PIN", 10);
+	b.data[3000] = 'x';
+	buf_clear(&b);
+	for (size_t i = 0; i < 16; i++)
+		assert_int_equal(b.data[i], 0);
+	assert_int_equal(b.data[3000], 'x');
+}
+
+static void a_buffer_that_was_large_once_is_small_again(void **state)
+{
+	owned(buf) struct buf b;
+
+	(void)state;
+	buf_init(&b, 1 << 20);
+	b.wipe = true;
+	buf_reserve(&b, BUF_KEPT);
+	buf_clear(&b);
+	assert_int_equal(b.cap, BUF_KEPT);
+	buf_reserve(&b, 1 << 20);
+	buf_clear(&b);
+	assert_int_equal(b.cap, 0);
+	buf_put_str(&b, "again");
+	assert_string_equal(buf_text(&b), "again");
+}
+
 static int fill(void)
 {
 	owned(buf) struct buf b;
@@ -204,6 +242,8 @@ int main(void)
 		cmocka_unit_test(patching_stays_inside),
 		cmocka_unit_test(reserved_room_is_filled_by_the_caller),
 		cmocka_unit_test(reading_past_the_end_yields_nothing),
+		cmocka_unit_test(clearing_wipes_what_was_written_and_nothing_more),
+		cmocka_unit_test(a_buffer_that_was_large_once_is_small_again),
 		cmocka_unit_test(memory_runs_out),
 	};
 
