@@ -20,15 +20,20 @@
 
 enum { ACCEPTED = 'A' };
 
-/* Small messages go out at once, and a host that vanished is noticed within
- * two seconds. Not every socket is TCP, hence no complaints. */
-static void tune(int fd)
+/* How long a peer's kernel may leave sent bytes unacknowledged or its window shut:
+ * a client wants to know soon whether its server's host has vanished, a server
+ * loses nothing by waiting for a client that was stopped. */
+enum { CLIENT_UNACKED_MS = 2000, SERVER_UNACKED_MS = 60000 };
+
+/* Small messages go out at once, and a host that vanished is noticed. Not every
+ * socket is TCP, hence no complaints. */
+static void tune(int fd, bool server)
 {
-	static const struct {
+	const struct {
 		int level, option, value;
 	} options[] = {
 		{IPPROTO_TCP, TCP_NODELAY, 1},
-		{IPPROTO_TCP, TCP_USER_TIMEOUT, 2000},
+		{IPPROTO_TCP, TCP_USER_TIMEOUT, server ? SERVER_UNACKED_MS : CLIENT_UNACKED_MS},
 		{SOL_SOCKET, SO_KEEPALIVE, 1},
 		{IPPROTO_TCP, TCP_KEEPIDLE, 1},
 		{IPPROTO_TCP, TCP_KEEPINTVL, 1},
@@ -52,7 +57,7 @@ static int connection_new(struct tls_context *context, int fd, struct tls **ret,
 	tls->socket.fd = fd;
 	tls->alert_sent = tls->alert_received = -1;
 	inherit_not(fd);
-	tune(fd);
+	tune(fd, context->server);
 	tls->ssl = SSL_new(context->ssl);
 	bio = tls->ssl ? tls_socket_bio(&tls->socket) : NULL;
 	if (!bio)
@@ -143,23 +148,32 @@ static int again(struct tls *tls, int64_t deadline_ms, struct err *err)
 	return rc;
 }
 
-static int read_all(struct tls *tls, uint8_t *data, size_t len, int64_t deadline_ms, struct err *err)
+static int read_some(struct tls *tls, uint8_t *data, size_t len, int64_t deadline_ms, struct err *err)
 {
-	for (size_t got = 0; got < len;) {
+	for (;;) {
 		size_t n = 0;
 		int rc = begin(tls, err);
 
 		if (rc < 0)
 			return rc;
-		if (SSL_read_ex(tls->ssl, data + got, len - got, &n) == 1) {
-			got += n;
-			continue;
-		}
+		if (SSL_read_ex(tls->ssl, data, len < INT_MAX ? len : INT_MAX, &n) == 1)
+			return (int)n;
 		rc = again(tls, deadline_ms, err);
-		if (rc < 0) {
-			tls->broken |= got > 0;
+		if (rc < 0)
 			return rc;
+	}
+}
+
+static int read_all(struct tls *tls, uint8_t *data, size_t len, int64_t deadline_ms, struct err *err)
+{
+	for (size_t got = 0; got < len;) {
+		int n = read_some(tls, data + got, len - got, deadline_ms, err);
+
+		if (n < 0) {
+			tls->broken |= got > 0;
+			return n;
 		}
+		got += (size_t)n;
 	}
 	return 0;
 }
@@ -264,6 +278,13 @@ int tls_read(struct tls *tls, void *data, size_t len, int64_t deadline_ms, struc
 	return with_retry(read_all(tls, data, len, deadline_ms, err), ERR_RETRY_IDEMPOTENT, err);
 }
 
+int tls_read_some(struct tls *tls, void *data, size_t len, int64_t deadline_ms, struct err *err)
+{
+	OPENSSL_ENTER();
+
+	return with_retry(read_some(tls, data, len, deadline_ms, err), ERR_RETRY_IDEMPOTENT, err);
+}
+
 int tls_write(struct tls *tls, const void *data, size_t len, int64_t deadline_ms, struct err *err)
 {
 	OPENSSL_ENTER();
@@ -318,4 +339,9 @@ enum cert_role tls_peer_role(const struct tls *tls)
 const char *tls_peer_name(const struct tls *tls)
 {
 	return tls->name;
+}
+
+const char *tls_peer_fingerprint(const struct tls *tls)
+{
+	return tls->fingerprint;
 }

@@ -5,6 +5,10 @@
  * One thread at a time may read and one at a time may write, but not both at
  * once on one connection: callers take turns or hold a lock. tls_cut() may be
  * called from any thread at any time and makes every wait end.
+ *
+ * A client notices within two seconds that the server's host is gone. A server is
+ * patient: a client that was stopped for a while, or is slow to read, is not cut
+ * off in the middle of an answer.
  */
 #ifndef CRYPTO_TLS_H
 #define CRYPTO_TLS_H
@@ -49,6 +53,9 @@ OWN_DEFINE(tls)
  * whole the peer never sees whole: safe to retry.
  */
 int tls_read(struct tls *tls, void *data, size_t len, int64_t deadline_ms, struct err *err);
+/* From 1 to len bytes, as soon as there are any; how many. A deadline that passes
+ * leaves the connection whole: what comes later can still be read. */
+int tls_read_some(struct tls *tls, void *data, size_t len, int64_t deadline_ms, struct err *err);
 int tls_write(struct tls *tls, const void *data, size_t len, int64_t deadline_ms, struct err *err);
 
 /* 1 when a byte can be read now, 0 at the deadline, ERR_UNREACHABLE, or a cancel code.
@@ -62,7 +69,9 @@ bool tls_ended(const struct tls *tls);
 void tls_cut(struct tls *tls);
 
 enum cert_role tls_peer_role(const struct tls *tls);
-/* CN of the peer's certificate; lives as long as the connection. */
+/* CN of the peer's certificate, and the SHA-256 of the certificate, hex; they
+ * live as long as the connection. */
 const char *tls_peer_name(const struct tls *tls);
+const char *tls_peer_fingerprint(const struct tls *tls);
 
 #endif

@@ -9,15 +9,14 @@
 /* NULL, or why a certificate of our CA is not welcome on this connection. */
 static const char *judge(struct tls *tls, const X509 *cert)
 {
-	char fingerprint[SHA256_TEXT];
-
 	tls->role = x509_role(cert);
 	if (!(tls->roles & 1u << tls->role))
 		return "its role is not allowed here";
 	if (!x509_name(cert, tls->name))
 		return "its certificate names nobody";
-	if (tls->pinned && (x509_fingerprint(cert, fingerprint, NULL) < 0 ||
-			    strcasecmp(fingerprint, tls->pinned) != 0))
+	if (x509_fingerprint(cert, tls->fingerprint, NULL) < 0)
+		return "its certificate has no fingerprint";
+	if (tls->pinned && strcasecmp(tls->fingerprint, tls->pinned) != 0)
 		return "its certificate is not the pinned one";
 	return NULL;
 }
@@ -53,7 +52,9 @@ static void on_info(const SSL *ssl, int where, int value)
 static bool configure(SSL_CTX *ssl)
 {
 	SSL_CTX_clear_options(ssl, SSL_CTX_get_options(ssl));
-	SSL_CTX_set_options(ssl, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET);
+	/* What was received holds PINs: it is zeroed in OpenSSL's buffers once it was read. */
+	SSL_CTX_set_options(ssl, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET |
+					 SSL_OP_CLEANSE_PLAINTEXT);
 	SSL_CTX_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_security_level(ssl, 2);

@@ -35,7 +35,7 @@ struct tls {
 	const char *refusal;	/* why we refused the peer, NULL = not */
 	int alert_sent, alert_received;	/* -1 = none */
 	enum cert_role role;
-	char name[X509_NAME_TEXT];
+	char name[X509_NAME_TEXT], fingerprint[SHA256_TEXT];
 };
 
 /* A BIO over socket (borrowed) that never waits and never raises SIGPIPE, as

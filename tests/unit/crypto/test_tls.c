@@ -171,6 +171,8 @@ static void both_ends_know_each_other(void **state)
 		assert_int_equal(tls_peer_role(b.tls), CERT_ROLE_ADMIN);
 		assert_string_equal(tls_peer_name(a.tls), "hsm-1");
 		assert_string_equal(tls_peer_name(b.tls), "admin");
+		assert_string_equal(tls_peer_fingerprint(a.tls), server_pin);
+		assert_string_equal(tls_peer_fingerprint(b.tls), admin_pin);
 		assert_int_equal(tls_write(a.tls, "hello", 6, far(), NULL), 0);
 		assert_int_equal(tls_read(b.tls, text, 6, far(), NULL), 0);
 		assert_string_equal(text, "hello");
@@ -191,8 +193,11 @@ static void tcp_is_tuned(void **state)
 	meet_well(&a, &b);
 	assert_int_equal(getsockopt(a.fd, IPPROTO_TCP, TCP_NODELAY, &value, &len), 0);
 	assert_int_equal(value, 1);
-	assert_int_equal(getsockopt(b.fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &value, &len), 0);
+	/* The client wants to know soon; the server waits for a client that was stopped. */
+	assert_int_equal(getsockopt(a.fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &value, &len), 0);
 	assert_int_equal(value, 2000);
+	assert_int_equal(getsockopt(b.fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &value, &len), 0);
+	assert_int_equal(value, 60000);
 	assert_int_equal(getsockopt(b.fd, SOL_SOCKET, SO_KEEPALIVE, &value, &len), 0);
 	assert_int_equal(value, 1);
 	part(&a, &b);
@@ -404,6 +409,27 @@ static void half_a_message_breaks_the_connection(void **state)
 	assert_int_equal(tls_read(a.tls, text, 1, far(), NULL), -ERR_UNREACHABLE);
 	assert_int_equal(tls_wait(a.tls, far(), NULL), -ERR_UNREACHABLE);
 	part(&a, &b);
+}
+
+static void some_bytes_are_read_as_they_come(void **state)
+{
+	struct end a, b;
+	char text[6];
+	int n;
+
+	(void)state;
+	meet_well(&a, &b);
+	assert_int_equal(tls_read_some(b.tls, text, 6, clock_now_ms(), NULL), -ERR_TIMEOUT);
+	tls_write(a.tls, "hel", 3, far(), NULL);
+	n = tls_read_some(b.tls, text, 6, far(), NULL);
+	assert_int_equal(n, 3);
+	assert_int_equal(tls_read_some(b.tls, text + n, 3, clock_now_ms(), NULL), -ERR_TIMEOUT);
+	tls_write(a.tls, "lo", 3, far(), NULL);
+	assert_int_equal(tls_read_some(b.tls, text + n, 3, far(), NULL), 3);
+	assert_string_equal(text, "hello");
+	tls_free(a.tls);
+	assert_int_equal(tls_read_some(b.tls, text, 6, far(), NULL), -ERR_UNREACHABLE);
+	tls_free(b.tls);
 }
 
 static void *cut(void *tls)
@@ -676,6 +702,7 @@ int main(void)
 		cmocka_unit_test(a_silent_peer_is_given_up),
 		cmocka_unit_test(deadlines_of_reading_and_writing),
 		cmocka_unit_test(half_a_message_breaks_the_connection),
+		cmocka_unit_test(some_bytes_are_read_as_they_come),
 		cmocka_unit_test(a_cut_ends_every_wait),
 		cmocka_unit_test(what_came_before_a_cut_is_not_read),
 		cmocka_unit_test(a_closed_peer_is_unreachable),
