@@ -42,6 +42,13 @@ void clock_format(int64_t utc_ms, char text[static CLOCK_TEXT])
 	snprintf(text, CLOCK_TEXT, "%s.%03dZ", date, ms);
 }
 
+struct timespec clock_after_ms(int64_t ms)
+{
+	int64_t at = clock_now_ns() + ms * 1000000;
+
+	return (struct timespec){.tv_sec = (time_t)(at / 1000000000), .tv_nsec = (long)(at % 1000000000)};
+}
+
 void clock_sleep_ms(int64_t ms)
 {
 	int64_t end = clock_now_ms() + ms;

@@ -4,6 +4,7 @@
 #define BASE_CLOCK_H
 
 #include <stdint.h>
+#include <time.h>
 
 /* "2026-11-24T08:30:00.123Z" and its terminator. */
 enum { CLOCK_TEXT = 32 };
@@ -12,6 +13,8 @@ int64_t clock_now_ns(void);	/* monotonic */
 int64_t clock_now_ms(void);	/* monotonic */
 int64_t clock_utc_ms(void);	/* since 1970 */
 void clock_format(int64_t utc_ms, char text[static CLOCK_TEXT]);	/* RFC 3339 */
+/* When a wait on a condition of the monotonic clock ends, ms from now. */
+struct timespec clock_after_ms(int64_t ms);
 void clock_sleep_ms(int64_t ms);	/* ends early when cancelled */
 
 #endif

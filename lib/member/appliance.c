@@ -4,7 +4,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
@@ -15,6 +14,8 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cancel.h"
@@ -26,192 +27,40 @@
 #include "base/str.h"
 #include "crypto/tls.h"
 #include "member/frame.h"
-#include "member/guest.h"
 #include "member/host.h"
+#include "member/server.h"
 
-enum { CONNECTIONS_MAX = 512, HANDSHAKE_MS = 5000, REPLY_MS = 10000, IDLE_MS = 24 * 3600 * 1000 };
-
-struct server {
-	const struct appliance_config *config;
-	struct host *host;
-	struct tls_context *tls;
-	pthread_mutex_t lock;		/* of the list */
-	pthread_cond_t changed;
-	struct connection *connections;
-	unsigned count;
-	bool stopping;
-};
-
-struct connection {
-	struct connection *next;
-	struct server *server;
-	int fd;				/* until the handshake took it */
-	_Atomic(struct tls *) tls;	/* set once, by its own thread */
-	pthread_mutex_t write_lock;	/* reply and heartbeat take turns */
-	_Atomic int64_t busy_since;	/* ms, 0 = no call runs */
-};
-
-static void connection_free(struct connection *connection)
-{
-	tls_free(connection->tls);
-	if (connection->fd >= 0)
-		close(connection->fd);
-	pthread_mutex_destroy(&connection->write_lock);
-	free(connection);
-}
-
-/* ---- one connection ---- */
-
-static int refuse(struct connection *c, struct buf *out, const char *reason)
-{
-	frame_begin(out);
-	buf_put_str(out, reason);
-	frame_send(c->tls, out, FRAME_REFUSED, clock_now_ms() + HANDSHAKE_MS, NULL);
-	log_info("appliance", "%s: %s", tls_peer_name(c->tls), reason);
-	return -ERR_PROTOCOL;
-}
-
-static int welcome(struct connection *c, struct buf *in, struct buf *out, struct err *err)
-{
-	struct host *host = c->server->host;
-	const char *serial = host_serial(host), *name = c->server->config->name;
-	struct buf_reader r;
-	const uint8_t *magic;
-	uint8_t oldest, newest;
-	int rc = frame_receive(c->tls, in, clock_now_ms() + HANDSHAKE_MS, err);
-
-	if (rc < 0)
-		return rc;
-	r = buf_reader(in->data, in->len);
-	magic = buf_get(&r, 6);
-	oldest = buf_get_u8(&r);
-	newest = buf_get_u8(&r);
-	if (rc != FRAME_HELLO || !buf_read_done(&r) || memcmp(magic, "hsmctl", 6) != 0)
-		return refuse(c, out, "not a client of this protocol");
-	if (oldest > FRAME_VERSION || newest < FRAME_VERSION)
-		return refuse(c, out, "no common version of the protocol");
-	frame_begin(out);
-	buf_put_u8(out, FRAME_VERSION);
-	buf_put_u64(out, host_epoch(host));
-	buf_put_bytes(out, serial, strlen(serial));
-	buf_put_bytes(out, name, strlen(name));
-	return frame_send(c->tls, out, FRAME_WELCOME, clock_now_ms() + HANDSHAKE_MS, err);
-}
-
-static int reply(struct connection *c, struct p11_batch *batch, struct buf *out, struct err *err)
-{
-	int rc;
-
-	frame_begin(out);
-	buf_put_u64(out, host_changes(c->server->host));
-	p11_encode_reply(out, batch->calls, batch->count);
-	pthread_mutex_lock(&c->write_lock);
-	atomic_store(&c->busy_since, 0);
-	rc = frame_send(c->tls, out, FRAME_REPLY, clock_now_ms() + REPLY_MS, err);
-	pthread_mutex_unlock(&c->write_lock);
-	return rc;
-}
-
-static int serve_call(struct connection *c, struct guest *guest, struct buf *in, struct buf *out, struct err *err)
-{
-	owned(p11_batch) struct p11_batch batch = {0};
-	struct buf_reader r = buf_reader(in->data, in->len);
-	int rc;
-
-	atomic_store(&c->busy_since, clock_now_ms());
-	rc = p11_decode_request(&r, &batch, err);
-	if (rc < 0) {
-		pthread_mutex_lock(&c->write_lock);
-		atomic_store(&c->busy_since, 0);
-		rc = refuse(c, out, err->message);
-		pthread_mutex_unlock(&c->write_lock);
-		return rc;
-	}
-	guest_execute(guest, batch.calls, batch.count);
-	return reply(c, &batch, out, err);
-}
-
-static int converse(struct connection *c, struct err *err)
-{
-	owned(buf) struct buf in = {.max = FRAME_MAX, .wipe = true};
-	owned(buf) struct buf out = {.max = FRAME_MAX + FRAME_HEAD, .wipe = true};
-	owned(guest) struct guest *guest = NULL;
-	unsigned roles = 1u << CERT_ROLE_ADMIN | 1u << CERT_ROLE_APPLICATION;
-	struct tls *tls = NULL;
-	int fd = c->fd, rc;
-
-	c->fd = -1;
-	rc = tls_handshake(c->server->tls, fd, roles, NULL, clock_now_ms() + HANDSHAKE_MS, &tls, err);
-	c->tls = tls;
-	if (rc == 0)
-		rc = guest_new(c->server->host, &guest, err);
-	if (rc == 0)
-		rc = welcome(c, &in, &out, err);
-	while (rc == 0) {
-		rc = frame_receive(c->tls, &in, clock_now_ms() + IDLE_MS, err);
-		if (rc == FRAME_CALL)
-			rc = serve_call(c, guest, &in, &out, err);
-		else if (rc >= 0)
-			rc = refuse(c, &out, "an unexpected frame");
-	}
-	return rc;
-}
-
-static void *connection_thread(void *data)
-{
-	struct connection *c = data;
-	struct server *server = c->server;
-	struct err err = {0};
-
-	converse(c, &err);
-	log_info("appliance", "connection ends: %s", err.message);
-	pthread_mutex_lock(&server->lock);
-	for (struct connection **at = &server->connections; *at; at = &(*at)->next) {
-		if (*at == c) {
-			*at = c->next;
-			break;
-		}
-	}
-	connection_free(c);
-	server->count--;
-	pthread_cond_broadcast(&server->changed);
-	pthread_mutex_unlock(&server->lock);
-	return NULL;
-}
+enum { STOP_MS = 2000, BACKLOG = 1024 };
 
 /* ---- heartbeats ---- */
 
-static void beat(struct connection *c, struct buf *frame)
+/* A library that hangs in one call is likely to hang in the next: as long as it does,
+ * nobody is kept waiting. */
+static void tell_stuck(struct server *server, bool stuck)
 {
-	int64_t since = atomic_load(&c->busy_since);
-
-	if (!since || clock_now_ms() - since < FRAME_BEAT_MS / 2)
+	if (stuck == atomic_exchange(&server->stuck, stuck))
 		return;
-	if (pthread_mutex_trylock(&c->write_lock) != 0)
-		return;
-	if (atomic_load(&c->busy_since)) {
-		frame_begin(frame);
-		if (frame_send(c->tls, frame, FRAME_BEAT, clock_now_ms(), NULL) < 0)
-			tls_cut(c->tls);
-	}
-	pthread_mutex_unlock(&c->write_lock);
+	if (stuck)
+		log_error("appliance", "a call does not come back from the library; no other is begun");
+	else
+		log_info("appliance", "the library answers again");
 }
 
 static void *heart_thread(void *data)
 {
 	struct server *server = data;
-	owned(buf) struct buf frame = {.max = 64};
 
 	pthread_mutex_lock(&server->lock);
 	while (!server->stopping) {
-		struct timespec until;
+		struct timespec until = clock_after_ms(FRAME_BEAT_MS);
+		int64_t now = clock_now_ms();
+		bool stuck = false;
 
-		for (struct connection *c = server->connections; c; c = c->next)
-			beat(c, &frame);
-		clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_nsec += (long)FRAME_BEAT_MS * 1000000;
-		until.tv_sec += until.tv_nsec / 1000000000;
-		until.tv_nsec %= 1000000000;
+		for (struct connection *c = server->connections; c; c = c->next) {
+			connection_beat(c, now);
+			stuck |= connection_is_overdue(c, now);
+		}
+		tell_stuck(server, stuck);
 		pthread_cond_timedwait(&server->changed, &server->lock, &until);
 	}
 	pthread_mutex_unlock(&server->lock);
@@ -239,33 +88,39 @@ static int start_thread(void *(*run)(void *), void *data)
 	return rc;
 }
 
-static void accept_one(struct server *server, int listener)
+static struct connection *newcomer(struct server *server, int fd)
 {
-	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	struct connection *c;
+	struct connection *c = mem_new(struct connection);
 
-	if (fd < 0) {
-		/* Out of descriptors: the connection still waits, so do not spin. */
-		clock_sleep_ms(10);
-		return;
-	}
-	c = mem_new(struct connection);
 	if (!c) {
 		close(fd);
-		return;
+		return NULL;
 	}
-	*c = (struct connection){.server = server, .fd = fd};
+	*c = (struct connection){.server = server, .fd = fd, .came_ms = clock_now_ms()};
 	pthread_mutex_init(&c->write_lock, NULL);
-	pthread_mutex_lock(&server->lock);
-	if (server->count < CONNECTIONS_MAX && start_thread(connection_thread, c) == 0) {
-		c->next = server->connections;
-		server->connections = c;
-		server->count++;
-		c = NULL;
-	}
-	pthread_mutex_unlock(&server->lock);
-	if (c)
-		connection_free(c);
+	return c;
+}
+
+/* With the lock held. False: it waits in the listener's queue, so do not spin. */
+static bool accept_one(struct server *server, int listener)
+{
+	owned(connection) struct connection *c = NULL;
+	int fd;
+
+	if (!places_make(server))
+		return false;
+	fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (fd < 0)
+		return errno == ECONNABORTED || errno == EAGAIN;
+	c = newcomer(server, fd);
+	if (!c || start_thread(connection_thread, c) != 0)
+		return true;
+	c->next = server->connections;
+	server->connections = c;
+	server->count++;
+	server->newcomers++;
+	own_take(c);
+	return true;
 }
 
 static int listen_on(const char *address, int *ret_fd, char *ret_text, size_t size, struct err *err)
@@ -287,7 +142,7 @@ static int listen_on(const char *address, int *ret_fd, char *ret_text, size_t si
 	if (fd < 0)
 		return err_errno(err, "cannot make a socket");
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (bind(fd, (struct sockaddr *)&in, sizeof(in)) < 0 || listen(fd, 128) < 0) {
+	if (bind(fd, (struct sockaddr *)&in, sizeof(in)) < 0 || listen(fd, BACKLOG) < 0) {
 		int taken = errno == EADDRINUSE;
 
 		err_errno(err, "cannot listen on '%s'", address);
@@ -303,26 +158,31 @@ static int listen_on(const char *address, int *ret_fd, char *ret_text, size_t si
 	return 0;
 }
 
+/* Who waits for nothing of ours can go at once. */
+static void dismiss_idle(struct server *server)
+{
+	for (struct connection *c = server->connections; c; c = c->next) {
+		if (c->fd >= 0)
+			shutdown(c->fd, SHUT_RDWR);
+		else if (c->tls && !atomic_load(&c->busy_since))
+			tls_cut(c->tls);
+	}
+}
+
 /* Let calls under way end, for a while, then leave nobody connected. */
 static void stop(struct server *server)
 {
-	int64_t end = clock_now_ms() + 2000;
+	int64_t end = clock_now_ms() + STOP_MS;
 
 	pthread_mutex_lock(&server->lock);
 	server->stopping = true;
 	pthread_cond_broadcast(&server->changed);
-	for (struct connection *c = server->connections; c; c = c->next)
-		if (c->tls && !atomic_load(&c->busy_since))
-			tls_cut(c->tls);
+	dismiss_idle(server);
 	while (server->count && clock_now_ms() < end) {
-		struct timespec until;
+		struct timespec until = clock_after_ms(FRAME_BEAT_MS);
 
-		clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_sec += 1;
 		pthread_cond_timedwait(&server->changed, &server->lock, &until);
-		for (struct connection *c = server->connections; c; c = c->next)
-			if (c->tls && !atomic_load(&c->busy_since))
-				tls_cut(c->tls);
+		dismiss_idle(server);
 	}
 	pthread_mutex_unlock(&server->lock);
 }
@@ -332,20 +192,47 @@ static void accept_until_stopped(struct server *server, int listener)
 	struct pollfd p[2] = {{.fd = listener, .events = POLLIN}, {.fd = cancel_fd(), .events = POLLIN}};
 
 	while (cancel_check(NULL) == 0) {
+		bool again = true;
+
 		if (poll(p, 2, -1) < 0 && errno != EINTR)
 			return;
-		if (p[0].revents)
-			accept_one(server, listener);
+		if (p[0].revents) {
+			pthread_mutex_lock(&server->lock);
+			again = accept_one(server, listener);
+			pthread_mutex_unlock(&server->lock);
+		}
+		if (!again)
+			clock_sleep_ms(10);
 	}
 }
 
-/* A PIN must not reach a core file. */
+/* A PIN must not reach a core file, nor anybody else a file of the token. Descriptors
+ * are as many as the system grants: one for each guest, two for each newcomer, and
+ * the library's own. */
 static void harden(void)
 {
-	struct rlimit none = {0, 0};
+	struct rlimit none = {0, 0}, files;
 
 	setrlimit(RLIMIT_CORE, &none);
 	prctl(PR_SET_DUMPABLE, 0);
+	umask(077);
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+}
+
+static void server_init(struct server *server, const struct appliance_config *config, struct host *host,
+			struct tls_context *tls)
+{
+	pthread_condattr_t monotonic;
+
+	*server = (struct server){.config = config, .host = host, .tls = tls};
+	pthread_mutex_init(&server->lock, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&server->changed, &monotonic);
+	pthread_condattr_destroy(&monotonic);
 }
 
 int appliance_serve(const struct appliance_config *config, struct err *err)
@@ -368,9 +255,7 @@ int appliance_serve(const struct appliance_config *config, struct err *err)
 		rc = listen_on(config->address, &listener, address, sizeof(address), err);
 	if (rc < 0)
 		return rc;
-	server = (struct server){.config = config, .host = host, .tls = tls};
-	pthread_mutex_init(&server.lock, NULL);
-	pthread_cond_init(&server.changed, NULL);
+	server_init(&server, config, host, tls);
 	if (start_thread(heart_thread, &server) != 0)
 		return err_set(err, ERR_FAILED, "cannot start a thread");
 	rc = proc_pid_file_take(config->pid_file, address, err);

@@ -5,13 +5,19 @@
  *
  * To the token all clients are one application, so the daemon keeps apart what
  * PKCS#11 would mix: login is virtual per connection (a later PIN is compared
- * with a salted verifier made at the first good login, wrong PINs are counted
- * once for the device), sessions and session objects belong to the connection
+ * with a salted verifier made at the first good login, wrong PINs slow down their
+ * sender, see throttle.h), sessions and session objects belong to the connection
  * that made them, finds do not show other connections' session objects nor
  * private objects to who is not logged in.
+ *
+ * Who has not shown a certificate yet is a newcomer: newcomers have few places and
+ * little time, and never take a place of a guest. A guest that comes too many is told
+ * so; idle ones make room.
  */
 #ifndef MEMBER_APPLIANCE_H
 #define MEMBER_APPLIANCE_H
+
+#include <stdint.h>
 
 struct err;
 
@@ -24,6 +30,9 @@ struct appliance_config {
 	const char *pid_file;	/* locked while it runs; holds "ADDRESS:PORT" */
 	const char *tokens;	/* SoftHSM's token folder, guarded and watched; NULL = none */
 	const char *guard;	/* where whole copies of token.object are kept */
+	unsigned guests;	/* connections at once; 0 = 512 */
+	int64_t idle_ms;	/* an idle connection ends; 0 = 15 minutes */
+	int64_t yield_ms;	/* when places are short, one idle for so long ends; 0 = a minute */
 };
 
 /*

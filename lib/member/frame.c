@@ -1,9 +1,54 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Frames over TLS. */
+/* Frames over TLS: bytes are signs of life. */
 #include "member/frame.h"
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "crypto/tls.h"
+
+enum {
+	PIECE = 16 << 10,	/* a TLS record: what is sent and waited for at once */
+	OVERSLEPT_MS = 200,	/* a wait longer than asked for by so much: it was us who slept */
+};
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Far enough, and no overflow when something is added. */
+static int64_t later(int64_t now, int64_t ms)
+{
+	return ms > INT64_MAX / 4 ? INT64_MAX / 2 : now + ms;
+}
+
+struct frame_pace frame_pace(int64_t silence_ms, int64_t total_ms, int64_t longest_ms)
+{
+	int64_t now = clock_now_ms();
+
+	return (struct frame_pace){
+		.silence_ms = silence_ms,
+		.end_ms = later(now, earlier(total_ms, longest_ms)),
+		.last_ms = later(now, longest_ms),
+		.beat_ms = now + FRAME_BEAT_MS,
+	};
+}
+
+static void allow(struct frame_pace *pace, size_t len)
+{
+	pace->end_ms = earlier(pace->end_ms + (int64_t)len / FRAME_RATE, pace->last_ms);
+}
+
+/* After a wait that began at start and had to end at deadline. */
+static void forgive(struct frame_pace *pace, int64_t deadline)
+{
+	int64_t overslept = clock_now_ms() - deadline;
+
+	if (overslept < OVERSLEPT_MS)
+		return;
+	pace->end_ms += overslept;
+	pace->last_ms += overslept;
+}
 
 void frame_begin(struct buf *frame)
 {
@@ -13,35 +58,118 @@ void frame_begin(struct buf *frame)
 	buf_put(frame, head, sizeof(head));
 }
 
-int frame_send(struct tls *tls, struct buf *frame, enum frame_kind kind, int64_t deadline_ms, struct err *err)
+static int send_pieces(struct tls *tls, const uint8_t *data, size_t len, struct frame_pace *pace, struct err *err)
+{
+	int rc = 0;
+
+	for (size_t at = 0; at < len && rc == 0; at += PIECE) {
+		int64_t deadline = earlier(later(clock_now_ms(), pace->silence_ms), pace->end_ms);
+
+		rc = tls_write(tls, data + at, len - at < PIECE ? len - at : PIECE, deadline, err);
+		forgive(pace, deadline);
+	}
+	return rc;
+}
+
+int frame_send(struct tls *tls, struct buf *frame, enum frame_kind kind, struct frame_pace *pace, struct err *err)
 {
 	int rc = buf_check(frame, err);
 
-	if (rc < 0)
-		return rc;
-	buf_patch_u32(frame, 0, (uint32_t)(frame->len - FRAME_HEAD));
-	frame->data[4] = kind;
-	return tls_write(tls, frame->data, frame->len, deadline_ms, err);
+	if (rc == 0) {
+		buf_patch_u32(frame, 0, (uint32_t)(frame->len - FRAME_HEAD));
+		frame->data[4] = kind;
+		allow(pace, frame->len);
+		rc = send_pieces(tls, frame->data, frame->len, pace, err);
+	}
+	/* It may hold a PIN. */
+	buf_clear(frame);
+	return rc;
 }
 
-int frame_receive(struct tls *tls, struct buf *body, int64_t deadline_ms, struct err *err)
+/* One that cannot leave at once is not worth waiting for: the peer is not reading. */
+int frame_send_beat(struct tls *tls, struct err *err)
+{
+	static const uint8_t beat[FRAME_HEAD] = {[4] = FRAME_BEAT};
+
+	return tls_write(tls, beat, sizeof(beat), clock_now_ms(), err);
+}
+
+/* When it is time for one. Bytes that come do not count: only ours tell the peer. */
+static int beat(struct tls *tls, struct frame_pace *pace, struct err *err)
+{
+	int64_t now = clock_now_ms();
+
+	if (!pace->beats || now < pace->beat_ms)
+		return 0;
+	pace->beat_ms = now + FRAME_BEAT_MS;
+	return frame_send_beat(tls, err);
+}
+
+/* At least one byte of len; how many. */
+static int receive_some(struct tls *tls, uint8_t *data, size_t len, struct frame_pace *pace, struct err *err)
+{
+	int64_t deadline = earlier(later(clock_now_ms(), pace->silence_ms), pace->end_ms);
+
+	for (;;) {
+		int rc = beat(tls, pace, err);
+		int64_t next = pace->beats ? earlier(deadline, pace->beat_ms) : deadline;
+		int n = rc < 0 ? rc : tls_read_some(tls, data, len, next, err);
+
+		forgive(pace, next);
+		if (n != -ERR_TIMEOUT || rc < 0 || next == deadline)
+			return n;
+	}
+}
+
+static int receive_all(struct tls *tls, uint8_t *data, size_t len, struct frame_pace *pace, struct err *err)
+{
+	while (len) {
+		int n = receive_some(tls, data, len, pace, err);
+
+		if (n < 0)
+			return n;
+		data += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+int frame_receive_head(struct tls *tls, uint32_t *ret_len, struct frame_pace *pace, struct err *err)
 {
 	uint8_t head[FRAME_HEAD] = {0};
 	struct buf_reader r = buf_reader(head, sizeof(head));
-	uint32_t len;
-	int kind, rc = tls_read(tls, head, sizeof(head), deadline_ms, err);
+	int kind, rc = receive_all(tls, head, sizeof(head), pace, err);
 
 	if (rc < 0)
 		return rc;
-	len = buf_get_u32(&r);
+	*ret_len = buf_get_u32(&r);
 	kind = buf_get_u8(&r);
-	if (len > FRAME_MAX || kind < FRAME_HELLO || kind > FRAME_REFUSED)
-		return err_set(err, ERR_PROTOCOL, "a frame of kind %d with %u bytes", kind, len);
+	if (*ret_len > FRAME_MAX || kind < FRAME_HELLO || kind > FRAME_REFUSED)
+		return err_set(err, ERR_PROTOCOL, "a frame of kind %d with %u bytes", kind, *ret_len);
+	return kind;
+}
+
+int frame_receive_body(struct tls *tls, uint32_t len, struct buf *body, struct frame_pace *pace, struct err *err)
+{
 	buf_clear(body);
-	if (!buf_reserve(body, len))
-		return buf_check(body, err);
-	if (len)
-		rc = tls_read(tls, body->data, len, deadline_ms, err);
-	body->len = len;
+	allow(pace, len);
+	while (body->len < len) {
+		size_t left = len - body->len, piece = left < PIECE ? left : PIECE;
+		uint8_t *at = buf_reserve(body, piece);
+		int rc = at ? receive_all(tls, at, piece, pace, err) : buf_check(body, err);
+
+		if (rc < 0)
+			return rc;
+		body->len += piece;
+	}
+	return 0;
+}
+
+int frame_receive(struct tls *tls, struct buf *body, struct frame_pace *pace, struct err *err)
+{
+	uint32_t len;
+	int kind = frame_receive_head(tls, &len, pace, err);
+	int rc = kind < 0 ? kind : frame_receive_body(tls, len, body, pace, err);
+
 	return rc < 0 ? rc : kind;
 }

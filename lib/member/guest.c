@@ -12,18 +12,20 @@ enum { SESSIONS_MAX = 1024 };
 
 struct guest {
 	struct host *host;
+	struct host_peer peer;
 	bool logged_in;
 	CK_SESSION_HANDLE *sessions;
 	size_t n_sessions, cap;
 };
 
-int guest_new(struct host *host, struct guest **ret, struct err *err)
+int guest_new(struct host *host, const struct host_peer *peer, struct guest **ret, struct err *err)
 {
 	struct guest *guest = mem_new(struct guest);
 
 	if (!guest)
 		return err_no_memory(err);
 	guest->host = host;
+	guest->peer = *peer;
 	*ret = guest;
 	return 0;
 }
@@ -39,6 +41,11 @@ void guest_free(struct guest *guest)
 		host_functions(guest->host)->C_CloseSession(guest->sessions[i]);
 	free(guest->sessions);
 	free(guest);
+}
+
+bool guest_is_logged_in(const struct guest *guest)
+{
+	return guest->logged_in;
 }
 
 static bool has_session(const struct guest *guest, CK_SESSION_HANDLE session)
@@ -112,7 +119,7 @@ static CK_RV virtual_login(struct guest *guest, const struct p11_call *call)
 		return CKR_USER_TYPE_INVALID;
 	if (guest->logged_in)
 		return CKR_USER_ALREADY_LOGGED_IN;
-	rv = host_login(guest->host, call->args[2].in, call->args[2].number);
+	rv = host_login(guest->host, &guest->peer, call->args[2].in, call->args[2].number);
 	guest->logged_in = rv == CKR_OK;
 	return rv;
 }

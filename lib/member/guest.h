@@ -13,11 +13,15 @@
 struct err;
 struct guest;
 struct host;
+struct host_peer;
 
-int guest_new(struct host *host, struct guest **ret, struct err *err);
+/* peer is copied; what it points to outlives the guest. */
+int guest_new(struct host *host, const struct host_peer *peer, struct guest **ret, struct err *err);
 /* Closes its sessions, and so destroys its session objects. */
 void guest_free(struct guest *guest);
 OWN_DEFINE(guest)
+
+bool guest_is_logged_in(const struct guest *guest);
 
 /* Execute a batch as this guest; every call's rv is set as PKCS#11 would. */
 void guest_execute(struct guest *guest, struct p11_call *calls, size_t count);

@@ -19,9 +19,8 @@
 #include "member/appliance.h"
 #include "member/guard.h"
 #include "member/library.h"
+#include "member/throttle.h"
 #include "p11/rv.h"
-
-enum { WRONG_PINS_MAX = 10, LOCKED_MS = 60000 };
 
 struct owner {
 	const void *guest;
@@ -42,8 +41,7 @@ struct host {
 	CK_SESSION_HANDLE keeper;	/* holds the real login */
 	bool logged_in;
 	uint8_t salt[32], verifier[SHA256_LEN];
-	unsigned wrong_pins;
-	int64_t last_wrong_ms;
+	struct throttle throttle;
 
 	pthread_mutex_t owners_lock;
 	struct owner *owners;
@@ -172,46 +170,88 @@ static CK_RV login_token(struct host *host, const void *pin, CK_ULONG len)
 	return rv;
 }
 
-static CK_RV check_pin(struct host *host, const void *pin, CK_ULONG len)
+/* One wrong PIN more, and the token locks itself: not for a guess. */
+static bool is_final_try(struct host *host)
+{
+	CK_TOKEN_INFO info;
+
+	return host_functions(host)->C_GetTokenInfo(host->slot, &info) == CKR_OK &&
+	       (info.flags & CKF_USER_PIN_FINAL_TRY);
+}
+
+/* Nobody has shown a good PIN yet, so only the token knows. */
+static CK_RV ask_token(struct host *host, enum cert_role role, const void *pin, CK_ULONG len,
+		       const uint8_t mac[static SHA256_LEN])
+{
+	enum throttle_verdict verdict = throttle_token(&host->throttle, mac, role);
+	CK_RV rv;
+
+	if (verdict == THROTTLE_KNOWN_WRONG)
+		return CKR_PIN_INCORRECT;
+	if (verdict == THROTTLE_NO_MORE || (role != CERT_ROLE_ADMIN && is_final_try(host)))
+		return CKR_PIN_LOCKED;
+	rv = login_token(host, pin, len);
+	if (rv == CKR_OK) {
+		memcpy(host->verifier, mac, SHA256_LEN);
+		host->logged_in = true;
+	} else if (p11_rv_class(rv) == P11_CREDENTIAL) {
+		throttle_token_refused(&host->throttle, mac);
+	}
+	return rv;
+}
+
+static CK_RV compare(const struct host *host, const uint8_t mac[static SHA256_LEN])
+{
+	unsigned difference = 0;
+
+	for (size_t i = 0; i < SHA256_LEN; i++)
+		difference |= (unsigned)(mac[i] ^ host->verifier[i]);
+	return difference ? CKR_PIN_INCORRECT : CKR_OK;
+}
+
+static CK_RV check_pin(struct host *host, enum cert_role role, const void *pin, CK_ULONG len)
 {
 	uint8_t mac[SHA256_LEN];
-	unsigned difference = 0;
-	CK_RV rv = CKR_OK;
+	CK_RV rv;
 
 	if (crypto_hmac_sha256(host->salt, sizeof(host->salt), pin, len, mac, NULL) < 0)
 		return CKR_HOST_MEMORY;
-	if (!host->logged_in) {
-		rv = login_token(host, pin, len);
-		if (rv == CKR_OK) {
-			memcpy(host->verifier, mac, sizeof(mac));
-			host->logged_in = true;
-		}
-	} else {
-		for (size_t i = 0; i < sizeof(mac); i++)
-			difference |= (unsigned)(mac[i] ^ host->verifier[i]);
-		rv = difference ? CKR_PIN_INCORRECT : CKR_OK;
-	}
+	rv = host->logged_in ? compare(host, mac) : ask_token(host, role, pin, len, mac);
 	explicit_bzero(mac, sizeof(mac));
 	return rv;
 }
 
-CK_RV host_login(struct host *host, const void *pin, CK_ULONG len)
+/* How long this peer waits for an answer to its PIN. */
+static int64_t judge(struct throttle_client *client, const struct host_peer *peer, CK_RV rv)
 {
-	CK_RV rv;
+	if (rv != CKR_OK && p11_rv_class(rv) != P11_CREDENTIAL)
+		return 0;
+	if (rv != CKR_OK)
+		log_info("appliance", "wrong PIN of '%s' (%s), %u in a row", peer->name, p11_rv_name(rv),
+			 client->wrong + 1);
+	return throttle_judge(client, rv == CKR_OK, clock_now_ms());
+}
+
+CK_RV host_login(struct host *host, const struct host_peer *peer, const void *pin, CK_ULONG len)
+{
+	struct throttle_client *client;
+	int64_t wait = 0;
+	CK_RV rv = CKR_SESSION_COUNT;
 
 	pthread_mutex_lock(&host->login_lock);
-	if (host->wrong_pins >= WRONG_PINS_MAX && clock_now_ms() - host->last_wrong_ms < LOCKED_MS) {
-		rv = CKR_PIN_LOCKED;
-	} else {
-		rv = check_pin(host, pin, len);
-		if (rv == CKR_OK) {
-			host->wrong_pins = 0;
-		} else if (p11_rv_class(rv) == P11_CREDENTIAL) {
-			host->wrong_pins++;
-			host->last_wrong_ms = clock_now_ms();
-			log_info("appliance", "wrong PIN, %u in a row", host->wrong_pins);
-		}
+	client = throttle_enter(&host->throttle, peer->fingerprint, clock_now_ms());
+	if (client) {
+		rv = check_pin(host, peer->role, pin, len);
+		wait = judge(client, peer, rv);
 	}
+	if (wait) {
+		/* Nobody else waits with it. */
+		pthread_mutex_unlock(&host->login_lock);
+		clock_sleep_ms(wait);
+		pthread_mutex_lock(&host->login_lock);
+	}
+	if (client)
+		throttle_leave(client);
 	pthread_mutex_unlock(&host->login_lock);
 	return rv;
 }

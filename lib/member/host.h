@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/own.h"
+#include "crypto/cert.h"
 #include "p11/call.h"
 
 struct err;
@@ -31,9 +32,19 @@ const char *host_serial(const struct host *host);
 uint64_t host_changes(struct host *host);
 void host_changed(struct host *host);
 
-/* Is this the user PIN? Logs the token in at the first good one. CKR_OK, or
- * what the token or the counter of wrong PINs says. */
-CK_RV host_login(struct host *host, const void *pin, CK_ULONG len);
+/* Who speaks, as its certificate says; borrowed from the connection. */
+struct host_peer {
+	const char *name, *fingerprint;
+	enum cert_role role;
+};
+
+/*
+ * Is this the user PIN? Logs the token in at the first good one. CKR_OK, what the
+ * token says, CKR_PIN_LOCKED when no more PINs are shown to it (throttle.h), or
+ * CKR_SESSION_COUNT (busy): too many tries of this peer are under way. A wrong PIN
+ * takes a while.
+ */
+CK_RV host_login(struct host *host, const struct host_peer *peer, const void *pin, CK_ULONG len);
 
 /* Session objects: who made them. A guest is any non-NULL pointer. */
 void host_own_object(struct host *host, const void *guest, CK_OBJECT_HANDLE object);

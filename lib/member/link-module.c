@@ -45,10 +45,12 @@ static int module_open(const struct member_config *config, struct link **ret, st
 	return 0;
 }
 
-static int module_call(struct link *link, struct p11_call *calls, size_t count, struct err *err)
+static int module_call(struct link *link, struct p11_call *calls, size_t count, const struct call_limit *limit,
+		       struct err *err)
 {
 	struct module_link *m = (struct module_link *)link;
 
+	(void)limit;
 	(void)err;
 	p11_execute_all(library_functions(m->library), m->slot, calls, count);
 	for (size_t i = 0; i < count && calls[i].rv == CKR_OK; i++)

@@ -17,6 +17,7 @@
 #include "base/str.h"
 #include "crypto/tls.h"
 #include "member/frame.h"
+#include "member/limit.h"
 #include "member/link.h"
 #include "member/member.h"
 
@@ -121,7 +122,24 @@ static int read_welcome(struct tls_link *t, struct err *err)
 	return 0;
 }
 
-static int greet(struct tls_link *t, int64_t deadline, struct err *err)
+/* What a peer that refuses us says: ill, full, or not understanding us. Nothing was done. */
+static int refused(struct tls_link *t, enum err_code otherwise, struct err *err)
+{
+	struct buf_reader r = buf_reader(t->in.data, t->in.len);
+	uint8_t why = buf_get_u8(&r);
+	int len = t->in.len > 200 ? 200 : (int)t->in.len - 1;
+
+	err_set(err, why == FRAME_MALFORMED ? otherwise : ERR_UNREACHABLE, "refused: %.*s", len < 0 ? 0 : len,
+		len > 0 ? (const char *)t->in.data + 1 : "");
+	if (!err)
+		return -ERR_UNREACHABLE;
+	err->retry = ERR_RETRY_SAFE;
+	if (why == FRAME_FULL)
+		err->rv = CKR_SESSION_COUNT;
+	return -(int)err->code;
+}
+
+static int greet(struct tls_link *t, struct frame_pace *pace, struct err *err)
 {
 	int rc;
 
@@ -129,14 +147,13 @@ static int greet(struct tls_link *t, int64_t deadline, struct err *err)
 	buf_put_str(&t->out, "hsmctl");
 	buf_put_u8(&t->out, FRAME_VERSION);
 	buf_put_u8(&t->out, FRAME_VERSION);
-	rc = frame_send(t->tls, &t->out, FRAME_HELLO, deadline, err);
+	rc = frame_send(t->tls, &t->out, FRAME_HELLO, pace, err);
 	if (rc == 0)
-		rc = frame_receive(t->tls, &t->in, deadline, err);
+		rc = frame_receive(t->tls, &t->in, pace, err);
 	if (rc < 0)
 		return rc;
 	if (rc == FRAME_REFUSED)
-		return err_set(err, ERR_DENIED, "refused: %.*s", (int)(t->in.len > 200 ? 200 : t->in.len),
-			       (const char *)t->in.data);
+		return refused(t, ERR_DENIED, err);
 	if (rc != FRAME_WELCOME)
 		return err_set(err, ERR_PROTOCOL, "not an hsmctl appliance");
 	return read_welcome(t, err);
@@ -144,7 +161,8 @@ static int greet(struct tls_link *t, int64_t deadline, struct err *err)
 
 static int tls_link_open(const struct member_config *config, struct link **ret, struct err *err)
 {
-	int64_t deadline = cancel_clamp(clock_now_ms() + config->connect_ms);
+	int64_t deadline = clock_now_ms() + config->connect_ms;
+	struct frame_pace pace = {.silence_ms = config->connect_ms, .end_ms = deadline, .last_ms = deadline};
 	struct tls_link *t = mem_new(struct tls_link);
 	owned(link) struct link *link = (struct link *)t;
 	int fd, rc;
@@ -160,7 +178,7 @@ static int tls_link_open(const struct member_config *config, struct link **ret, 
 		rc = tls_handshake(config->tls, fd, 1u << CERT_ROLE_APPLIANCE, config->certificate,
 				   deadline, &t->tls, err);
 	if (rc == 0)
-		rc = greet(t, deadline, err);
+		rc = greet(t, &pace, err);
 	if (rc == -ERR_TIMEOUT && cancel_check(NULL) == 0)
 		err->code = ERR_UNREACHABLE;
 	if (rc < 0) {
@@ -172,35 +190,40 @@ static int tls_link_open(const struct member_config *config, struct link **ret, 
 	return 0;
 }
 
-/* Wait for the reply: each beat grants another answer_ms, up to call_ms in all. */
-static int await_reply(struct tls_link *t, struct err *err)
+/* Beats and every byte grant another silence; in all there is what the pace has left. */
+static int await_reply(struct tls_link *t, struct frame_pace *pace, struct err *err)
 {
-	int64_t last = clock_now_ms() + t->link.config->call_ms;
+	int kind;
 
-	for (;;) {
-		int64_t deadline = clock_now_ms() + t->link.config->answer_ms;
-		int kind = frame_receive(t->tls, &t->in, cancel_clamp(deadline < last ? deadline : last), err);
-
-		if (kind == -ERR_TIMEOUT && cancel_check(err) == 0)
-			return err_set(err, ERR_UNREACHABLE, deadline < last ? "no answer within %lld ms"
-									     : "no result within %lld ms",
-				       (long long)(deadline < last ? t->link.config->answer_ms
-								   : t->link.config->call_ms));
-		if (kind == FRAME_BEAT)
-			continue;
-		if (kind < 0 || kind == FRAME_REPLY)
-			return kind;
-		if (kind == FRAME_REFUSED)
-			return err_set(err, ERR_PROTOCOL, "refused: %.*s",
-				       (int)(t->in.len > 200 ? 200 : t->in.len), (const char *)t->in.data);
-		return err_set(err, ERR_PROTOCOL, "an unexpected frame");
-	}
+	do
+		kind = frame_receive(t->tls, &t->in, pace, err);
+	while (kind == FRAME_BEAT);
+	if (kind == FRAME_REFUSED)
+		return refused(t, ERR_PROTOCOL, err);
+	if (kind < 0 || kind == FRAME_REPLY)
+		return kind;
+	return err_set(err, ERR_PROTOCOL, "an unexpected frame");
 }
 
-static int tls_link_call(struct link *link, struct p11_call *calls, size_t count, struct err *err)
+/* The request out and the reply in. */
+static int exchange(struct tls_link *t, const struct call_limit *limit, struct err *err)
+{
+	struct frame_pace pace = frame_pace(limit->silence_ms, limit->total_ms, limit->longest_ms);
+	int rc = frame_send(t->tls, &t->out, FRAME_CALL, &pace, err);
+
+	if (rc == 0)
+		rc = await_reply(t, &pace, err);
+	if (rc != -ERR_TIMEOUT || cancel_check(err) < 0)
+		return rc;
+	if (clock_now_ms() < pace.end_ms)
+		return err_set(err, ERR_UNREACHABLE, "no answer within %lld ms", (long long)limit->silence_ms);
+	return err_set(err, ERR_UNREACHABLE, "no result within %lld ms", (long long)limit->total_ms);
+}
+
+static int tls_link_call(struct link *link, struct p11_call *calls, size_t count, const struct call_limit *limit,
+			 struct err *err)
 {
 	struct tls_link *t = (struct tls_link *)link;
-	int64_t deadline = cancel_clamp(clock_now_ms() + link->config->answer_ms);
 	struct buf_reader r;
 	int rc;
 
@@ -212,19 +235,19 @@ static int tls_link_call(struct link *link, struct p11_call *calls, size_t count
 			err->retry = ERR_RETRY_SAFE;
 		return rc;
 	}
-	rc = frame_send(t->tls, &t->out, FRAME_CALL, deadline, err);
-	if (rc == 0)
-		rc = await_reply(t, err);
+	rc = exchange(t, limit, err);
 	if (rc < 0) {
 		link->ended = tls_ended(t->tls);
-		/* The peer may have it: whoever sent it decides. */
-		if (err)
+		/* The peer may have it, unless it says that it did nothing: whoever sent it decides. */
+		if (err && err->retry != ERR_RETRY_SAFE)
 			err->retry = ERR_RETRY_IDEMPOTENT;
 		return rc;
 	}
 	r = buf_reader(t->in.data, t->in.len);
 	link->changes = buf_get_u64(&r);
 	rc = p11_decode_reply(&r, calls, count, err);
+	/* It may hold values of keys. */
+	buf_clear(&t->in);
 	if (rc < 0 && err)
 		err->retry = ERR_RETRY_IDEMPOTENT;
 	return rc;

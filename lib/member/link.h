@@ -14,15 +14,19 @@
 #include "base/own.h"
 #include "p11/call.h"
 
+struct call_limit;
 struct err;
 struct link;
 struct member_config;
 
 struct link_ops {
-	/* Connect and learn the epoch. */
+	/* Connect and learn the epoch. err->rv is of class P11_BUSY when the peer is well
+	 * and has no place free. */
 	int (*open)(const struct member_config *config, struct link **ret, struct err *err);
-	/* Carry out a batch; err->retry on failure. */
-	int (*call)(struct link *link, struct p11_call *calls, size_t count, struct err *err);
+	/* Carry out a batch within limit, as far as the link can keep it; err->retry on
+	 * failure, and err->rv of class P11_BUSY when the peer had no place for it. */
+	int (*call)(struct link *link, struct p11_call *calls, size_t count, const struct call_limit *limit,
+		    struct err *err);
 	/* Between calls: is the peer still there, as far as can be told without asking? */
 	bool (*alive)(struct link *link);
 	/* From another thread: a call under way fails, and so do all after it. */

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "base/cancel.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
@@ -13,10 +14,11 @@
 #include "base/secret.h"
 #include "base/str.h"
 #include "fleet/fleet.h"
+#include "member/limit.h"
 #include "member/link.h"
 #include "p11/rv.h"
 
-enum { POOL_MAX = 32 };
+enum { POOL_MAX = 32, BUSY_MS = 50 };
 
 struct member_channel {
 	struct member *member;
@@ -206,7 +208,8 @@ static int login(struct member_channel *channel, struct err *err)
 	rc = member_call(channel, &call, 1, err);
 	if (rc < 0)
 		return rc;
-	if (call.rv == CKR_OK || call.rv == CKR_USER_ALREADY_LOGGED_IN) {
+	/* ALREADY_LOGGED_IN proves nothing: the token has not looked at this PIN. */
+	if (call.rv == CKR_OK) {
 		channel->pin_generation = generation;
 		return 0;
 	}
@@ -310,9 +313,30 @@ static struct member_channel *take_idle(struct member *m)
 	return channel;
 }
 
+/* A peer that is well and has no place free, or no time for one more PIN. */
+static bool is_busy(const struct err *err)
+{
+	return err->rv && p11_rv_class(err->rv) == P11_BUSY;
+}
+
+/* Somebody leaves soon: worth the time that connecting may take, and no word about the member. */
+static int connect_patiently(struct member *m, struct member_channel **ret, struct err *err)
+{
+	int64_t end = clock_now_ms() + m->config.connect_ms;
+	int rc;
+
+	for (;;) {
+		rc = connect_channel(m, ret, err);
+		if (rc == 0 || !is_busy(err) || clock_now_ms() >= end || cancel_check(NULL) < 0)
+			return rc;
+		clock_sleep_ms(BUSY_MS);
+	}
+}
+
 int member_acquire(struct member *member, struct member_channel **ret, struct err *err)
 {
 	struct member_channel *channel;
+	struct err ignored = {0};
 
 	/* Those whose peer went away while they were idle are no loss. */
 	while ((channel = take_idle(member))) {
@@ -322,7 +346,7 @@ int member_acquire(struct member *member, struct member_channel **ret, struct er
 		}
 		give_up(channel);
 	}
-	return connect_channel(member, ret, err);
+	return connect_patiently(member, ret, err ? err : &ignored);
 }
 
 void member_cut(struct member *m)
@@ -443,6 +467,7 @@ static bool refused(struct p11_call *calls, size_t count)
 int member_call(struct member_channel *channel, struct p11_call *calls, size_t count, struct err *err)
 {
 	struct member *m = channel->member;
+	const struct call_limit limit = call_limit(calls, count, m->config.answer_ms, m->config.call_ms);
 	int64_t start = clock_now_ns(), took;
 	int rc;
 
@@ -451,7 +476,7 @@ int member_call(struct member_channel *channel, struct p11_call *calls, size_t c
 	if (refused(calls, count))
 		return 0;
 	atomic_fetch_add(&m->load, 1);
-	rc = channel->link->ops->call(channel->link, calls, count, err);
+	rc = channel->link->ops->call(channel->link, calls, count, &limit, err);
 	atomic_fetch_sub(&m->load, 1);
 	if (rc < 0) {
 		channel->broken = true;

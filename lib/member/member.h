@@ -4,10 +4,12 @@
  *
  * A member keeps a pool of channels. A channel is one connection with one
  * PKCS#11 session on it, logged in when the member was given a PIN; one
- * thread uses it at a time. Every call has a deadline: when the peer is silent
- * for answer_ms (heartbeats count as sound) or the call lasts longer than
- * call_ms, the link is cut and the channel is broken. Nothing is repeated
- * here: who repeats what is the caller's decision, err.retry tells what may be.
+ * thread uses it at a time. Every call has an end: when the peer is silent
+ * for answer_ms (heartbeats and every byte count as sound), or the call lasts
+ * longer than its kind may (limit.h: five seconds, or call_ms where keys are
+ * made, and more for what is large), the link is cut and the channel is broken.
+ * Nothing is repeated here: who repeats what is the caller's decision, err.retry
+ * tells what may be.
  *
  * The struct is thread-safe; channels are not.
  */
@@ -73,7 +75,9 @@ void member_set_pin(struct member *member, struct secret *pin);
 
 /*
  * An idle channel, or a new connection. Logs in when a PIN is set.
- * ERR_UNREACHABLE, ERR_TIMEOUT, ERR_PIN, ERR_DENIED (certificates).
+ * ERR_UNREACHABLE, ERR_TIMEOUT, ERR_PIN, ERR_DENIED (certificates). A host that is
+ * well but has no place free is asked again for connect_ms; err.rv is then of class
+ * P11_BUSY (p11/rv.h), and nothing is wrong with the member.
  */
 int member_acquire(struct member *member, struct member_channel **ret, struct err *err);
 /* Give it back: into the pool, or closed when it is broken or unclean. NULL is fine. */

@@ -1,211 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* An appliance on a real token: signatures across its death, and what its guests may not do. */
 #include <arpa/inet.h>
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 
-#include <cmocka.h>
-
-#include "../base/temp.h"
-#include "base/clock.h"
-#include "base/err.h"
-#include "base/file.h"
-#include "base/mem.h"
-#include "base/proc.h"
-#include "base/secret.h"
-#include "crypto/cert.h"
-#include "crypto/tls.h"
-#include "fleet/fleet.h"
-#include "member/appliance.h"
+#include "fixture.h"
 #include "member/frame.h"
-#include "member/member.h"
 #include "p11/rv.h"
-
-static const char LIBRARY[] = "/usr/lib/softhsm/libsofthsm2.so";
-static const char PIN[] = "the user's PIN";
-
-static struct {
-	char *folder, *pki, *tokens, *guard, *pid_file;
-	char serial[17], address[64];
-	pid_t pid;
-	struct tls_context *tls;
-} it;
-
-/* A child that does one thing with the library, so that this process never loads it. */
-static int in_child(int (*what)(void))
-{
-	pid_t pid = fork();
-	int status;
-
-	if (pid == 0)
-		_exit(what());
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
-}
-
-static int make_token(void)
-{
-	struct secret *pin = NULL, *so_pin = NULL;
-	struct err err = {0};
-	char *path = file_join(it.folder, "serial");
-
-	secret_new(PIN, strlen(PIN), &pin, &err);
-	secret_new("officer's PIN", 13, &so_pin, &err);
-	if (appliance_init_token(LIBRARY, "unit", so_pin, pin, it.serial, &err) < 0) {
-		fprintf(stderr, "%s\n", err.message);
-		return 1;
-	}
-	return file_write(path, it.serial, strlen(it.serial), 0600, &err) < 0;
-}
-
-static void start(void)
-{
-	const struct appliance_config config = {
-		.name = "unit", .library = LIBRARY, .address = *it.address ? it.address : "127.0.0.1:0",
-		.tls_folder = it.pki, .pid_file = it.pid_file, .tokens = it.tokens, .guard = it.guard,
-	};
-	struct proc_id id;
-	struct err err = {0};
-
-	it.pid = fork();
-	if (it.pid == 0) {
-		int rc = appliance_serve(&config, &err);
-
-		if (rc < 0)
-			fprintf(stderr, "%s\n", err.message);
-		_exit(rc < 0);
-	}
-	for (int n = 0; n < 1000; n++) {
-		char text[64];
-
-		if (proc_pid_file_read(it.pid_file, &id, text, sizeof(text), &err) == 1 && strchr(text, ':')) {
-			snprintf(it.address, sizeof(it.address), "%s", text);
-			return;
-		}
-		clock_sleep_ms(10);
-	}
-	fail_msg("the appliance does not start");
-}
-
-static void end(int signal_number)
-{
-	kill(it.pid, signal_number);
-	waitpid(it.pid, NULL, 0);
-}
-
-static int set_up(void **state)
-{
-	owned(buf) struct buf serial = {.max = 64};
-	char *conf, *text;
-	struct err err = {0};
-
-	assert_int_equal(temp_setup(state), 0);
-	it.folder = *state;
-	it.pki = file_join(it.folder, "pki");
-	it.tokens = file_join(it.folder, "tokens");
-	it.guard = file_join(it.folder, "guard");
-	it.pid_file = file_join(it.folder, "pid");
-	conf = file_join(it.folder, "softhsm2.conf");
-	text = mem_printf("directories.tokendir = %s\nobjectstore.backend = file\nlog.level = ERROR\n", it.tokens);
-	assert_int_equal(file_mkdirs(it.tokens, 0700, &err), 0);
-	assert_int_equal(file_mkdirs(it.pki, 0700, &err), 0);
-	assert_int_equal(file_write(conf, text, strlen(text), 0600, &err), 0);
-	setenv("SOFTHSM2_CONF", conf, 1);
-	assert_int_equal(cert_authority_make(it.pki, "unit", &err), 0);
-	assert_int_equal(cert_issue(it.pki, "unit", CERT_ROLE_APPLIANCE, &err), 0);
-	assert_int_equal(cert_issue(it.pki, "admin", CERT_ROLE_ADMIN, &err), 0);
-	assert_int_equal(in_child(make_token), 0);
-	free(text);
-	text = file_join(it.folder, "serial");
-	assert_int_equal(file_read(text, &serial, &err), 0);
-	snprintf(it.serial, sizeof(it.serial), "%s", buf_text(&serial));
-	assert_int_equal(tls_context_new(it.pki, "admin", false, &it.tls, &err), 0);
-	free(text);
-	free(conf);
-	start();
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	end(SIGTERM);
-	tls_context_free(it.tls);
-	free(it.pki);
-	free(it.tokens);
-	free(it.guard);
-	free(it.pid_file);
-	return temp_teardown(state);
-}
-
-static struct member *open_member(const char *pin)
-{
-	const struct member_config config = {
-		.name = "unit", .link = FLEET_LINK_TLS, .address = it.address, .tls = it.tls, .serial = it.serial,
-		.connect_ms = 5000, .answer_ms = 5000, .call_ms = 30000,
-	};
-	struct member *member;
-	struct secret *secret;
-
-	assert_int_equal(member_open(&config, &member, NULL), 0);
-	if (pin) {
-		assert_int_equal(secret_new(pin, strlen(pin), &secret, NULL), 0);
-		member_set_pin(member, secret);
-	}
-	return member;
-}
-
-static int generate(struct member_channel *channel, bool token, const char *label, CK_OBJECT_HANDLE *ret)
-{
-	static const CK_BYTE p256[] = {0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07};
-	CK_MECHANISM mechanism = {CKM_EC_KEY_PAIR_GEN, NULL, 0};
-	CK_BBOOL on_token = token, yes = CK_TRUE;
-	CK_ATTRIBUTE public_t[] = {{CKA_TOKEN, &on_token, 1}, {CKA_EC_PARAMS, (void *)p256, sizeof(p256)}};
-	CK_ATTRIBUTE private_t[] = {{CKA_TOKEN, &on_token, 1}, {CKA_PRIVATE, &yes, 1}, {CKA_SIGN, &yes, 1},
-				    {CKA_LABEL, (void *)label, strlen(label)}};
-	CK_OBJECT_HANDLE public;
-	struct p11_call call = p11_generate_key_pair(member_session(channel), &mechanism, public_t, 2, private_t, 4,
-						     &public, ret);
-
-	return member_run(channel, &call, 1, NULL);
-}
-
-static CK_ULONG find(struct member_channel *channel, const char *label, CK_OBJECT_HANDLE *ret)
-{
-	CK_ATTRIBUTE template = {CKA_LABEL, (void *)label, strlen(label)};
-	CK_OBJECT_HANDLE *list = NULL;
-	CK_ULONG count = 0;
-
-	assert_int_equal(member_find(channel, &template, 1, &list, &count, NULL), 0);
-	if (count && ret)
-		*ret = list[0];
-	free(list);
-	return count;
-}
-
-static int sign(struct member_channel *channel, CK_OBJECT_HANDLE key, struct err *err)
-{
-	CK_MECHANISM mechanism = {CKM_ECDSA, NULL, 0};
-	CK_BYTE digest[32] = {1}, signature[128];
-	CK_ULONG len = sizeof(signature);
-	struct p11_call calls[] = {
-		p11_init(P11_C_SignInit, member_session(channel), &mechanism, key),
-		p11_transform(P11_C_Sign, member_session(channel), digest, sizeof(digest), signature, &len),
-	};
-
-	return member_run(channel, calls, 2, err);
-}
 
 static void a_client_signs_again_after_the_daemon_was_killed_and_restarted(void **state)
 {
-	owned(member) struct member *member = open_member(PIN);
+	owned(member) struct member *member = open_member(GOOD);
 	struct member_channel *channel;
 	CK_OBJECT_HANDLE key;
 	struct err err = {0};
@@ -259,7 +67,7 @@ static void a_stopped_daemon_is_cut_at_the_deadline(void **state)
 
 static void a_wrong_pin_is_refused_beside_a_good_login_and_sent_once(void **state)
 {
-	owned(member) struct member *good = open_member(PIN), *bad = open_member("not the PIN");
+	owned(member) struct member *good = open_member(GOOD), *bad = open_member("not the PIN");
 	struct member_channel *channel, *refused;
 	struct err err = {0};
 
@@ -274,7 +82,7 @@ static void a_wrong_pin_is_refused_beside_a_good_login_and_sent_once(void **stat
 
 static void without_login_private_objects_are_neither_found_nor_used(void **state)
 {
-	owned(member) struct member *in = open_member(PIN), *out = open_member(NULL);
+	owned(member) struct member *in = open_member(GOOD), *out = open_member(NULL);
 	struct member_channel *inside, *outside;
 	CK_ATTRIBUTE value = {CKA_LABEL, NULL, 0};
 	CK_OBJECT_HANDLE key;
@@ -303,7 +111,7 @@ static void without_login_private_objects_are_neither_found_nor_used(void **stat
 
 static void session_objects_belong_to_their_connection(void **state)
 {
-	owned(member) struct member *a = open_member(PIN), *b = open_member(PIN);
+	owned(member) struct member *a = open_member(GOOD), *b = open_member(GOOD);
 	struct member_channel *mine, *theirs;
 	CK_OBJECT_HANDLE key;
 	struct err err = {0};
@@ -321,17 +129,37 @@ static void session_objects_belong_to_their_connection(void **state)
 	member_release(theirs);
 }
 
+static int connect_bare(void)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	to.sin_port = htons((uint16_t)atoi(strrchr(it.address, ':') + 1));
+	assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+	return fd;
+}
+
 static struct tls *dial(void)
 {
-	struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct tls *tls = NULL;
 	struct err err;
 
-	in.sin_port = htons((uint16_t)atoi(strrchr(it.address, ':') + 1));
-	assert_int_equal(connect(fd, (struct sockaddr *)&in, sizeof(in)), 0);
-	assert_int_equal(tls_handshake(it.tls, fd, 1u << CERT_ROLE_APPLIANCE, NULL, clock_now_ms() + 5000, &tls, &err), 0);
+	assert_int_equal(tls_handshake(it.tls, connect_bare(), 1u << CERT_ROLE_APPLIANCE, NULL, clock_now_ms() + 5000, &tls, &err), 0);
 	return tls;
+}
+
+static int receive(struct tls *tls, struct buf *body)
+{
+	struct frame_pace pace = frame_pace(5000, 5000, 5000);
+
+	return frame_receive(tls, body, &pace, NULL);
+}
+
+static int send_frame(struct tls *tls, struct buf *frame, enum frame_kind kind)
+{
+	struct frame_pace pace = frame_pace(5000, 5000, 5000);
+
+	return frame_send(tls, frame, kind, &pace, NULL);
 }
 
 /* Send these bytes instead of a HELLO; the appliance must hang up and live on. */
@@ -360,7 +188,7 @@ static void bad_first_frames_end_the_connection_and_nothing_else(void **state)
 		int kind;
 
 		assert_int_equal(tls_write(tls, cases[i].bytes, cases[i].len, clock_now_ms() + 5000, &err), 0);
-		kind = frame_receive(tls, &body, clock_now_ms() + 5000, &err);
+		kind = receive(tls, &body);
 		if (kind != FRAME_REFUSED && kind != -ERR_UNREACHABLE)
 			fail_msg("%s: answered with %d", cases[i].what, kind);
 		assert_int_equal(member_probe(member, NULL, &err), 0);
@@ -387,20 +215,20 @@ static void damaged_calls_never_harm_the_daemon(void **state)
 		};
 
 		assert_int_equal(tls_write(tls, hello, sizeof(hello), clock_now_ms() + 5000, &err), 0);
-		assert_int_equal(frame_receive(tls, &body, clock_now_ms() + 5000, &err), FRAME_WELCOME);
+		assert_int_equal(receive(tls, &body), FRAME_WELCOME);
 		frame_begin(&frame);
 		p11_encode_request(&frame, calls, 2);
 		for (int n = 1 + rand() % 3; n > 0; n--)
 			frame.data[FRAME_HEAD + (size_t)rand() % (frame.len - FRAME_HEAD)] = (uint8_t)rand();
-		assert_int_equal(frame_send(tls, &frame, FRAME_CALL, clock_now_ms() + 5000, &err), 0);
-		(void)frame_receive(tls, &body, clock_now_ms() + 5000, &err);
+		assert_int_equal(send_frame(tls, &frame, FRAME_CALL), 0);
+		(void)receive(tls, &body);
 	}
 	assert_int_equal(member_probe(member, NULL, &err), 0);
 }
 
 static void a_torn_token_is_put_back_at_the_next_start(void **state)
 {
-	owned(member) struct member *member = open_member(PIN);
+	owned(member) struct member *member = open_member(GOOD);
 	struct err err = {0};
 	char *command_path;
 	owned(buf) struct buf listing = {.max = 4096};
@@ -417,6 +245,281 @@ static void a_torn_token_is_put_back_at_the_next_start(void **state)
 	assert_int_equal(member_probe(member, NULL, &err), 0);
 }
 
+/* ---- PINs ---- */
+
+static CK_RV login_as(struct tls_context *tls, const char *pin)
+{
+	owned(member) struct member *member = open_member_at(it.address, tls, pin, 5000);
+	struct member_channel *channel = NULL;
+	struct err err = {0};
+	int rc = member_acquire(member, &channel, &err);
+
+	member_release(channel);
+	assert_true(rc == 0 || err.rv);
+	return err.rv;
+}
+
+static void wrong_pins_of_others_keep_nobody_out(void **state)
+{
+	(void)state;
+	assert_int_equal(login_as(it.tls, GOOD), CKR_OK);
+	for (int i = 0; i < 5; i++) {
+		assert_int_equal(login_as(it.cafe, "not the PIN"), CKR_PIN_INCORRECT);
+		assert_int_equal(login_as(it.shop, "nor this"), CKR_PIN_INCORRECT);
+	}
+	assert_int_equal(login_as(it.tls, GOOD), CKR_OK);
+	/* Nor somebody else with the same certificate. */
+	assert_int_equal(login_as(it.cafe, GOOD), CKR_OK);
+	assert_int_equal(login_as(it.cafe, "not the PIN"), CKR_PIN_INCORRECT);
+}
+
+static void before_a_good_login_the_token_sees_few_wrong_pins(void **state)
+{
+	(void)state;
+	restart();
+	/* The same wrong one is shown to it once. */
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(login_as(it.shop, "wrong 1"), CKR_PIN_INCORRECT);
+	assert_int_equal(login_as(it.shop, "wrong 2"), CKR_PIN_INCORRECT);
+	assert_int_equal(login_as(it.cafe, "wrong 3"), CKR_PIN_INCORRECT);
+	assert_int_equal(login_as(it.cafe, "wrong 4"), CKR_PIN_LOCKED);
+	assert_int_equal(login_as(it.cafe, GOOD), CKR_PIN_LOCKED);
+	assert_int_equal(login_as(it.cafe, "wrong 1"), CKR_PIN_INCORRECT);
+	/* An administrator who knows it opens the way for all. */
+	assert_int_equal(login_as(it.tls, GOOD), CKR_OK);
+	assert_int_equal(login_as(it.cafe, GOOD), CKR_OK);
+	assert_int_equal(login_as(it.cafe, "wrong 4"), CKR_PIN_INCORRECT);
+}
+
+/* ---- a library that hangs ---- */
+
+/* All files of SoftHSM's token, locked as by another process that does not let go. */
+static void hold_token(int fds[static 64], size_t *n)
+{
+	DIR *folder = opendir(it.tokens);
+	struct dirent *entry;
+	char token[PATH_MAX] = "";
+
+	while ((entry = readdir(folder)))
+		if (entry->d_name[0] != '.')
+			snprintf(token, sizeof(token), "%s/%s", it.tokens, entry->d_name);
+	closedir(folder);
+	folder = opendir(token);
+	for (*n = 0; (entry = readdir(folder)) && *n < 64;) {
+		struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
+		if (entry->d_name[0] == '.')
+			continue;
+		fds[*n] = open(in(token, entry->d_name), O_RDWR | O_CLOEXEC);
+		assert_int_equal(fcntl(fds[*n], F_SETLK, &lock), 0);
+		++*n;
+	}
+	closedir(folder);
+	assert_true(*n > 0);
+}
+
+/* The error of a new client, once it is this one; "" when there is none. */
+static void await_probe(const char *message)
+{
+	struct err err = {0};
+
+	for (int i = 0; i < 1000; i++) {
+		owned(member) struct member *member = open_member(NULL);
+
+		err_clear(&err);
+		member_probe(member, NULL, &err);
+		if (*message ? strstr(err.message, message) != NULL : !err.code)
+			return;
+		clock_sleep_ms(10);
+	}
+	fail_msg("'%s' instead of '%s'", err.message, message);
+}
+
+static void a_library_that_hangs_is_told_from_one_that_works(void **state)
+{
+	const struct member_config config = {
+		.name = "unit", .link = FLEET_LINK_TLS, .address = it.address, .tls = it.tls, .serial = it.serial,
+		.connect_ms = 5000, .answer_ms = 1000, .call_ms = 600000,
+	};
+	owned(member) struct member *member = NULL;
+	struct member_channel *channel, *other;
+	CK_ATTRIBUTE template = {CKA_LABEL, (void *)"kept", 4};
+	CK_OBJECT_HANDLE *list = NULL;
+	CK_ULONG count;
+	struct err err = {0};
+	int fds[64];
+	size_t n;
+
+	(void)state;
+	assert_int_equal(member_open(&config, &member, NULL), 0);
+	member_set_pin(member, good_pin());
+	assert_int_equal(member_acquire(member, &channel, &err), 0);
+	assert_int_equal(member_acquire(member, &other, &err), 0);
+	hold_token(fds, &n);
+	/* Its heart beats, and call_ms is ten minutes. */
+	assert_int_equal(member_find(channel, &template, 1, &list, &count, &err), -ERR_UNREACHABLE);
+	/* Whoever comes now is not kept waiting, nor who is there already. */
+	await_probe("does not come back");
+	assert_int_equal(member_find(other, &template, 1, &list, &count, &err), -ERR_UNREACHABLE);
+	assert_non_null(strstr(err.message, "does not come back"));
+	assert_int_equal(err.retry, ERR_RETRY_SAFE);
+	member_release(channel);
+	member_release(other);
+	for (size_t i = 0; i < n; i++)
+		close(fds[i]);
+	await_probe("");
+}
+
+/* ---- places ---- */
+
+static void bare_connections_keep_nobody_out(void **state)
+{
+	/* What a TLS client says first, and then no more. */
+	static const uint8_t start[] = {0x16, 3, 1, 2, 0};
+	owned(member) struct member *member = open_member(NULL);
+	struct rlimit files;
+	struct err err = {0};
+	int fds[700];
+
+	(void)state;
+	getrlimit(RLIMIT_NOFILE, &files);
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
+	for (int speaking = 0; speaking < 2; speaking++) {
+		for (int i = 0; i < 700; i++) {
+			fds[i] = connect_bare();
+			if (speaking)
+				(void)!send(fds[i], start, sizeof(start), MSG_NOSIGNAL);
+		}
+		/* The silent ones give way at once, the others when they have had a second. */
+		if (speaking)
+			await_probe("");
+		else
+			assert_int_equal(member_probe(member, NULL, &err), 0);
+		for (int i = 0; i < 700; i++)
+			close(fds[i]);
+	}
+}
+
+static void who_finds_all_places_taken_is_told_so(void **state)
+{
+	owned(member) struct member *member = open_member(GOOD);
+	const struct member_config hurried = {
+		.name = "unit", .link = FLEET_LINK_TLS, .address = it.address, .tls = it.tls,
+		.connect_ms = 1500, .answer_ms = 1000, .call_ms = 30000,
+	};
+	owned(member) struct member *late = NULL;
+	struct member_channel *channels[3], *none;
+	struct err err = {0};
+
+	(void)state;
+	it.wish = (struct appliance_config){.guests = 3};
+	restart();
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(member_acquire(member, &channels[i], &err), 0);
+	assert_int_equal(member_open(&hurried, &late, NULL), 0);
+	assert_int_equal(member_acquire(late, &none, &err), -ERR_UNREACHABLE);
+	assert_int_equal(p11_rv_class(err.rv), P11_BUSY);
+	/* Those who have a place keep it. */
+	for (int i = 0; i < 3; i++)
+		assert_true(find(channels[i], "nothing", NULL) == 0);
+	member_spoil(channels[0]);
+	member_release(channels[0]);
+	assert_int_equal(member_probe(late, NULL, &err), 0);
+	member_release(channels[1]);
+	member_release(channels[2]);
+	it.wish = (struct appliance_config){0};
+	restart();
+}
+
+static void idle_guests_make_room_and_do_not_notice(void **state)
+{
+	struct member_channel *channels[3];
+	struct member *members[6];
+	struct err err = {0};
+
+	(void)state;
+	it.wish = (struct appliance_config){.guests = 3, .yield_ms = 1};
+	restart();
+	for (int i = 0; i < 6; i++) {
+		members[i] = open_member(GOOD);
+		assert_int_equal(member_probe(members[i], NULL, &err), 0);
+	}
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(member_acquire(members[i], &channels[i], &err), 0);
+		member_release(channels[i]);
+	}
+	for (int i = 0; i < 6; i++)
+		member_free(members[i]);
+	it.wish = (struct appliance_config){0};
+	restart();
+}
+
+static void send_hello(struct tls *tls)
+{
+	static const uint8_t hello[] = {0, 0, 0, 8, FRAME_HELLO, 'h', 's', 'm', 'c', 't', 'l', 1, 1};
+	owned(buf) struct buf body = {.max = FRAME_MAX};
+
+	assert_int_equal(tls_write(tls, hello, sizeof(hello), clock_now_ms() + 5000, NULL), 0);
+	assert_int_equal(receive(tls, &body), FRAME_WELCOME);
+}
+
+static void an_idle_connection_ends(void **state)
+{
+	owned(tls) struct tls *tls = NULL;
+	uint8_t byte;
+
+	(void)state;
+	it.wish = (struct appliance_config){.idle_ms = 50};
+	restart();
+	tls = dial();
+	send_hello(tls);
+	assert_int_equal(tls_read(tls, &byte, 1, clock_now_ms() + 10000, NULL), -ERR_UNREACHABLE);
+	it.wish = (struct appliance_config){0};
+	restart();
+}
+
+static long resident_kb(void)
+{
+	char path[64], line[256];
+	long kb = -1;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)it.pid);
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f) && sscanf(line, "VmRSS: %ld kB", &kb) != 1)
+		;
+	if (f)
+		fclose(f);
+	return kb;
+}
+
+static void a_promise_of_many_bytes_takes_no_memory(void **state)
+{
+	enum { PEERS = 20 };
+	static const uint8_t head[] = {0x01, 0, 0, 0, FRAME_CALL, 1};	/* 16 MiB, and the first byte of them */
+	struct tls *peers[PEERS];
+	long before;
+
+	(void)state;
+	await_probe("");
+	before = resident_kb();
+	for (int i = 0; i < PEERS; i++) {
+		owned(buf) struct buf body = {.max = 64};
+
+		peers[i] = dial();
+		send_hello(peers[i]);
+		assert_int_equal(tls_write(peers[i], head, sizeof(head), clock_now_ms() + 5000, NULL), 0);
+		/* It is at it, and says so. */
+		assert_int_equal(receive(peers[i], &body), FRAME_BEAT);
+	}
+	if (resident_kb() - before > PEERS * 2048)
+		fail_msg("%ld kB for nothing", resident_kb() - before);
+	await_probe("");
+	for (int i = 0; i < PEERS; i++)
+		tls_free(peers[i]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -428,6 +531,14 @@ int main(void)
 		cmocka_unit_test(bad_first_frames_end_the_connection_and_nothing_else),
 		cmocka_unit_test(damaged_calls_never_harm_the_daemon),
 		cmocka_unit_test(a_torn_token_is_put_back_at_the_next_start),
+		cmocka_unit_test(wrong_pins_of_others_keep_nobody_out),
+		cmocka_unit_test(before_a_good_login_the_token_sees_few_wrong_pins),
+		cmocka_unit_test(a_library_that_hangs_is_told_from_one_that_works),
+		cmocka_unit_test(bare_connections_keep_nobody_out),
+		cmocka_unit_test(who_finds_all_places_taken_is_told_so),
+		cmocka_unit_test(idle_guests_make_room_and_do_not_notice),
+		cmocka_unit_test(an_idle_connection_ends),
+		cmocka_unit_test(a_promise_of_many_bytes_takes_no_memory),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What happens on the way to the appliance: slow is not dead, beating is not alive, and no PIN stays behind. */
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/socket.h>
+
+#include "fixture.h"
+#include "member/frame.h"
+#include "p11/rv.h"
+#include "relay.h"
+
+static struct relay relay;
+
+static int set_up_with_relay(void **state)
+{
+	signal(SIGPIPE, SIG_IGN);
+	assert_int_equal(set_up(state), 0);
+	relay_start(&relay, it.address);
+	return 0;
+}
+
+static int tear_down_with_relay(void **state)
+{
+	relay_end(&relay);
+	return tear_down(state);
+}
+
+static CK_OBJECT_HANDLE make_aes(struct member_channel *channel)
+{
+	CK_MECHANISM mechanism = {CKM_AES_KEY_GEN, NULL, 0};
+	CK_BBOOL no = CK_FALSE, yes = CK_TRUE;
+	CK_ULONG len = 32;
+	CK_ATTRIBUTE t[] = {{CKA_TOKEN, &no, 1}, {CKA_VALUE_LEN, &len, sizeof(len)}, {CKA_ENCRYPT, &yes, 1}};
+	CK_OBJECT_HANDLE key;
+	struct p11_call call = p11_generate_key(member_session(channel), &mechanism, t, 3, &key);
+
+	assert_int_equal(member_run(channel, &call, 1, NULL), 0);
+	return key;
+}
+
+/* So many bytes to the token, and as many back. */
+static int encrypt(struct member_channel *channel, CK_OBJECT_HANDLE key, size_t size, struct err *err)
+{
+	CK_BYTE iv[16] = {0};
+	CK_MECHANISM mechanism = {CKM_AES_CBC_PAD, iv, sizeof(iv)};
+	owned(mem) uint8_t *in = mem_zalloc(size), *out = mem_zalloc(size + 64);
+	CK_ULONG len = size + 64;
+	struct p11_call calls[] = {
+		p11_init(P11_C_EncryptInit, member_session(channel), &mechanism, key),
+		p11_transform(P11_C_Encrypt, member_session(channel), in, size, out, &len),
+	};
+
+	return member_run(channel, calls, 2, err);
+}
+
+static void a_slow_line_is_not_taken_for_a_dead_one(void **state)
+{
+	owned(member) struct member *member = open_member_at(relay.address, it.tls, GOOD, 300);
+	struct member_channel *channel;
+	struct err err = {0};
+	CK_OBJECT_HANDLE key;
+
+	(void)state;
+	assert_int_equal(member_acquire(member, &channel, &err), 0);
+	key = make_aes(channel);
+	/* Each way takes more than twice the silence that is allowed. */
+	relay_order(&relay, "rate 400000");
+	if (encrypt(channel, key, 256 << 10, &err) < 0)
+		fail_msg("%s", err.message);
+	relay_order(&relay, "rate 0");
+	member_release(channel);
+}
+
+static void a_silent_line_is_cut(void **state)
+{
+	owned(member) struct member *member = open_member_at(relay.address, it.tls, NULL, 200);
+	struct member_channel *channel;
+	struct err err = {0};
+	CK_BYTE random[8];
+	struct p11_call call;
+
+	(void)state;
+	assert_int_equal(member_acquire(member, &channel, &err), 0);
+	relay_order(&relay, "silence on");
+	call = p11_generate_random(member_session(channel), random, sizeof(random));
+	assert_int_equal(member_call(channel, &call, 1, &err), -ERR_UNREACHABLE);
+	assert_non_null(strstr(err.message, "no answer within 200 ms"));
+	relay_order(&relay, "silence off");
+	member_release(channel);
+	assert_int_equal(member_probe(member, NULL, &err), 0);
+}
+
+/* A large call must not make the buffers of its channel large for good: the memory of this process
+ * after many channels that carried one each. */
+static long resident_kb(pid_t pid)
+{
+	char path[64], line[256];
+	long kb = -1;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	f = fopen(path, "r");
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "VmRSS: %ld kB", &kb) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return kb;
+}
+
+/* ---- a peer that only beats ---- */
+
+static void *beat_only(void *data)
+{
+	struct tls_context *context = data;
+	int listener = *(int *)((void **)data)[1], fd;
+	struct tls *tls = NULL;
+	owned(buf) struct buf in = {.max = FRAME_MAX}, out = {.max = 4096};
+	struct frame_pace pace = frame_pace(60000, 60000, 60000);
+
+	context = ((void **)data)[0];
+	fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (tls_handshake(context, fd, ~0u, NULL, clock_now_ms() + 10000, &tls, NULL) < 0)
+		return NULL;
+	frame_receive(tls, &in, &pace, NULL);
+	frame_begin(&out);
+	buf_put_u8(&out, FRAME_VERSION);
+	buf_put_u64(&out, 1);
+	buf_put_bytes(&out, it.serial, strlen(it.serial));
+	buf_put_bytes(&out, "liar", 4);
+	frame_send(tls, &out, FRAME_WELCOME, &pace, NULL);
+	while (frame_send_beat(tls, NULL) == 0)
+		clock_sleep_ms(20);
+	tls_free(tls);
+	return NULL;
+}
+
+static void a_peer_that_only_beats_is_left_after_a_short_call(void **state)
+{
+	struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof(in);
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct tls_context *context;
+	void *arguments[2];
+	char address[32];
+	pthread_t thread;
+	struct member *member;
+	struct err err = {0};
+
+	(void)state;
+	assert_int_equal(tls_context_new(it.pki, "unit", true, &context, NULL), 0);
+	assert_int_equal(bind(listener, (struct sockaddr *)&in, len), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	getsockname(listener, (struct sockaddr *)&in, &len);
+	snprintf(address, sizeof(address), "127.0.0.1:%u", ntohs(in.sin_port));
+	arguments[0] = context;
+	arguments[1] = &listener;
+	pthread_create(&thread, NULL, beat_only, arguments);
+	/* Opening the session is a call, and call_ms is half a minute. */
+	member = open_member_at(address, it.tls, NULL, 100);
+	assert_int_equal(member_probe(member, NULL, &err), -ERR_UNREACHABLE);
+	assert_non_null(strstr(err.message, "no result within 5000 ms"));
+	member_free(member);
+	pthread_join(thread, NULL);
+	close(listener);
+	tls_context_free(context);
+}
+
+/* ---- memory ---- */
+
+/* How often the PIN stands in what the process can be made to dump; secret pages cannot. */
+static int count_pins(pid_t pid)
+{
+	char path[64], line[512];
+	int found = 0, memory;
+	unsigned long from = 0, to = 0;
+	bool readable = false;
+	FILE *maps;
+
+	snprintf(path, sizeof(path), "/proc/%d/mem", (int)pid);
+	memory = open(path, O_RDONLY | O_CLOEXEC);
+	snprintf(path, sizeof(path), "/proc/%d/smaps", (int)pid);
+	maps = fopen(path, "re");
+	assert_true(memory >= 0);
+	assert_non_null(maps);
+	while (fgets(line, sizeof(line), maps)) {
+		unsigned long start, end;
+		char mode[8];
+
+		if (sscanf(line, "%lx-%lx %7s", &start, &end, mode) == 3) {
+			from = start;
+			to = end;
+			readable = mode[0] == 'r' && !strstr(line, "[v");
+		}
+		if (strncmp(line, "VmFlags:", 8) != 0 || !readable || strstr(line, " dd"))
+			continue;
+		owned(mem) uint8_t *bytes = malloc(to - from);
+		ssize_t n = pread(memory, bytes, to - from, (off_t)from);
+
+		assert_true(n > 0);
+
+		for (ssize_t i = 0; i + PIN_LEN <= n; i++) {
+			int same = 0;
+
+			while (same < PIN_LEN && bytes[i + same] == (MASKED_PIN[same] ^ PIN_MASK))
+				same++;
+			found += same == PIN_LEN;
+		}
+	}
+	fclose(maps);
+	close(memory);
+	return found;
+}
+
+/* A client that has logged in, and waits. */
+static pid_t logged_in_client(int *ret_pipe)
+{
+	int fds[2];
+	pid_t pid;
+	char byte;
+
+	assert_int_equal(pipe(fds), 0);
+	pid = fork();
+	if (pid == 0) {
+		struct member *member = open_member(GOOD);
+		struct member_channel *channel;
+
+		if (member_acquire(member, &channel, NULL) < 0)
+			_exit(1);
+		if (write(fds[1], "x", 1) == 1)
+			pause();
+		_exit(0);
+	}
+	close(fds[1]);
+	assert_int_equal(read(fds[0], &byte, 1), 1);
+	*ret_pipe = fds[0];
+	return pid;
+}
+
+static void after_a_login_the_pin_is_in_no_memory_that_could_be_dumped(void **state)
+{
+	int fd, in_client, in_appliance;
+	pid_t client;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	client = logged_in_client(&fd);
+	in_client = count_pins(client);
+	in_appliance = count_pins(it.pid);
+	kill(client, SIGKILL);
+	waitpid(client, NULL, 0);
+	close(fd);
+	assert_int_equal(in_client, 0);
+	assert_int_equal(in_appliance, 0);
+}
+
+static void a_large_call_leaves_no_large_buffers(void **state)
+{
+	enum { CHANNELS = 8, SIZE = 3 << 20 };
+	owned(member) struct member *member = open_member(GOOD);
+	struct member_channel *channels[CHANNELS];
+	struct err err = {0};
+	long before, after;
+
+	(void)state;
+	for (int i = 0; i < CHANNELS; i++)
+		assert_int_equal(member_acquire(member, &channels[i], &err), 0);
+	before = resident_kb(it.pid);
+	for (int i = 0; i < CHANNELS; i++)
+		assert_int_equal(encrypt(channels[i], make_aes(channels[i]), SIZE, &err), 0);
+	after = resident_kb(it.pid);
+	for (int i = 0; i < CHANNELS; i++)
+		member_release(channels[i]);
+	/* One at a time is in the works; they would be eight times two. */
+	if (after - before > 6 * SIZE / 1024)
+		fail_msg("%ld kB stay", after - before);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_slow_line_is_not_taken_for_a_dead_one),
+		cmocka_unit_test(a_silent_line_is_cut),
+		cmocka_unit_test(a_peer_that_only_beats_is_left_after_a_short_call),
+		cmocka_unit_test(after_a_login_the_pin_is_in_no_memory_that_could_be_dumped),
+		cmocka_unit_test(a_large_call_leaves_no_large_buffers),
+	};
+
+	return cmocka_run_group_tests(tests, set_up_with_relay, tear_down_with_relay);
+}
