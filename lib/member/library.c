@@ -11,24 +11,53 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "crypto/digest.h"
 #include "p11/rv.h"
+
+/* The PIN by which we logged a token in, as a salted digest. */
+struct verifier {
+	bool known;
+	CK_SLOT_ID slot;
+	uint8_t salt[32], mac[SHA256_LEN];
+};
+
+enum { VERIFIERS_MAX = 8 };	/* tokens of one library; more are not remembered */
 
 struct library {
 	struct library *next;
 	char *path;
 	void *handle;
 	CK_FUNCTION_LIST *functions;
-	unsigned users;
+	bool initialised;	/* by us */
+	uint64_t epoch;
+	unsigned generation, users;
+	struct verifier verifiers[VERIFIERS_MAX];
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct library *loaded;
+static uint64_t last_epoch;
+static unsigned generation;	/* of forks */
+
+/* Another thread may have held the lock when the parent forked. */
+static void forget_in_child(void)
+{
+	pthread_mutex_init(&lock, NULL);
+	loaded = NULL;
+	generation++;
+}
+
+static void watch_forks(void)
+{
+	pthread_atfork(NULL, NULL, forget_in_child);
+}
 
 static void unload(struct library *library)
 {
 	if (library->handle)
 		dlclose(library->handle);
 	free(library->path);
+	explicit_bzero(library, sizeof(*library));
 	free(library);
 }
 
@@ -53,16 +82,21 @@ static int load(const char *path, struct library *library, struct err *err)
 	if (rv != CKR_OK)
 		return p11_rv_err(err, rv, "C_GetFunctionList");
 	rv = library->functions->C_Initialize(&args);
+	library->initialised = rv == CKR_OK;
 	if (rv != CKR_OK && rv != CKR_CRYPTOKI_ALREADY_INITIALIZED)
 		return p11_rv_err(err, rv, "C_Initialize");
+	library->epoch = ++last_epoch;
+	library->generation = generation;
 	return 0;
 }
 
 int library_open(const char *path, struct library **ret, struct err *err)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct library *library;
 	int rc = 0;
 
+	pthread_once(&once, watch_forks);
 	pthread_mutex_lock(&lock);
 	for (library = loaded; library && strcmp(library->path, path) != 0; library = library->next)
 		;
@@ -93,13 +127,92 @@ void library_free(struct library *library)
 	if (--library->users == 0) {
 		struct library **at = &loaded;
 
-		while (*at != library)
+		while (*at && *at != library)
 			at = &(*at)->next;
-		*at = library->next;
-		library->functions->C_Finalize(NULL);
+		if (*at)
+			*at = library->next;
+		if (library->initialised && !library_is_inherited(library))
+			library->functions->C_Finalize(NULL);
 		unload(library);
 	}
 	pthread_mutex_unlock(&lock);
+}
+
+uint64_t library_epoch(const struct library *library)
+{
+	return library->epoch;
+}
+
+bool library_is_inherited(const struct library *library)
+{
+	return library->generation != generation;
+}
+
+/* ---- login ---- */
+
+/* The place of a slot's verifier, or one for it; NULL when there are too many. */
+static struct verifier *find_verifier(struct library *library, CK_SLOT_ID slot)
+{
+	struct verifier *v = library->verifiers;
+
+	for (size_t i = 0; i < VERIFIERS_MAX; i++, v++)
+		if (!v->known || v->slot == slot)
+			return v;
+	return NULL;
+}
+
+static void remember(struct verifier *v, CK_SLOT_ID slot, const void *pin, CK_ULONG len)
+{
+	v->slot = slot;
+	v->known = crypto_random(v->salt, sizeof(v->salt), NULL) == 0 &&
+		   crypto_hmac_sha256(v->salt, sizeof(v->salt), pin, len, v->mac, NULL) == 0;
+}
+
+static CK_RV compare(const struct verifier *v, const void *pin, CK_ULONG len)
+{
+	uint8_t mac[SHA256_LEN];
+	unsigned difference = 0;
+
+	if (!v || !v->known)
+		return CKR_USER_ALREADY_LOGGED_IN;
+	if (crypto_hmac_sha256(v->salt, sizeof(v->salt), pin, len, mac, NULL) < 0)
+		return CKR_HOST_MEMORY;
+	for (size_t i = 0; i < sizeof(mac); i++)
+		difference |= (unsigned)(mac[i] ^ v->mac[i]);
+	explicit_bzero(mac, sizeof(mac));
+	return difference ? CKR_PIN_INCORRECT : CKR_OK;
+}
+
+CK_RV library_login(struct library *library, CK_SLOT_ID slot, CK_SESSION_HANDLE session, const void *pin, CK_ULONG len)
+{
+	CK_RV rv = library->functions->C_Login(session, CKU_USER, (CK_UTF8CHAR *)pin, len);
+	struct verifier *v;
+
+	pthread_mutex_lock(&lock);
+	v = find_verifier(library, slot);
+	if (rv == CKR_OK && v)
+		remember(v, slot, pin, len);
+	else if (rv == CKR_USER_ALREADY_LOGGED_IN)
+		rv = compare(v, pin, len);
+	pthread_mutex_unlock(&lock);
+	return rv;
+}
+
+/* ---- objects ---- */
+
+CK_RV library_find(CK_FUNCTION_LIST *functions, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE *list, CK_ULONG room,
+		   CK_ULONG *ret_count)
+{
+	CK_ULONG total = 0, found;
+	CK_RV rv;
+
+	do {
+		found = 0;
+		rv = functions->C_FindObjects(session, list + total, room - total, &found);
+		total += found;
+	} while (rv == CKR_OK && found && total < room);
+	*ret_count = total;
+	return rv;
 }
 
 CK_FUNCTION_LIST *library_functions(const struct library *library)

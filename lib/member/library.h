@@ -3,10 +3,15 @@
  * library - a vendor's PKCS#11 library loaded into this process.
  *
  * Loading the same path twice shares one instance (PKCS#11 has one state per
- * process); the last user finalises it. Thread-safe.
+ * process); the last user finalises it, unless somebody else in this process had
+ * initialised it before us. A forked child begins with none loaded: what it
+ * inherited is of no use to it but to be freed. Thread-safe.
  */
 #ifndef MEMBER_LIBRARY_H
 #define MEMBER_LIBRARY_H
+
+#include <stdbool.h>
+#include <stdint.h>
 
 #include "base/own.h"
 #include "p11/pkcs11.h"
@@ -20,6 +25,23 @@ void library_free(struct library *library);
 OWN_DEFINE(library)
 
 CK_FUNCTION_LIST *library_functions(const struct library *library);
+/* Differs for each instance that this process ever loaded. */
+uint64_t library_epoch(const struct library *library);
+/* Made before a fork, in the parent: nothing may be called. */
+bool library_is_inherited(const struct library *library);
+
+/*
+ * C_Login of a user whose PIN is looked at. A token that is logged in already does
+ * not look: then the PIN is compared with a salted digest of the one by which we
+ * logged it in. CKR_USER_ALREADY_LOGGED_IN when that was somebody else, so that
+ * nothing is known about this PIN.
+ */
+CK_RV library_login(struct library *library, CK_SLOT_ID slot, CK_SESSION_HANDLE session, const void *pin, CK_ULONG len);
+
+/* C_FindObjects until the list is full or there are no more: a library may give fewer
+ * than there are. */
+CK_RV library_find(CK_FUNCTION_LIST *functions, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE *list, CK_ULONG room,
+		   CK_ULONG *ret_count);
 
 /* The slot of the token with this serial (trimmed); serial NULL or "": the only
  * initialised token. ERR_NOT_FOUND, ERR_AMBIGUOUS. */

@@ -17,7 +17,7 @@ static void module_close(struct link *link)
 {
 	struct module_link *m = (struct module_link *)link;
 
-	if (m->session)
+	if (m->session && !library_is_inherited(m->library))
 		library_functions(m->library)->C_CloseSession(m->session);
 	library_free(m->library);
 	free(m);
@@ -35,7 +35,7 @@ static int module_open(const struct member_config *config, struct link **ret, st
 	rc = library_open(config->module, &m->library, err);
 	if (rc < 0)
 		return rc;
-	m->link.epoch = (uint64_t)(uintptr_t)m->library;
+	m->link.epoch = library_epoch(m->library);
 	rc = library_find_token(m->library, config->serial, &m->slot, err);
 	if (rc == -ERR_NOT_FOUND)
 		err->code = ERR_UNREACHABLE;
@@ -45,24 +45,38 @@ static int module_open(const struct member_config *config, struct link **ret, st
 	return 0;
 }
 
+static CK_RV execute(struct module_link *m, struct p11_call *call)
+{
+	CK_FUNCTION_LIST *f = library_functions(m->library);
+	const struct p11_arg *a = call->args;
+
+	if (call->fn == P11_C_Login && a[1].number == CKU_USER)
+		return call->rv = library_login(m->library, m->slot, a[0].number, a[2].in, a[2].number);
+	if (call->fn == P11_C_FindObjects)
+		return call->rv = library_find(f, a[0].number, a[1].out, a[1].number, a[1].out_len);
+	p11_execute(f, m->slot, call);
+	if (call->fn == P11_C_OpenSession && call->rv == CKR_OK)
+		m->session = *(CK_SESSION_HANDLE *)a[2].out;
+	return call->rv;
+}
+
+/* Nothing can end a call inside this process: limits are for the other links. */
 static int module_call(struct link *link, struct p11_call *calls, size_t count, const struct call_limit *limit,
 		       struct err *err)
 {
 	struct module_link *m = (struct module_link *)link;
 
 	(void)limit;
-	(void)err;
-	p11_execute_all(library_functions(m->library), m->slot, calls, count);
-	for (size_t i = 0; i < count && calls[i].rv == CKR_OK; i++)
-		if (calls[i].fn == P11_C_OpenSession)
-			m->session = *(CK_SESSION_HANDLE *)calls[i].args[2].out;
+	if (library_is_inherited(m->library))
+		return err_set(err, ERR_UNREACHABLE, "this process was forked since");
+	for (size_t i = 0; i < count && execute(m, &calls[i]) == CKR_OK; i++)
+		;
 	return 0;
 }
 
 static bool module_alive(struct link *link)
 {
-	(void)link;
-	return true;
+	return !library_is_inherited(((struct module_link *)link)->library);
 }
 
 /* Who is inside a library comes out when it likes. */
