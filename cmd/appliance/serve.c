@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* hsmctl appliance serve: the daemon behind one local device. */
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "base/err.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "cli/cli.h"
 #include "appliance/appliance.h"
 #include "member/appliance.h"
@@ -31,14 +35,98 @@ static const struct cli_param options[] = {
 };
 static const struct cli_param args[] = {CLI_END};
 
+/* ---- what the shell that started it leaves behind ---- */
+
+/* What the hosted library and libc may need; '*' at either end stands for anything. */
+static const char *const kept[] = {
+	"PATH", "HOME", "TMPDIR", "TZ", "LANG", "LC_*", "LD_*", "MALLOC_*", "*SAN_OPTIONS", "SOFTHSM2_CONF",
+	"NSS_*", "ChrystokiConfigurationPath", "HSMCTL_LOG", "HSMCTL_DEBUG", NULL
+};
+
+static bool matches(const char *name, size_t len, const char *pattern)
+{
+	size_t fixed = strlen(pattern);
+
+	if (*pattern == '*')
+		return len >= fixed - 1 && memcmp(name + len - (fixed - 1), pattern + 1, fixed - 1) == 0;
+	if (pattern[fixed - 1] == '*')
+		return len >= fixed - 1 && memcmp(name, pattern, fixed - 1) == 0;
+	return len == fixed && memcmp(name, pattern, len) == 0;
+}
+
+static bool is_kept(const char *name, size_t len)
+{
+	for (const char *const *pattern = kept; *pattern; pattern++)
+		if (matches(name, len, *pattern))
+			return true;
+	return false;
+}
+
+/* A PIN may stand in a variable of any name. It is overwritten where it stands, for
+ * that is what others are shown in /proc/PID/environ. */
+static void forget_environment(void)
+{
+	char **to = environ;
+
+	for (char **from = environ; *from; from++) {
+		if (is_kept(*from, strcspn(*from, "=")))
+			*to++ = *from;
+		else
+			explicit_bzero(*from, strlen(*from));
+	}
+	*to = NULL;
+}
+
+/* Paths as they are meant here, before the working folder is left. */
+static int make_absolute(const char **path, char **ret_owned, const char *here, struct err *err)
+{
+	if (!*path || **path == '/')
+		return 0;
+	*ret_owned = mem_printf("%s/%s", here, *path);
+	if (!*ret_owned)
+		return err_no_memory(err);
+	*path = *ret_owned;
+	return 0;
+}
+
+/* SoftHSM is told by a variable where its configuration is. */
+static int settle_softhsm(const char *here, struct err *err)
+{
+	const char *path = getenv("SOFTHSM2_CONF");
+	owned(mem) char *absolute = NULL;
+	int rc = make_absolute(&path, &absolute, here, err);
+
+	return absolute && setenv("SOFTHSM2_CONF", absolute, 1) < 0 ? err_no_memory(err) : rc;
+}
+
+static int leave_folder(struct appliance_config *config, struct err *err)
+{
+	const char **paths[] = {&config->tls_folder, &config->pid_file, &config->tokens, &config->guard, &config->library};
+	static char *made[sizeof(paths) / sizeof(paths[0])];	/* as long as the daemon */
+	owned(mem) char *here = getcwd(NULL, 0);
+	/* A library without a slash is looked for by the loader. */
+	size_t n = sizeof(paths) / sizeof(paths[0]) - (strchr(config->library, '/') ? 0 : 1);
+	int rc = here ? settle_softhsm(here, err) : err_errno(err, "cannot tell the working folder");
+
+	for (size_t i = 0; i < n && rc == 0; i++)
+		rc = make_absolute(paths[i], &made[i], here, err);
+	if (rc == 0 && chdir("/") < 0)
+		rc = err_errno(err, "cannot leave the working folder");
+	return rc;
+}
+
 static int run(struct cli *cli, const void *data, struct err *err)
 {
 	const struct serve *a = data;
-	const struct appliance_config config = {
+	struct appliance_config config = {
 		.name = a->name, .library = a->library, .serial = a->serial, .address = a->listen,
 		.tls_folder = a->pki, .pid_file = a->pid_file, .tokens = a->tokens, .guard = a->guard,
 	};
+	int rc = leave_folder(&config, err);
 
+	if (rc < 0)
+		return rc;
+	forget_environment();
 	log_to_fd(STDERR_FILENO, cli->globals.verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
 	return appliance_serve(&config, err);
 }

@@ -54,6 +54,47 @@ serve() {
 	expect 2 hsmctl appliance serve --name hsm-1
 }
 
+# Started by hand, in the folder of the device and with paths as they are there.
+serve_by_hand() {
+	expect 0 hsmctl device stop hsm-1
+	: >"$device/appliance.pid"
+	(
+		cd "$device" || exit
+		umask 0
+		SOFTHSM2_CONF=softhsm2.conf USER_PIN=hush-hush-4711 HSMCTL_STORE=store-4711 \
+			exec hsmctl appliance serve --name hsm-1 --library "$library" --pki ../../pki \
+			--pid-file appliance.pid --tokens tokens --guard guard >by-hand.log 2>&1 3>&-
+	) &
+	until_started
+}
+
+until_started() {
+	local tries
+	for ((tries = 0; tries < 1000; tries++)); do
+		grep -q : "$device/appliance.pid" 2>/dev/null && return
+		read -rt 0.01 <> <(:) || true
+	done
+	fail "$(cat "$device/by-hand.log")"
+}
+
+@test "a daemon started by hand keeps nothing of the shell that started it" {
+	serve_by_hand
+	pid=$(daemon hsm-1)
+	[ "$(readlink "/proc/$pid/cwd")" = / ]
+	[ "$(grep -c 4711 "/proc/$pid/environ")" = 0 ]
+	tr '\0' '\n' <"/proc/$pid/environ" | grep -q ^PATH=
+	[ "$(grep ^Umask: "/proc/$pid/status" | cut -f2)" = 0077 ]
+	grep -qE '^Max core file size +0 +0 ' "/proc/$pid/limits"
+}
+
+@test "a daemon started by hand serves with paths relative to where that was" {
+	serve_by_hand
+	read -r _ _ now <"$device/appliance.pid"
+	jq --arg at "$now" '.devices[0].partitions[0].link.address = $at' "$HSMCTL_STORE/fleet.json" >"$FLEET_FOLDER/now"
+	cat "$FLEET_FOLDER/now" >"$HSMCTL_STORE/fleet.json"
+	expect 0 hsmctl partition contents hsm-1
+}
+
 @test "init makes a token once and tells its serial" {
 	printf 'directories.tokendir = %s\n' "$FLEET_FOLDER/tokens" >"$FLEET_FOLDER/conf"
 	mkdir "$FLEET_FOLDER/tokens"

@@ -23,7 +23,8 @@ teardown_file() {
 }
 
 signs() {
-	pkcs11-tool --module "$MODULE" --login --pin env:PIN --sign --mechanism ECDSA --id "$(id_of signing-1)" \
+	# A call may take call_ms, a minute; a member that fails must not cost so much.
+	timeout 40 pkcs11-tool --module "$MODULE" --login --pin env:PIN --sign --mechanism ECDSA --id "$(id_of signing-1)" \
 		-i "$HOME/digest" -o "$HOME/signature" >/dev/null 2>&1 && [ "$(stat -c %s "$HOME/signature")" -eq 64 ]
 }
 
@@ -61,6 +62,37 @@ token_of() {
 		kill -STOP "$pid"
 		signs || { kill -CONT "$pid"; fail "no signature while $device hung"; }
 		kill -CONT "$pid"
+		signs
+	done
+	all_well
+}
+
+# DEVICE: another process holds the locks of its token's files, and the library waits in
+# its call while the daemon lives. Until the process $holder ends.
+hold_token_of() {
+	local ready=$BATS_TEST_TMPDIR/held
+	mkfifo "$ready"
+	/usr/bin/python3 - "$(token_of "$1")" "$ready" 3>&- <<-'PROGRAM' &
+		import fcntl, os, signal, sys
+		files = [open(entry, "r+") for entry in os.scandir(sys.argv[1]) if entry.is_file()]
+		for file in files:
+		    fcntl.lockf(file, fcntl.LOCK_EX)
+		open(sys.argv[2], "w").close()
+		signal.pause()
+	PROGRAM
+	holder=$!
+	cat "$ready"
+	rm "$ready"
+}
+
+@test "the library of a member hangs while its daemon beats, and every signature comes" {
+	for device in hsm-east-1 hsm-west-1; do
+		hold_token_of "$device"
+		signs || { kill "$holder"; fail "no signature while the library of $device hung"; }
+		run --separate-stderr hsmctl -o json verify payments
+		kill "$holder"
+		[ "$status" -eq 7 ]
+		[ "$(field '.findings[0] | "\(.kind) \(.member)"')" = "unreachable $device" ]
 		signs
 	done
 	all_well
