@@ -161,6 +161,22 @@ static inline void restart(void)
 	start();
 }
 
+/* Memory of the appliance. */
+static inline long resident_kb(void)
+{
+	char path[64], line[256];
+	long kb = -1;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)it.pid);
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f) && sscanf(line, "VmRSS: %ld kB", &kb) != 1)
+		;
+	if (f)
+		fclose(f);
+	return kb;
+}
+
 /* pin: NULL = none, GOOD, or a wrong one. */
 static inline struct member *open_member_at(const char *address, struct tls_context *tls, const char *pin,
 					    int64_t answer_ms)

@@ -91,24 +91,6 @@ static void a_silent_line_is_cut(void **state)
 	assert_int_equal(member_probe(member, NULL, &err), 0);
 }
 
-/* A large call must not make the buffers of its channel large for good: the memory of this process
- * after many channels that carried one each. */
-static long resident_kb(pid_t pid)
-{
-	char path[64], line[256];
-	long kb = -1;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-	f = fopen(path, "r");
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "VmRSS: %ld kB", &kb) == 1)
-			break;
-	if (f)
-		fclose(f);
-	return kb;
-}
-
 /* ---- a peer that only beats ---- */
 
 static void *beat_only(void *data)
@@ -259,18 +241,22 @@ static void after_a_login_the_pin_is_in_no_memory_that_could_be_dumped(void **st
 static void a_large_call_leaves_no_large_buffers(void **state)
 {
 	enum { CHANNELS = 8, SIZE = 3 << 20 };
+
+	(void)state;
+#ifdef __SANITIZE_ADDRESS__
+	skip();	/* it keeps what was freed */
+#endif
 	owned(member) struct member *member = open_member(GOOD);
 	struct member_channel *channels[CHANNELS];
 	struct err err = {0};
 	long before, after;
 
-	(void)state;
 	for (int i = 0; i < CHANNELS; i++)
 		assert_int_equal(member_acquire(member, &channels[i], &err), 0);
-	before = resident_kb(it.pid);
+	before = resident_kb();
 	for (int i = 0; i < CHANNELS; i++)
 		assert_int_equal(encrypt(channels[i], make_aes(channels[i]), SIZE, &err), 0);
-	after = resident_kb(it.pid);
+	after = resident_kb();
 	for (int i = 0; i < CHANNELS; i++)
 		member_release(channels[i]);
 	/* One at a time is in the works; they would be eight times two. */

@@ -93,7 +93,7 @@ static void who_never_knew_the_pin_has_few_tries_under_way(void **state)
 
 static void strangers_do_not_make_a_client_forgotten(void **state)
 {
-	char name[16];
+	char name[32];
 
 	(void)state;
 	right("known", 0);
@@ -107,7 +107,7 @@ static void strangers_do_not_make_a_client_forgotten(void **state)
 
 static void places_in_use_are_not_given_away(void **state)
 {
-	char name[16];
+	char name[32];
 
 	(void)state;
 	for (int i = 0; i < THROTTLE_CLIENTS; i++) {
