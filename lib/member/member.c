@@ -18,7 +18,7 @@
 #include "member/link.h"
 #include "p11/rv.h"
 
-enum { POOL_MAX = 32, BUSY_MS = 50 };
+enum { POOL_MAX = 32, BUSY_MS = 50, LOCKED_MS = 1000 };
 
 struct member_channel {
 	struct member *member;
@@ -46,7 +46,8 @@ struct member {
 	bool cut;			/* for good */
 	struct secret *pin;
 	uint64_t pin_generation;	/* counts member_set_pin() */
-	bool pin_refused;
+	CK_RV pin_refusal;		/* CKR_OK = not refused */
+	int64_t pin_again_ms;		/* after a refusal: not before */
 	_Atomic uint64_t changes;
 	atomic_uint load;
 	_Atomic int64_t latency_us;
@@ -173,7 +174,7 @@ void member_set_pin(struct member *member, struct secret *pin)
 	pthread_mutex_lock(&member->lock);
 	secret_free(member->pin);
 	member->pin = pin;
-	member->pin_refused = false;
+	member->pin_refusal = CKR_OK;
 	member->pin_generation++;
 	drop_idle(member);
 	pthread_mutex_unlock(&member->lock);
@@ -186,12 +187,28 @@ static int borrow_pin(struct member *m, struct secret **ret, uint64_t *ret_gener
 
 	pthread_mutex_lock(&m->lock);
 	*ret_generation = m->pin ? m->pin_generation : 0;
-	if (m->pin && m->pin_refused)
-		rc = err_set(err, ERR_PIN, "'%s' refused the PIN; it is not tried again", m->config.name);
-	else if (m->pin)
+	if (m->pin && m->pin_refusal != CKR_OK && clock_now_ms() < m->pin_again_ms) {
+		rc = err_set(err, ERR_PIN, "'%s' refused the PIN (%s); it is not tried again", m->config.name,
+			     p11_rv_name(m->pin_refusal));
+		if (err)
+			err->rv = m->pin_refusal;
+	} else if (m->pin) {
 		rc = secret_dup(m->pin, ret, err);
+	}
 	pthread_mutex_unlock(&m->lock);
 	return rc;
+}
+
+/* A PIN that is wrong once is wrong for good. A token that is locked says nothing about
+ * the PIN: somebody may open it. */
+static void remember_refusal(struct member *m, uint64_t generation, CK_RV rv)
+{
+	pthread_mutex_lock(&m->lock);
+	if (m->pin_generation == generation) {
+		m->pin_refusal = rv;
+		m->pin_again_ms = rv == CKR_PIN_LOCKED ? clock_now_ms() + LOCKED_MS : INT64_MAX;
+	}
+	pthread_mutex_unlock(&m->lock);
 }
 
 static int login(struct member_channel *channel, struct err *err)
@@ -213,12 +230,8 @@ static int login(struct member_channel *channel, struct err *err)
 		channel->pin_generation = generation;
 		return 0;
 	}
-	if (p11_pin_refused(call.rv)) {
-		pthread_mutex_lock(&m->lock);
-		if (m->pin_generation == generation)
-			m->pin_refused = true;
-		pthread_mutex_unlock(&m->lock);
-	}
+	if (p11_rv_class(call.rv) == P11_CREDENTIAL)
+		remember_refusal(m, generation, call.rv);
 	p11_rv_err(err, call.rv, "C_Login");
 	return err_wrap(err, "'%s'", m->config.name);
 }

@@ -69,7 +69,8 @@ void member_cut(struct member *member);
 /*
  * The PIN for logging in, taken over; NULL logs out (idle channels are
  * closed). A PIN the token refused once is never sent again: acquiring then
- * fails with ERR_PIN until another is set.
+ * fails with ERR_PIN (err.rv says why) until another is set. CKR_PIN_LOCKED is no
+ * word about the PIN but about the member: it is sent again when a second has passed.
  */
 void member_set_pin(struct member *member, struct secret *pin);
 
