@@ -101,7 +101,8 @@ static int settle_softhsm(const char *here, struct err *err)
 
 static int leave_folder(struct appliance_config *config, struct err *err)
 {
-	const char **paths[] = {&config->tls_folder, &config->pid_file, &config->tokens, &config->guard, &config->library};
+	const char **paths[] = {&config->tls_folder, &config->pid_file, &config->tokens, &config->guard,
+				&config->library};
 	static char *made[sizeof(paths) / sizeof(paths[0])];	/* as long as the daemon */
 	owned(mem) char *here = getcwd(NULL, 0);
 	/* A library without a slash is looked for by the loader. */

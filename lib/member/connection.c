@@ -80,29 +80,40 @@ static int shake_hands(struct connection *c, struct err *err)
 	return rc;
 }
 
-static int welcome(struct connection *c, bool has_place, struct buf *in, struct buf *out, struct err *err)
+/* NULL, or what is wrong with the hello. A negative *ret_rc: there was none. */
+static const char *read_hello(struct connection *c, struct buf *in, struct frame_pace *pace, int *ret_rc,
+			      struct err *err)
 {
-	struct frame_pace pace = frame_pace(HANDSHAKE_MS, HANDSHAKE_MS, HANDSHAKE_MS);
-	struct host *host = c->server->host;
-	const char *serial = host_serial(host), *name = c->server->config->name;
 	struct buf_reader r;
 	const uint8_t *magic;
 	uint8_t oldest, newest;
 	uint32_t len;
-	int kind = frame_receive_head(c->tls, &len, &pace, err), rc = kind;
+	int kind = frame_receive_head(c->tls, &len, pace, err);
 
-	if (kind == FRAME_HELLO && len <= HELLO_MAX)
-		rc = frame_receive_body(c->tls, len, in, &pace, err);
-	if (rc < 0)
-		return rc;
+	*ret_rc = kind == FRAME_HELLO && len <= HELLO_MAX ? frame_receive_body(c->tls, len, in, pace, err) : kind;
+	if (*ret_rc < 0)
+		return NULL;
 	r = buf_reader(in->data, in->len);
 	magic = buf_get(&r, 6);
 	oldest = buf_get_u8(&r);
 	newest = buf_get_u8(&r);
 	if (kind != FRAME_HELLO || !buf_read_done(&r) || memcmp(magic, "hsmctl", 6) != 0)
-		return refuse(c, out, FRAME_MALFORMED, "not a client of this protocol");
-	if (oldest > FRAME_VERSION || newest < FRAME_VERSION)
-		return refuse(c, out, FRAME_MALFORMED, "no common version of the protocol");
+		return "not a client of this protocol";
+	return oldest > FRAME_VERSION || newest < FRAME_VERSION ? "no common version of the protocol" : NULL;
+}
+
+static int welcome(struct connection *c, bool has_place, struct buf *in, struct buf *out, struct err *err)
+{
+	struct frame_pace pace = frame_pace(HANDSHAKE_MS, HANDSHAKE_MS, HANDSHAKE_MS);
+	struct host *host = c->server->host;
+	const char *serial = host_serial(host), *name = c->server->config->name;
+	int rc;
+	const char *wrong = read_hello(c, in, &pace, &rc, err);
+
+	if (rc < 0)
+		return rc;
+	if (wrong)
+		return refuse(c, out, FRAME_MALFORMED, wrong);
 	if (!has_place)
 		return refuse(c, out, FRAME_FULL, "all places are taken");
 	if (atomic_load(&c->server->stuck))

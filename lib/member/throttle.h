@@ -6,8 +6,8 @@
  * a wrong one is held back, longer each time; the right PIN is never held back. A
  * client whose certificate has never shown the right PIN has only a few tries under
  * way at once: more are turned away unlooked at, so that hanging up early is no
- * way round the wait. A certificate that has shown it is not held up by others who
- * use the same one and err.
+ * way round the wait. A client that has shown it is not held up by the mistakes of
+ * others with the same certificate.
  *
  * Before the first good login of a host each new PIN has to be shown to the token,
  * whose own counter locks it for everybody: so a PIN that it has refused is
