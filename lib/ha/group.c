@@ -89,7 +89,8 @@ static int check_pin(struct ha_group *group, struct err *err)
 		member_release(channel);
 		if (rc == 0 || (err->code == ERR_PIN && p11_pin_refused(err->rv)) || err->code == ERR_NO_MEMORY)
 			return rc;
-		ha_member_down(group, member, err);
+		if (!p11_err_busy(err))
+			ha_member_down(group, member, err);
 	}
 }
 

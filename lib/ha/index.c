@@ -237,7 +237,8 @@ static int look(struct ha_group *group, struct member_channel **channels, uint64
 		if (err->code == ERR_NO_MEMORY)
 			return rc;
 		/* A PIN that another member accepted: that this one does not is its own trouble. */
-		ha_member_down(group, i, err);
+		if (!p11_err_busy(err))
+			ha_member_down(group, i, err);
 	}
 	return 0;
 }

@@ -94,6 +94,11 @@ static enum next failed(struct run *run, size_t member, const struct member_chan
 		run->rv = CKR_HOST_MEMORY;
 		return FINISHED;
 	}
+	/* Well, and no place free: nobody is down for that. */
+	if (p11_err_busy(err)) {
+		run->rv = err->rv;
+		return NEXT_MEMBER;
+	}
 	/* Another member accepted this PIN: that this one does not is its own trouble. */
 	if (err->code == ERR_PIN && !ha_logged_in(run->group)) {
 		run->rv = CKR_USER_NOT_LOGGED_IN;

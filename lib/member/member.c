@@ -326,12 +326,6 @@ static struct member_channel *take_idle(struct member *m)
 	return channel;
 }
 
-/* A peer that is well and has no place free, or no time for one more PIN. */
-static bool is_busy(const struct err *err)
-{
-	return err->rv && p11_rv_class(err->rv) == P11_BUSY;
-}
-
 /* Somebody leaves soon: worth the time that connecting may take, and no word about the member. */
 static int connect_patiently(struct member *m, struct member_channel **ret, struct err *err)
 {
@@ -340,7 +334,7 @@ static int connect_patiently(struct member *m, struct member_channel **ret, stru
 
 	for (;;) {
 		rc = connect_channel(m, ret, err);
-		if (rc == 0 || !is_busy(err) || clock_now_ms() >= end || cancel_check(NULL) < 0)
+		if (rc == 0 || !p11_err_busy(err) || clock_now_ms() >= end || cancel_check(NULL) < 0)
 			return rc;
 		clock_sleep_ms(BUSY_MS);
 	}

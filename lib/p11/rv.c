@@ -139,6 +139,11 @@ int p11_rv_err(struct err *err, CK_RV rv, const char *function)
 	return -(int)code;
 }
 
+bool p11_err_busy(const struct err *err)
+{
+	return err->rv && p11_rv_class(err->rv) == P11_BUSY;
+}
+
 CK_RV p11_rv_from_err(const struct err *err)
 {
 	if (err->rv)

@@ -37,6 +37,9 @@ const char *p11_rv_name(CK_RV rv);
  * with err->rv set: "C_Login: CKR_PIN_INCORRECT". */
 int p11_rv_err(struct err *err, CK_RV rv, const char *function);
 
+/* Did a host that is well say that it has no place or time just now? */
+bool p11_err_busy(const struct err *err);
+
 /* What an application is told about an error of ours (PKCS#11 v3.0 section 5.1). */
 CK_RV p11_rv_from_err(const struct err *err);
 
