@@ -207,8 +207,6 @@ def assertion(world, source, subject, audience, seconds=None):
     """An external token of one of our issuers."""
     if seconds is None:
         seconds = world.config["assertion_seconds"]
-        if seconds is None:
-            seconds = max(2.0, 300 * world.config["time_scale"])
     now = time.time()
     claims = {"iss": ISSUERS[source], "sub": subject, "aud": audience, "jti": str(uuid.uuid4()), "iat": now,
               "nbf": now - 1, "exp": now + seconds}

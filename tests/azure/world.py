@@ -68,7 +68,7 @@ DEFAULTS = {
     "arc_key_file": "",
     "github_token": "standin-runner", "devops_token": "standin-pipeline",
     "devops_connections": [],       # service connection ids; empty: any
-    "assertion_seconds": None,      # life of GitHub's and DevOps' assertions; None: 300 s scaled, at least 2 s
+    "assertion_seconds": 300,       # life of assertions of clusters, GitHub and DevOps, not scaled
     "legacy_dates": False,          # expires_on of App Service 2017 as a date
     # the subscription
     "subscriptions": [],            # empty: any

@@ -20,6 +20,11 @@ RG=/subscriptions/$SUBSCRIPTION/resourceGroups/two-regions
 NETWORK=$RG/providers/Microsoft.Network
 HSM=$RG/providers/Microsoft.HardwareSecurityModules
 
+# What takes half an hour there takes longest here too, but not half of the time of the tests.
+STANDIN_TIMES='{"durations": {"virtualNetworkGateways.create": 200, "virtualNetworkGateways.delete": 100,
+	"dedicatedHSMs.create": 100, "dedicatedHSMs.delete": 50, "cloudHsmClusters.create": 100,
+	"cloudHsmClusters.delete": 50, "resourceGroups.delete-full": 60}}'
+
 own_azure() {
 	own_store
 	unset "${!AZURE_@}" "${!ARM_@}" "${!ACTIONS_@}" "${!SYSTEM_@}" "${!IDENTITY_@}" "${!MSI_@}"
@@ -28,7 +33,7 @@ own_azure() {
 	export HSMCTL_STORE=$AZURE_FOLDER/store
 	FLEET=$AZURE_FOLDER/fleet.json
 	/usr/bin/python3 "$ROOT/tests/azure/standin.py" --port-file "$AZURE_FOLDER/port" --with-parent \
-		--config "${1:-"{}"}" >"$AZURE_FOLDER/standin.log" 2>&1 3>&- &
+		--config "${1:-$STANDIN_TIMES}" >"$AZURE_FOLDER/standin.log" 2>&1 3>&- &
 	AZURE_PID=$!
 	if ! azure_port; then
 		cat "$AZURE_FOLDER/standin.log" >&2

@@ -82,15 +82,6 @@ gone() {
 	[ "$(cut -d' ' -f3 "/proc/$pid/stat")" = Z ]
 }
 
-# until_true COMMAND...: ask again for ten seconds.
-until_true() {
-	local end=$((SECONDS + 10))
-	until "$@"; do
-		[ $SECONDS -lt $end ] || return 1
-		read -rt 0.02 <> <(:) || true
-	done
-}
-
 # DEVICE ARGUMENTS...: the member's token, behind hsmctl's back.
 behind() {
 	local conf=$HSMCTL_STORE/appliances/$1/softhsm2.conf

@@ -11,6 +11,7 @@
 #	prints TEXT			stdout holds TEXT
 #	field FILTER			jq -r FILTER of stdout
 #	not COMMAND...			it fails; "! COMMAND" ends a test only as its last line
+#	until_true COMMAND...		it succeeds in the end; COMMAND is asked again for ten seconds
 #	is_valid			stdout is JSON that its schema accepts
 #
 # Tests with devices begin with own_fleet [DEVICES] instead, and end with
@@ -53,6 +54,15 @@ prints() {
 
 not() {
 	! "$@"
+}
+
+# until_true COMMAND...: ask again for ten seconds.
+until_true() {
+	local end=$((SECONDS + 10))
+	until "$@"; do
+		[ $SECONDS -lt $end ] || return 1
+		read -rt 0.02 <> <(:) || true
+	done
 }
 
 field() {

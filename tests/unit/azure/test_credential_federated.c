@@ -57,7 +57,7 @@ static void a_file_that_is_replaced_is_read_anew(void **state)
 	set_ids();
 	setenv("AZURE_FEDERATED_TOKEN_FILE", path, 1);
 	put_statement(t, path, "{\"subject\": \"first\"}");
-	configure(t, "{\"token_says\": 1, \"token_seconds\": 1,"
+	configure(t, "{\"token_says\": 1,"
 		     " \"clients\": {\"" CLIENT "\": {\"federated\": [{\"subject\": \"first\"}]}}}");
 	c = found(t, NULL);
 	gives_token(t, c);
