@@ -53,7 +53,7 @@ $(foreach r,$(ROOMS) $(CLOUD_ROOMS) slot,$(eval $(call room_rule,$(r))))
 
 $(BUILD)/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(ALL_CFLAGS) -MD -MP -c $< -o $@
 
 $(CORE): $(foreach r,$(ROOMS),$(call objs,lib/$(r))) lib/hsmctl.map
 	@mkdir -p $(@D)
