@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# make, make check, make check-long, make sanitize, make install PREFIX= DESTDIR=
+# make, make check, make check-long, make sanitize, make install PREFIX= DESTDIR=, make uninstall PREFIX= DESTDIR=
 PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
 LIBEXECDIR ?= $(PREFIX)/libexec
@@ -135,25 +135,36 @@ check-long: sanitize check
 	for n in $$(seq 20); do $(BUILD)/tests/unit/p11/test_wire || exit 1; done
 	BUILD=$(BUILD) ./tests/azure/sweep --all
 
+# put MODE,FOLDER,FILES[,NAME]: install them, and write down that they are ours, so that uninstall takes just those.
+MANIFEST := $(PREFIX)/share/hsmctl/installed
+define put
+	install -d $(DESTDIR)$(2)
+	install -m $(1) $(3) $(DESTDIR)$(2)/$(4)
+	@printf '%s\n' $(addprefix $(2)/,$(or $(4),$(notdir $(3)))) >>$(DESTDIR)$(MANIFEST)
+
+endef
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(LIBEXECDIR)/hsmctl $(DESTDIR)$(LIBDIR)/hsmctl $(DESTDIR)$(LIBDIR)/pkcs11 \
-		$(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(PREFIX)/share/hsmctl/examples $(DESTDIR)$(PREFIX)/share/hsmctl/schemas \
-		$(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions \
-		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
-	install -m 755 $(BUILD)/bin/hsmctl $(DESTDIR)$(PREFIX)/bin
-	install -m 755 $(filter %,$(wildcard $(BUILD)/libexec/hsmctl/hsmctl-*)) $(DESTDIR)$(LIBEXECDIR)/hsmctl
-	install -m 644 $(CORE) $(CLOUD) $(DESTDIR)$(LIBDIR)/hsmctl
-	install -m 644 $(MODULE) $(DESTDIR)$(LIBDIR)/pkcs11
-	install -m 644 man/*.1 $(DESTDIR)$(MANDIR)/man1
-	install -m 644 examples/*.json $(DESTDIR)$(PREFIX)/share/hsmctl/examples
-	install -m 644 $(BUILD)/share/hsmctl/schemas/*.json $(DESTDIR)$(PREFIX)/share/hsmctl/schemas
-	install -m 644 completions/hsmctl.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/hsmctl
-	install -m 644 completions/hsmctl.zsh $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_hsmctl
-	install -m 644 completions/hsmctl.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+	install -d $(dir $(DESTDIR)$(MANIFEST))
+	$(call put,755,$(PREFIX)/bin,$(BUILD)/bin/hsmctl)
+	$(call put,755,$(LIBEXECDIR)/hsmctl,$(filter-out $(BUILD)/bin/%,$(PROGRAMS)))
+	$(call put,644,$(LIBDIR)/hsmctl,$(CORE) $(CLOUD))
+	$(call put,644,$(LIBDIR)/pkcs11,$(MODULE))
+	$(call put,644,$(MANDIR)/man1,$(wildcard man/*.1))
+	$(call put,644,$(PREFIX)/share/hsmctl/examples,$(wildcard examples/*.json))
+	$(call put,644,$(PREFIX)/share/hsmctl/schemas,$(wildcard $(BUILD)/share/hsmctl/schemas/*.json))
+	$(call put,644,$(PREFIX)/share/bash-completion/completions,completions/hsmctl.bash,hsmctl)
+	$(call put,644,$(PREFIX)/share/zsh/site-functions,completions/hsmctl.zsh,_hsmctl)
+	$(call put,644,$(PREFIX)/share/fish/vendor_completions.d,completions/hsmctl.fish)
+
+OWN_FOLDERS := $(LIBEXECDIR)/hsmctl $(LIBDIR)/hsmctl $(PREFIX)/share/hsmctl/examples $(PREFIX)/share/hsmctl/schemas $(PREFIX)/share/hsmctl
+uninstall:
+	@[ -f $(DESTDIR)$(MANIFEST) ] || { echo "nothing was installed there: no $(DESTDIR)$(MANIFEST)" >&2; exit 1; }
+	sed 's,^,$(DESTDIR),' $(DESTDIR)$(MANIFEST) | xargs rm -f $(DESTDIR)$(MANIFEST)
+	rmdir --ignore-fail-on-non-empty $(wildcard $(addprefix $(DESTDIR),$(OWN_FOLDERS)))
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
 clean:
 	rm -rf build build-*
 
-.PHONY: all unit bench check check-long sanitize install clean
+.PHONY: all unit bench check check-long sanitize install uninstall clean
