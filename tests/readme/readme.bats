@@ -8,9 +8,10 @@ setup() {
 	HOME=$(mktemp -d /dev/shm/hsmctl-test.XXXXXX)
 	export HOME
 	unset "${!HSMCTL_@}"
-	mkdir "$HOME/checkout"
+	mkdir "$HOME/checkout" "$HOME/programs"
 	cd "$HOME/checkout" || return
-	ln -s "$ROOT/examples" .
+	cp -r "$ROOT/scripts" .
+	ln -s "$ROOT"/{Makefile,lib,cmd,completions,examples,man,tests} .
 	ln -s "$BUILD" build
 	STORE=$HOME/demo
 }
@@ -46,6 +47,8 @@ hide_signing_1() {
 	for ((n = 0; n < 20; n++)); do
 		[ "$(tool --list-objects --type privkey | sed -n 's/^ *label: *//p' | head -1)" = signing-1 ] || return 0
 		own_key "other-$n"
+		hsmctl -q key delete payments signing-1 --yes >/dev/null
+		own_key signing-1
 	done
 	return 1
 }
@@ -71,5 +74,18 @@ signed_by() {
 	typed "The reference session" sh >end
 	[ -s end ]
 	in_store expect 0 bash -euo pipefail end
+	not compgen -G "$STORE/appliances/*/appliance.pid"
+}
+
+@test "quickstart, with nothing but what it installs, ends with a drill that passed and says what to do next" {
+	STORE=$PWD/quickstart/store
+	scripts/check-packages programs build "$HOME/programs"
+	expect 0 env -u BUILD PATH="$HOME/programs" scripts/quickstart
+	prints "Verdict:                pass"
+	[ -s "$(sed -n 's/^Drill report: //p' <<<"$output")" ]
+	end=$(sed -n 's/^To end them: //p' <<<"$output")
+	eval "$(sed -n 's/^  export /export /p' <<<"$output")"
+	in_sync
+	expect 0 bash -c "$end"
 	not compgen -G "$STORE/appliances/*/appliance.pid"
 }
