@@ -273,11 +273,12 @@ static void an_address_that_is_none_is_not_typed(void **state)
 static void a_cluster_has_its_list(void **state)
 {
 	static const char *const commands[] = {
-		NULL, "getent hosts localhost", NULL, "azcloudhsm_mgmt_util azcloudhsm_resource.cfg",
+		NULL, "getent hosts 127.0.0.1", NULL, "azcloudhsm_mgmt_util azcloudhsm_resource.cfg",
 		"createUser CU USER PASSWORD", "azcloudhsm_client azcloudhsm_client.cfg", NULL, NULL,
 	};
+	/* A name that resolves on every host, also where nothing says what localhost is. */
 	owned(json_tree) struct json_tree *live = tree("{\"properties\":{\"hsms\":[{\"fqdn\":\"a b;c\"},"
-						       "{\"fqdn\":\"localhost\"}],\"activationState\":\"Active\"}}");
+						       "{\"fqdn\":\"127.0.0.1\"}],\"activationState\":\"Active\"}}");
 	owned(inventory) struct inventory inventory = {0};
 
 	(void)state;
