@@ -126,7 +126,7 @@ struct fleet_policy {
 	int64_t min_datacenters;	/* … in this many datacentres; 0 = the default */
 	int64_t connect_ms;		/* longest connection set-up */
 	int64_t answer_ms;		/* longest silence of a peer that owes an answer */
-	int64_t call_ms;		/* longest call, heartbeats or not */
+	int64_t call_ms;		/* longest call that makes keys; member/limit.h has the others */
 	bool allow_unreplicated;	/* accept keys that members cannot carry over */
 };
 

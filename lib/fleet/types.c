@@ -181,7 +181,7 @@ static const struct json_field policy_fields[] = {
 	JSON_F_INT(struct fleet_policy, answer_ms, JSON_OMIT, 0, HOUR_MS,
 		   "longest silence of a peer that owes an answer; 0 = 1000"),
 	JSON_F_INT(struct fleet_policy, call_ms, JSON_OMIT, 0, HOUR_MS,
-		   "longest call; 0 = 60000"),
+		   "longest call that makes keys; others have five times answer_ms, at least 5000; 0 = 60000"),
 	JSON_F_BOOL(struct fleet_policy, allow_unreplicated, JSON_OMIT,
 		    "accept keys that members cannot carry over"),
 	JSON_F_END,
