@@ -45,7 +45,7 @@ static void start_logging(const struct cli_globals *globals)
 }
 
 /*
- * What came of a run that was cancelled in its midst says nothing, be it an error or a result that
+ * What came of a run that was cancelled in its midst says nothing, be it another error or a result that
  * was not printed yet; and only --timeout gives the code timeout, not a wait of ours that was too short.
  */
 static int conclude(const struct cli *cli, int r, struct err *err)
@@ -53,7 +53,7 @@ static int conclude(const struct cli *cli, int r, struct err *err)
 	struct err why = {0};
 	int cancelled = cancel_check(&why);
 
-	if (r < 0 && cancelled < 0 && !cli->emitted) {
+	if (r < 0 && cancelled < 0 && r != cancelled && !cli->emitted) {
 		*err = why;
 		return cancelled;
 	}

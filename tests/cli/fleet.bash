@@ -79,7 +79,8 @@ crash() {
 gone() {
 	local pid
 	pid=$(daemon "$1") || return 0
-	[ "$(cut -d' ' -f3 "/proc/$pid/stat")" = Z ]
+	# It may end between the two looks.
+	case $(cut -d' ' -f3 "/proc/$pid/stat" 2>/dev/null) in Z | "") ;; *) return 1 ;; esac
 }
 
 # DEVICE ARGUMENTS...: the member's token, behind hsmctl's back.

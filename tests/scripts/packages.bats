@@ -66,7 +66,7 @@ teardown() {
 	for program in mandoc pgrep jq bats gcc; do
 		[ -x programs/$program ]
 	done
-	for row in mandoc:mandoc procps:pgrep jq:jq; do
+	for row in mandoc:mandoc opensc:pkcs11-tool jq:jq; do
 		without "${row%:*}"
 		rm -rf programs/*
 		scripts/check-packages programs test programs
