@@ -8,10 +8,14 @@
 
 #include "base/cancel.h"
 
+_Thread_local const struct clock_source *clock_source;
+
 int64_t clock_now_ns(void)
 {
 	struct timespec ts;
 
+	if (clock_source)
+		return clock_source->now_ns(clock_source->data);
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
@@ -25,6 +29,8 @@ int64_t clock_utc_ms(void)
 {
 	struct timespec ts;
 
+	if (clock_source)
+		return clock_source->utc_ms(clock_source->data);
 	clock_gettime(CLOCK_REALTIME, &ts);
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
@@ -53,6 +59,10 @@ void clock_sleep_ms(int64_t ms)
 {
 	int64_t end = clock_now_ms() + ms;
 
+	if (clock_source) {
+		clock_source->sleep_ms(clock_source->data, ms);
+		return;
+	}
 	for (int64_t left = ms; left > 0; left = end - clock_now_ms()) {
 		struct pollfd p = {.fd = cancel_fd(), .events = POLLIN};
 

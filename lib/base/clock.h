@@ -9,6 +9,15 @@
 /* "2026-11-24T08:30:00.123Z" and its terminator. */
 enum { CLOCK_TEXT = 32 };
 
+/* Where the calling thread takes its time from instead of the system; NULL = it does not. For simulations. */
+struct clock_source {
+	int64_t (*now_ns)(void *data);
+	int64_t (*utc_ms)(void *data);
+	void (*sleep_ms)(void *data, int64_t ms);
+	void *data;
+};
+extern _Thread_local const struct clock_source *clock_source;
+
 int64_t clock_now_ns(void);	/* monotonic */
 int64_t clock_now_ms(void);	/* monotonic */
 int64_t clock_utc_ms(void);	/* since 1970 */

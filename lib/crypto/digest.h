@@ -17,4 +17,7 @@ int crypto_hmac_sha256(const void *key, size_t key_len, const void *data, size_t
 		       uint8_t ret[static SHA256_LEN], struct err *err);
 int crypto_random(void *ret, size_t len, struct err *err);
 
+/* Where the calling thread takes its random bytes from instead; NULL = it does not. For simulations, which repeat. */
+extern _Thread_local void (*crypto_random_source)(void *ret, size_t len);
+
 #endif

@@ -279,7 +279,9 @@ static void give_up(struct member_channel *channel)
 
 static int connect_channel(struct member *m, struct member_channel **ret, struct err *err)
 {
-	const struct link_ops *ops = m->config.link == FLEET_LINK_MODULE ? &link_module : &link_tls;
+	const struct link_ops *ops = m->config.via                        ? m->config.via
+				     : m->config.link == FLEET_LINK_MODULE ? &link_module
+									   : &link_tls;
 	struct member_channel *channel = mem_new(struct member_channel);
 	struct p11_call call;
 	int rc;

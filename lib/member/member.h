@@ -32,7 +32,11 @@ struct tls_context;
 struct member;
 struct member_channel;
 
+struct link_ops;
+
 struct member_config {
+	const struct link_ops *via;	/* link.h; NULL = by link. Tests bring their own */
+	void *via_data;
 	const char *name;		/* for people: "hsm-east-1" */
 	unsigned link;			/* enum fleet_link_kind */
 	const char *address;		/* tls */
