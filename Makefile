@@ -103,7 +103,19 @@ UNIT := $(patsubst %.c,$(BUILD)/%,$(UNIT_SRCS))
 STRANGERS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/slot/*.c tests/bench/*.c))
 # SoftHSM with faults on demand, for appliances of the tests.
 SHIM := $(BUILD)/tests/fake/shim.so
-unit: $(UNIT) $(STRANGERS) $(SHIM)
+# The fake token: an archive for tests that hold it in process, a library for those that load one.
+FAKE := $(BUILD)/tests/fake/fake.a
+FAKE_LIBRARY := $(BUILD)/tests/fake/token.so
+unit: $(UNIT) $(STRANGERS) $(SHIM) $(FAKE_LIBRARY)
+$(FAKE): $(patsubst %.c,$(BUILD)/%.o,$(filter-out %/shim.c %/module.c,$(sort $(wildcard tests/fake/*.c))))
+	$(Q)rm -f $@ && ar rcs $@ $^
+$(FAKE_LIBRARY): $(BUILD)/tests/fake/module.o $(FAKE) $(BUILD)/lib/p11.a $(BUILD)/lib/base.a
+	$(Q)$(CC) -shared -Wl,--exclude-libs,ALL -Wl,-Bsymbolic -Wl,-z,nodelete $(LDFLAGS) -o $@ $^ -lcrypto -pthread
+# Tests in these folders may use tests/.
+$(BUILD)/tests/fake/%.o $(BUILD)/tests/unit/fake/%.o: ALL_CFLAGS += -Itests
+$(BUILD)/tests/unit/fake/%: $(BUILD)/tests/unit/fake/%.o $(FAKE) $(ROOM_LIBS) | $(FAKE_LIBRARY)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(FAKE) $(ROOM_LIBS) -Wl,--end-group $(CORE_LIBS) -lcmocka
 $(SHIM): tests/fake/shim.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -shared $(LDFLAGS) -o $@ $< -ldl
