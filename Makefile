@@ -106,13 +106,18 @@ SHIM := $(BUILD)/tests/fake/shim.so
 # The fake token: an archive for tests that hold it in process, a library for those that load one.
 FAKE := $(BUILD)/tests/fake/fake.a
 FAKE_LIBRARY := $(BUILD)/tests/fake/token.so
-unit: $(UNIT) $(STRANGERS) $(SHIM) $(FAKE_LIBRARY)
+# Histories of writers, syncs and faults over fake tokens.
+MODEL := $(BUILD)/tests/model/model
+unit: $(UNIT) $(STRANGERS) $(SHIM) $(FAKE_LIBRARY) $(MODEL)
+$(MODEL): $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/model/*.c))) $(FAKE) $(ROOM_LIBS)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(FAKE) $(ROOM_LIBS) -Wl,--end-group $(CORE_LIBS)
 $(FAKE): $(patsubst %.c,$(BUILD)/%.o,$(filter-out %/shim.c %/module.c,$(sort $(wildcard tests/fake/*.c))))
 	$(Q)rm -f $@ && ar rcs $@ $^
 $(FAKE_LIBRARY): $(BUILD)/tests/fake/module.o $(FAKE) $(BUILD)/lib/p11.a $(BUILD)/lib/base.a
 	$(Q)$(CC) -shared -Wl,--exclude-libs,ALL -Wl,-Bsymbolic -Wl,-z,nodelete $(LDFLAGS) -o $@ $^ -lcrypto -pthread
 # Tests in these folders may use tests/.
-$(BUILD)/tests/fake/%.o $(BUILD)/tests/unit/fake/%.o: ALL_CFLAGS += -Itests
+$(BUILD)/tests/fake/%.o $(BUILD)/tests/unit/fake/%.o $(BUILD)/tests/model/%.o: ALL_CFLAGS += -Itests
 $(BUILD)/tests/unit/fake/%: $(BUILD)/tests/unit/fake/%.o $(FAKE) $(ROOM_LIBS) | $(FAKE_LIBRARY)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(FAKE) $(ROOM_LIBS) -Wl,--end-group $(CORE_LIBS) -lcmocka

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The promises, asked of the tokens themselves. */
+#include <string.h>
+
+#include "base/str.h"
+#include "replica/verify.h"
+#include "world.h"
+
+enum { SEEN_MAX = 64, POLICY_MEMBERS = 2 };
+
+/* One key on one member, as its token holds it. */
+struct seen {
+	uint8_t uid[UID_LEN];
+	bool has_record, has_object;
+	struct record newest;
+	uint8_t value[32];
+	CK_ULONG value_len;
+};
+
+/* All that one member holds. */
+struct holding {
+	struct seen seen[SEEN_MAX];
+	size_t n;
+	/* Objects of no uid that is known. */
+	uint8_t strays[SEEN_MAX][16];
+	size_t n_strays;
+	uint64_t changes;
+	bool read;
+};
+
+static struct holding holdings[MEMBERS_MAX];
+
+static struct seen *seen_of(struct holding *h, const uint8_t *uid)
+{
+	for (size_t i = 0; i < h->n; i++)
+		if (memcmp(h->seen[i].uid, uid, UID_LEN) == 0)
+			return &h->seen[i];
+	if (h->n == SEEN_MAX)
+		return NULL;
+	memcpy(h->seen[h->n].uid, uid, UID_LEN);
+	return &h->seen[h->n++];
+}
+
+static void see_record(struct holding *h, const CK_ATTRIBUTE *value)
+{
+	struct record record;
+	struct seen *seen;
+
+	if (!value || record_decode(value->pValue, value->ulValueLen, &record, NULL) < 0)
+		return;
+	seen = seen_of(h, record.uid);
+	if (!seen || (seen->has_record && !record_newer(&record, &seen->newest))) {
+		record_release(&record);
+		return;
+	}
+	if (seen->has_record)
+		record_release(&seen->newest);
+	seen->newest = record;
+	seen->has_record = true;
+}
+
+static void see_object(struct holding *h, const struct p11_attrs *attrs)
+{
+	const CK_ATTRIBUTE *id = p11_attrs_find(attrs, CKA_ID), *value = p11_attrs_find(attrs, CKA_VALUE);
+	struct seen *seen = id && id->ulValueLen == UID_LEN ? seen_of(h, id->pValue) : NULL;
+
+	if (!value)
+		return;
+	if (!seen) {
+		if (h->n_strays < SEEN_MAX && value->ulValueLen == 16)
+			memcpy(h->strays[h->n_strays++], value->pValue, 16);
+		return;
+	}
+	seen->has_object = true;
+	seen->value_len = value->ulValueLen < sizeof(seen->value) ? value->ulValueLen : sizeof(seen->value);
+	memcpy(seen->value, value->pValue, seen->value_len);
+}
+
+static void see(void *data, CK_OBJECT_HANDLE handle, const struct p11_attrs *attrs)
+{
+	static const CK_ATTRIBUTE domain = {CKA_LABEL, (void *)"hsmctl domain", 13};
+	CK_OBJECT_CLASS class = p11_attrs_ulong(attrs, CKA_CLASS, CKO_DATA);
+
+	(void)handle;
+	if (p11_attrs_match(attrs, &domain, 1))
+		return;
+	if (class == CKO_DATA)
+		see_record(data, p11_attrs_find(attrs, CKA_VALUE));
+	else if (class == CKO_SECRET_KEY)
+		see_object(data, attrs);
+}
+
+static void forget(struct holding *h)
+{
+	for (size_t i = 0; i < h->n; i++)
+		if (h->seen[i].has_record)
+			record_release(&h->seen[i].newest);
+	*h = (struct holding){0};
+}
+
+void check_begin(void)
+{
+	for (size_t m = 0; m < MEMBERS_MAX; m++)
+		forget(&holdings[m]);
+}
+
+static struct holding *look(size_t m)
+{
+	struct holding *h = &holdings[m];
+
+	if (h->read && h->changes == fake_changes(m))
+		return h;
+	forget(h);
+	h->read = true;
+	h->changes = fake_changes(m);
+	fake_each(m, see, h);
+	return h;
+}
+
+static struct seen *find(size_t m, const uint8_t *uid)
+{
+	struct holding *h = look(m);
+
+	for (size_t i = 0; i < h->n; i++)
+		if (memcmp(h->seen[i].uid, uid, UID_LEN) == 0)
+			return &h->seen[i];
+	return NULL;
+}
+
+static bool is_live(const struct seen *s)
+{
+	return s && s->has_object && s->has_record && s->newest.state == RECORD_LIVE;
+}
+
+uint32_t check_live_on(struct world *w, const uint8_t *uid)
+{
+	uint32_t mask = 0;
+
+	for (size_t m = 0; m < w->n_members; m++)
+		if (is_live(find(m, uid)))
+			mask |= 1u << m;
+	return mask;
+}
+
+/* Acknowledged: live on as many members as the policy promised, less those that lost what they had. */
+static void check_lost(struct world *w, const struct entry *e)
+{
+	unsigned harm = world_harm(w) - e->harm_at_make;
+	int copies = __builtin_popcount(check_live_on(w, e->uid));
+
+	if (e->made == MADE && !e->planted && !e->delete_tried && copies + (int)harm < POLICY_MEMBERS)
+		world_broken(w, "lost: %s was acknowledged and is live on %d members", e->label, copies);
+}
+
+/* Deleted: on no member on which it was not already. */
+static void check_back(struct world *w, struct entry *e)
+{
+	uint32_t now;
+
+	if (e->deleted != MADE || world_harm(w) != e->harm_at_make)
+		return;
+	now = check_live_on(w, e->uid);
+	if (now & ~e->live_at_delete)
+		world_broken(w, "back: %s was deleted, and members %x have it again", e->label, now & ~e->live_at_delete);
+	e->live_at_delete = now;
+}
+
+static bool deleted_somewhere(struct world *w, const uint8_t *uid)
+{
+	for (size_t m = 0; m < w->n_members; m++) {
+		const struct seen *s = find(m, uid);
+
+		if (s && s->has_record && s->newest.state == RECORD_DELETED)
+			return true;
+	}
+	return false;
+}
+
+/* What was made once is there once: no other uid is live with the same material. */
+static void check_doubled(struct world *w, const struct entry *e)
+{
+	const struct seen *mine = NULL;
+
+	for (size_t m = 0; m < w->n_members && !mine; m++)
+		mine = is_live(find(m, e->uid)) ? find(m, e->uid) : NULL;
+	for (size_t m = 0; mine && m < w->n_members; m++) {
+		const struct holding *h = look(m);
+
+		for (size_t i = 0; i < h->n; i++)
+			if (is_live(&h->seen[i]) && memcmp(h->seen[i].uid, e->uid, UID_LEN) != 0 &&
+			    memcmp(h->seen[i].value, mine->value, sizeof(mine->value)) == 0 &&
+			    !deleted_somewhere(w, h->seen[i].uid))
+				world_broken(w, "doubled: %s is live twice on m%zu", e->label, m);
+	}
+}
+
+/* A stranger's key that works is somewhere, as it was or adopted. */
+static void check_destroyed(struct world *w, const struct entry *e)
+{
+	if (world_harm(w) != e->harm_at_make)
+		return;
+	for (size_t m = 0; m < w->n_members; m++) {
+		const struct holding *h = look(m);
+
+		for (size_t i = 0; i < h->n_strays; i++)
+			if (memcmp(h->strays[i], e->value, sizeof(e->value)) == 0)
+				return;
+		for (size_t i = 0; i < h->n; i++)
+			if (h->seen[i].has_object && memcmp(h->seen[i].value, e->value, sizeof(e->value)) == 0)
+				return;
+	}
+	world_broken(w, "destroyed: %s worked and was nobody's, and is gone", e->label);
+}
+
+void check_step(struct world *w)
+{
+	for (size_t i = 0; i < w->n_ledger; i++) {
+		struct entry *e = &w->ledger[i];
+
+		if (e->planted) {
+			check_destroyed(w, e);
+		} else if (e->made == MADE) {
+			check_lost(w, e);
+			check_back(w, e);
+			check_doubled(w, e);
+		}
+	}
+}
+
+/* ---- after quiet ---- */
+
+/* Is everything where it should be, by what the tokens hold? */
+static bool truly_in_sync(struct world *w)
+{
+	for (size_t m = 0; m < w->n_members; m++) {
+		const struct holding *h = look(m);
+
+		if (h->n_strays)
+			return false;
+		for (size_t i = 0; i < h->n; i++) {
+			const struct seen *a = &h->seen[i];
+			bool live = is_live(a);
+
+			if (a->has_object && !live)
+				return false;
+			for (size_t o = 0; live && o < w->n_members; o++) {
+				const struct seen *b = find(o, a->uid);
+
+				if (!is_live(b) || memcmp(a->value, b->value, sizeof(a->value)) != 0 ||
+				    !record_same_version(&a->newest, &b->newest))
+					return false;
+			}
+		}
+	}
+	return true;
+}
+
+static const char *label_of(const struct seen *s, char *text, size_t size)
+{
+	return p11_attrs_text(&s->newest.objects[0], CKA_LABEL, text, size);
+}
+
+static const char *label_on(size_t m, const uint8_t *uid, char *text, size_t size)
+{
+	const struct seen *s = find(m, uid);
+
+	return s && s->has_record ? label_of(s, text, size) : "";
+}
+
+static void check_settled(struct world *w, const struct entry *e)
+{
+	uint32_t all = (1u << w->n_members) - 1, live = check_live_on(w, e->uid);
+	char text[128];
+
+	if (e->planted || world_harm(w) != e->harm_at_make)
+		return;
+	if (e->made == MADE && !e->delete_tried && live != all)
+		world_broken(w, "unsettled: %s is on members %x after a sync", e->label, live);
+	if (e->deleted == MADE && live)
+		world_broken(w, "unsettled: %s was deleted and is on members %x after a sync", e->label, live);
+	if (e->made == MADE && !e->delete_tried && e->label_sure && live == all &&
+	    strcmp(label_on(0, e->uid, text, sizeof(text)), e->label_now) != 0)
+		world_broken(w, "undone: %s is called '%s', not '%s'", e->label, text, e->label_now);
+}
+
+/* A key of which it was said that it was not made: nobody has one of its label. */
+static void check_not_made(struct world *w, const struct entry *e)
+{
+	char text[128];
+
+	if (e->made != NOT_MADE)
+		return;
+	for (size_t m = 0; m < w->n_members; m++) {
+		const struct holding *h = look(m);
+
+		for (size_t i = 0; i < h->n; i++)
+			if (is_live(&h->seen[i]) && strcmp(label_of(&h->seen[i], text, sizeof(text)), e->label) == 0)
+				world_broken(w, "made: %s was said not to be made, and is live on m%zu", e->label, m);
+	}
+}
+
+static unsigned syncs;
+
+void check_sync(struct world *w, int rc, const struct replica_sync_report *report, const struct err *err)
+{
+	syncs++;
+	if (rc < 0)
+		world_broken(w, "unsettled: a sync with everybody up says: %s", err->message);
+	else if (report->verdict != VERDICT_IN_SYNC)
+		world_broken(w, "unsettled: a sync with everybody up ends %s, skipped '%s'",
+			     replica_verdict_names[report->verdict], report->n_skipped ? report->skipped[0].reason : "");
+	else if (syncs == 2 && report->copied + report->deleted + report->repaired + report->adopted)
+		world_broken(w, "unsettled: a second sync still finds something to do");
+}
+
+void check_verify(struct world *w, bool says_in_sync)
+{
+	if (says_in_sync && !truly_in_sync(w))
+		world_broken(w, "verify: it says in_sync, and it is not so");
+}
+
+void check_end(struct world *w)
+{
+	syncs = 0;
+	world_run(w, OP_VERIFY);
+	world_run(w, OP_SYNC);
+	for (size_t i = 0; i < w->n_ledger && !*w->broken; i++) {
+		check_settled(w, &w->ledger[i]);
+		check_not_made(w, &w->ledger[i]);
+	}
+	world_run(w, OP_SYNC);
+}
