@@ -398,6 +398,11 @@ struct member *member_of(const struct member_channel *channel)
 	return channel->member;
 }
 
+bool member_broken(const struct member_channel *channel)
+{
+	return channel->broken;
+}
+
 bool member_ended(const struct member_channel *channel)
 {
 	return channel->link->ended;

@@ -110,6 +110,8 @@ void member_clean(struct member_channel *channel);
 /* Never reuse it. */
 void member_spoil(struct member_channel *channel);
 
+/* Is the link gone? */
+bool member_broken(const struct member_channel *channel);
 /* The failed call ended because the peer ended the connection, not for silence:
  * what was asked may be what ended it. */
 bool member_ended(const struct member_channel *channel);

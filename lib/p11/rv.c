@@ -164,6 +164,8 @@ CK_RV p11_rv_from_err(const struct err *err)
 	case ERR_UNSUPPORTED:
 	case ERR_NOT_REPLICABLE:
 		return CKR_MECHANISM_INVALID;
+	case ERR_NOT_KNOWN:
+		return CKR_FUNCTION_FAILED;
 	case ERR_NOT_FOUND:
 		return CKR_OBJECT_HANDLE_INVALID;
 	default:

@@ -132,7 +132,8 @@ static int add_record(void *data, CK_OBJECT_HANDLE handle, struct record *record
 	return 0;
 }
 
-static int add_stray(struct census *census, size_t site, CK_OBJECT_HANDLE handle, struct p11_attrs *attrs, struct err *err)
+/* Every object is a stray until a record claims it. Takes attrs over. */
+static int add_stray(struct census *census, const struct census_stray *stray, struct err *err)
 {
 	if (census->n_strays == census->cap_strays) {
 		size_t cap = census->cap_strays ? census->cap_strays * 2 : 16;
@@ -143,31 +144,39 @@ static int add_stray(struct census *census, size_t site, CK_OBJECT_HANDLE handle
 		census->strays = grown;
 		census->cap_strays = cap;
 	}
-	census->strays[census->n_strays++] = (struct census_stray){site, handle, *attrs};
-	*attrs = (struct p11_attrs){0};
+	census->strays[census->n_strays++] = *stray;
 	return 0;
 }
 
-/* Takes attrs over. Objects of a known uid join their key; the rest are strays. */
-static int add_object(struct census *census, size_t site, CK_OBJECT_HANDLE handle, size_t object,
-		      struct p11_attrs *attrs, struct err *err)
+/* An object of a uid that a record knows joins its key. */
+static bool claim(struct census *census, struct census_stray *stray)
 {
-	const CK_ATTRIBUTE *id = p11_attrs_find(attrs, CKA_ID);
+	const CK_ATTRIBUTE *id = p11_attrs_find(&stray->attrs, CKA_ID);
 	struct census_key *key = id && id->ulValueLen == UID_LEN ? census_find(census, id->pValue) : NULL;
-	struct census_copy *copy;
+	struct census_copy *copy = key ? &key->copies[stray->site] : NULL;
 
-	if (!key)
-		return add_stray(census, site, handle, attrs, err);
-	copy = &key->copies[site];
-	if (copy->objects[object]) {
-		if (copy->surplus < sizeof(copy->surplus_handles) / sizeof(copy->surplus_handles[0]))
-			copy->surplus_handles[copy->surplus++] = handle;
-		return 0;
+	if (!copy)
+		return false;
+	if (!copy->objects[stray->object]) {
+		copy->objects[stray->object] = stray->handle;
+		copy->attrs[stray->object] = stray->attrs;
+		stray->attrs = (struct p11_attrs){0};
+	} else if (copy->objects[stray->object] != stray->handle &&
+		   copy->surplus < sizeof(copy->surplus_handles) / sizeof(copy->surplus_handles[0])) {
+		copy->surplus_handles[copy->surplus++] = stray->handle;
 	}
-	copy->objects[object] = handle;
-	copy->attrs[object] = *attrs;
-	*attrs = (struct p11_attrs){0};
-	return 0;
+	p11_attrs_release(&stray->attrs);
+	return true;
+}
+
+static void claim_all(struct census *census)
+{
+	size_t left = 0;
+
+	for (size_t i = 0; i < census->n_strays; i++)
+		if (!claim(census, &census->strays[i]))
+			census->strays[left++] = census->strays[i];
+	census->n_strays = left;
 }
 
 static int read_attrs(struct replica_site *site, CK_OBJECT_HANDLE handle, CK_OBJECT_CLASS class,
@@ -200,8 +209,11 @@ static int read_objects(struct replica_site *site, size_t index, CK_OBJECT_CLASS
 		rc = read_attrs(site, list[i], class, &attrs, err);
 		if (rc == -ERR_TOKEN)
 			rc = 0;
-		else if (rc == 0 && !domain_owns(&attrs))
-			rc = add_object(census, index, list[i], class == CKO_PUBLIC_KEY, &attrs, err);
+		else if (rc == 0 && !domain_owns(&attrs)) {
+			rc = add_stray(census, &(struct census_stray){index, list[i], class == CKO_PUBLIC_KEY, attrs}, err);
+			if (rc == 0)
+				attrs = (struct p11_attrs){0};
+		}
 	}
 	return rc;
 }
@@ -217,27 +229,64 @@ static void choose_truth(struct census *census)
 		}
 }
 
-/* Records of all sites come first: they say which objects are whose. */
-int census_take(struct replica_sites *sites, const uint8_t *only, struct census *ret, struct err *err)
+static const CK_OBJECT_CLASS classes[] = {CKO_PRIVATE_KEY, CKO_SECRET_KEY, CKO_PUBLIC_KEY};
+enum { CLASSES = sizeof(classes) / sizeof(classes[0]), PASSES = CLASSES + 1 };
+
+/* A pass over all sites: objects of each class, then records. */
+static int take_pass(struct replica_sites *sites, size_t pass, const uint8_t *only, struct census *ret, struct err *err)
 {
-	static const CK_OBJECT_CLASS classes[] = {CKO_PRIVATE_KEY, CKO_SECRET_KEY, CKO_PUBLIC_KEY};
 	int rc = 0;
 
-	*ret = (struct census){.n_sites = sites->count};
-	for (size_t pass = 0; pass < 1 + sizeof(classes) / sizeof(classes[0]); pass++) {
+	for (size_t s = 0; s < sites->count && rc == 0; s++) {
+		struct replica_site *site = &sites->sites[s];
+
+		if (!site->channel)
+			continue;
+		rc = pass < CLASSES ? read_objects(site, s, classes[pass], only, ret, err)
+				    : record_read_all(site->channel, only, add_record, &(struct reading){ret, s}, err);
+		if (rc == 0 || rc == -ERR_NO_MEMORY)
+			continue;
+		replica_site_lost(site, err);
+		rc = cancel_check(err);
+	}
+	return rc;
+}
+
+/* A key that was made between the look at the objects and the look at the records has its objects by now. */
+static int look_again(struct replica_sites *sites, struct census *census, struct err *err)
+{
+	int rc = 0;
+
+	for (size_t k = 0; k < census->n_keys; k++)
 		for (size_t s = 0; s < sites->count && rc == 0; s++) {
+			const struct census_copy *copy = &census->keys[k].copies[s];
 			struct replica_site *site = &sites->sites[s];
 
-			if (!site->channel)
+			if (!site->channel || !copy->record || copy->record->state != RECORD_LIVE || copy->objects[0])
 				continue;
-			rc = pass == 0 ? record_read_all(site->channel, only, add_record, &(struct reading){ret, s}, err)
-				       : read_objects(site, s, classes[pass - 1], only, ret, err);
+			for (size_t c = 0; c < CLASSES && rc == 0; c++)
+				rc = read_objects(site, s, classes[c], census->keys[k].uid, census, err);
 			if (rc == 0 || rc == -ERR_NO_MEMORY)
 				continue;
 			replica_site_lost(site, err);
 			rc = cancel_check(err);
 		}
-	}
+	return rc;
+}
+
+/* Records come last: whoever makes a key writes its record first, so that an object which was seen and has none is
+ * nobody's, and not one that is just being made. */
+int census_take(struct replica_sites *sites, const uint8_t *only, struct census *ret, struct err *err)
+{
+	int rc = 0;
+
+	*ret = (struct census){.n_sites = sites->count};
+	for (size_t pass = 0; pass < PASSES && rc == 0; pass++)
+		rc = take_pass(sites, pass, only, ret, err);
+	claim_all(ret);
+	if (rc == 0)
+		rc = look_again(sites, ret, err);
+	claim_all(ret);
 	if (rc < 0) {
 		census_release(ret);
 		return rc;

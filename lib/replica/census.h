@@ -39,6 +39,7 @@ struct census_key {
 struct census_stray {
 	size_t site;
 	CK_OBJECT_HANDLE handle;
+	size_t object;			/* 0 private or secret, 1 public */
 	struct p11_attrs attrs;
 };
 

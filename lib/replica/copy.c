@@ -47,7 +47,7 @@ int copy_public(struct replica_site *to, const struct record *record, CK_OBJECT_
 }
 
 static int carry_and_prove(struct replica_site *from, CK_OBJECT_HANDLE key, struct replica_site *to,
-			   const struct record *record, struct err *err)
+			   const struct record *record, CK_OBJECT_HANDLE *ret_made, struct err *err)
 {
 	owned(p11_attrs) struct p11_attrs template = {0};
 	CK_OBJECT_HANDLE made;
@@ -65,13 +65,15 @@ static int carry_and_prove(struct replica_site *from, CK_OBJECT_HANDLE key, stru
 	rc = prove_key(to, made, record, challenge, &proof, err);
 	if (rc < 0 && to->channel)
 		copy_destroy(to, made, &ignored);
+	if (rc == 0 && ret_made)
+		*ret_made = made;
 	return rc;
 }
 
 int copy_key(struct replica_site *from, CK_OBJECT_HANDLE key, struct replica_site *to,
-	     const struct record *record, const struct census_copy *old, struct err *err)
+	     const struct record *record, const struct census_copy *old, CK_OBJECT_HANDLE *ret_made, struct err *err)
 {
-	int rc = carry_and_prove(from, key, to, record, err);
+	int rc = carry_and_prove(from, key, to, record, ret_made, err);
 
 	if (rc == 0 && record->n_objects > 1)
 		rc = copy_public(to, record, CK_INVALID_HANDLE, err);
@@ -80,11 +82,15 @@ int copy_key(struct replica_site *from, CK_OBJECT_HANDLE key, struct replica_sit
 
 int copy_record(struct replica_site *to, const struct record *record, const struct census_copy *old, struct err *err)
 {
-	bool there = old && old->record && record_same_version(old->record, record);
-	int rc = there ? 0 : record_write(to->channel, record, NULL, err);
+	const struct record *before = old ? old->record : NULL;
+	int rc = 0;
 
-	if (rc == 0 && old && old->record && !there)
-		rc = copy_destroy(to, old->record_handle, err);
+	if (before && record_newer(before, record))
+		return err_set(err, ERR_CHANGED, "'%s' has a newer version of the key", to->of->name);
+	if (!before)
+		rc = record_write(to->channel, record, NULL, err);
+	else if (!record_same_version(before, record))
+		rc = record_replace(to->channel, record, &(struct record_base){.record = old->record_handle}, err);
 	for (size_t i = 0; old && i < old->n_stale && rc == 0; i++)
 		rc = copy_destroy(to, old->stale[i], err);
 	return rc;

@@ -15,15 +15,17 @@ struct err;
 /*
  * Carry the private or secret key from one site to another (the same site is
  * fine) and make its public half there, then prove it. Objects that the copy
- * has on the target already are destroyed after the new ones passed.
+ * has on the target already are destroyed after the new ones passed. ret_made (may
+ * be NULL): the handle of the new private or secret key.
  */
 int copy_key(struct replica_site *from, CK_OBJECT_HANDLE key, struct replica_site *to,
-	     const struct record *record, const struct census_copy *old, struct err *err);
+	     const struct record *record, const struct census_copy *old, CK_OBJECT_HANDLE *ret_made, struct err *err);
 
 /* Only the public half. */
 int copy_public(struct replica_site *to, const struct record *record, CK_OBJECT_HANDLE old, struct err *err);
 
-/* Make the record on a site this version; old versions there go after it was written. */
+/* Make the record on a site this version; old versions there go after it was written. ERR_CHANGED when a newer one
+ * is there, or the one that was read no longer is: nothing newer is ever destroyed. */
 int copy_record(struct replica_site *to, const struct record *record, const struct census_copy *old, struct err *err);
 
 /* Destroy one object; gone already is fine. 0 for CK_INVALID_HANDLE. */

@@ -216,3 +216,38 @@ int prove_key(struct replica_site *site, CK_OBJECT_HANDLE key, const struct reco
 		return prove_decryption(site, key, public, challenge, err);
 	return wrap_value(site, key, ret, err);
 }
+
+/* What a failed use says of a key: is there one that may not do this? */
+static bool may_be_forbidden(CK_RV rv)
+{
+	return rv == CKR_KEY_FUNCTION_NOT_PERMITTED || rv == CKR_KEY_UNEXTRACTABLE || rv == CKR_KEY_NOT_WRAPPABLE ||
+	       rv == CKR_USER_NOT_LOGGED_IN || rv == CKR_MECHANISM_INVALID;
+}
+
+int prove_hollow(struct replica_site *site, CK_OBJECT_HANDLE key, struct err *err)
+{
+	CK_SESSION_HANDLE session = member_session(site->channel);
+	CK_MECHANISM ecb = {CKM_AES_ECB, NULL, 0}, hmac = {CKM_SHA256_HMAC, NULL, 0}, wrap = {CKM_AES_KEY_WRAP_PAD, NULL, 0};
+	uint8_t block[16] = {0}, out[BLOB_MAX];
+	CK_ULONG lens[3] = {sizeof(out), sizeof(out), sizeof(out)};
+	struct p11_call tries[3][2] = {
+		{p11_init(P11_C_EncryptInit, session, &ecb, key),
+		 p11_transform(P11_C_Encrypt, session, block, sizeof(block), out, &lens[0])},
+		{p11_init(P11_C_SignInit, session, &hmac, key),
+		 p11_transform(P11_C_Sign, session, block, sizeof(block), out, &lens[1])},
+		{p11_wrap_key(session, &wrap, site->domain, key, out, &lens[2])},
+	};
+	bool hollow = true;
+
+	for (size_t i = 0; i < 3 && hollow; i++) {
+		size_t count = i < 2 ? 2 : 1;
+		int rc = member_call(site->channel, tries[i], count, err);
+		CK_RV rv = tries[i][0].rv == CKR_OK && count == 2 ? tries[i][1].rv : tries[i][0].rv;
+
+		if (rc < 0)
+			return rc;
+		hollow = rv != CKR_OK && !may_be_forbidden(rv);
+	}
+	explicit_bzero(out, sizeof(out));
+	return hollow;
+}

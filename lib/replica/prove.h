@@ -36,4 +36,10 @@ int prove_key(struct replica_site *site, CK_OBJECT_HANDLE key, const struct reco
 /* Fill record->check from the member where the key was made. Nothing for key pairs. */
 int prove_anchor(struct replica_site *site, CK_OBJECT_HANDLE key, struct record *record, struct err *err);
 
+/*
+ * Is a secret key without a name no key at all, what a token lists of an object that it tore? 1 when it can do
+ * nothing; 0 when it does something, or is not permitted to: then nobody can say that it is nothing.
+ */
+int prove_hollow(struct replica_site *site, CK_OBJECT_HANDLE key, struct err *err);
+
 #endif

@@ -169,10 +169,13 @@ static int read_one(struct member_channel *channel, CK_OBJECT_HANDLE handle,
 	int rc = member_get(channel, handle, types, 1, &attrs, err);
 
 	if (rc < 0)	/* gone meanwhile is fine */
-		return rc == -ERR_TOKEN ? 0 : rc;
+		return rc == -ERR_TOKEN && err->rv == CKR_OBJECT_HANDLE_INVALID ? 0 : rc;
 	value = p11_attrs_find(&attrs, CKA_VALUE);
+	/* Whoever cannot read a record does not know whose the objects are. */
+	if (!value)
+		return err_set(err, ERR_TOKEN, "a record on '%s' cannot be read", member_name(member_of(channel)));
 	/* A torn record cannot say whose it is; a whole one is written beside it. */
-	if (!value || record_decode(value->pValue, value->ulValueLen, &record, NULL) < 0)
+	if (record_decode(value->pValue, value->ulValueLen, &record, NULL) < 0)
 		return 0;
 	return each(data, handle, &record, err);
 }
@@ -202,32 +205,116 @@ int record_read_all(struct member_channel *channel, const uint8_t *only,
 	return rc;
 }
 
+/* ---- writing ---- */
+
+/* A data object's template, over value; items point into it. */
+struct drawn {
+	struct buf value;
+	char label[RECORD_LABEL];
+	CK_OBJECT_CLASS class;
+	CK_BBOOL yes;
+	CK_ATTRIBUTE items[6];
+};
+enum { DRAWN = 6, BATCH_MAX = 24 };
+
+static void drawn_release(struct drawn *drawn)
+{
+	buf_release(&drawn->value);
+}
+OWN_DEFINE_RELEASE(drawn)
+
+static int draw(const struct record *record, struct drawn *ret, struct err *err)
+{
+	*ret = (struct drawn){.value = {.max = RECORD_MAX}, .class = CKO_DATA, .yes = CK_TRUE};
+	name_of(record->uid, ret->label);
+	if (record_encode(record, &ret->value, err) < 0)
+		return -(int)err->code;
+	ret->items[0] = (CK_ATTRIBUTE){CKA_CLASS, &ret->class, sizeof(ret->class)};
+	ret->items[1] = (CK_ATTRIBUTE){CKA_TOKEN, &ret->yes, sizeof(ret->yes)};
+	ret->items[2] = (CK_ATTRIBUTE){CKA_PRIVATE, &ret->yes, sizeof(ret->yes)};
+	ret->items[3] = (CK_ATTRIBUTE){CKA_APPLICATION, (void *)APPLICATION, sizeof(APPLICATION) - 1};
+	ret->items[4] = (CK_ATTRIBUTE){CKA_LABEL, ret->label, strlen(ret->label)};
+	ret->items[5] = (CK_ATTRIBUTE){CKA_VALUE, ret->value.data, ret->value.len};
+	return 0;
+}
+
+/* A batch that ends at the first object that is no longer there. */
+struct batch {
+	struct p11_call calls[BATCH_MAX];
+	CK_ATTRIBUTE asked[BATCH_MAX];
+	size_t count;
+};
+
+static void ask(struct batch *batch, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object)
+{
+	CK_ATTRIBUTE *asked = &batch->asked[batch->count];
+
+	if (!object)
+		return;
+	*asked = (CK_ATTRIBUTE){.type = CKA_CLASS};
+	batch->calls[batch->count++] = p11_get_attributes(session, object, asked, 1);
+}
+
+static void destroy(struct batch *batch, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object)
+{
+	if (object)
+		batch->calls[batch->count++] = p11_destroy_object(session, object);
+}
+
+static int send(struct member_channel *channel, struct batch *batch, struct err *err)
+{
+	int rc = member_run(channel, batch->calls, batch->count, err);
+
+	if (rc == -ERR_TOKEN && err->rv == CKR_OBJECT_HANDLE_INVALID)
+		return err_set(err, ERR_CHANGED, "somebody else changed the key on '%s'", member_name(member_of(channel)));
+	return rc;
+}
+
 int record_write(struct member_channel *channel, const struct record *record,
 		 CK_OBJECT_HANDLE *ret, struct err *err)
 {
-	owned(buf) struct buf value = {.max = RECORD_MAX};
-	char label[RECORD_LABEL];
-	CK_OBJECT_CLASS class = CKO_DATA;
-	CK_BBOOL yes = CK_TRUE;
+	owned(drawn) struct drawn drawn;
 	CK_OBJECT_HANDLE handle;
 	struct p11_call call;
-	int rc = record_encode(record, &value, err);
+	int rc = draw(record, &drawn, err);
 
 	if (rc < 0)
 		return rc;
-	name_of(record->uid, label);
-	CK_ATTRIBUTE template[] = {
-		{CKA_CLASS, &class, sizeof(class)},
-		{CKA_TOKEN, &yes, sizeof(yes)},
-		{CKA_PRIVATE, &yes, sizeof(yes)},
-		{CKA_APPLICATION, (void *)APPLICATION, sizeof(APPLICATION) - 1},
-		{CKA_LABEL, label, strlen(label)},
-		{CKA_VALUE, value.data, value.len},
-	};
-
-	call = p11_create_object(member_session(channel), template, sizeof(template) / sizeof(template[0]), &handle);
+	call = p11_create_object(member_session(channel), drawn.items, DRAWN, &handle);
 	rc = member_run(channel, &call, 1, err);
 	if (rc == 0 && ret)
 		*ret = handle;
 	return rc;
+}
+
+int record_replace(struct member_channel *channel, const struct record *record, const struct record_base *base,
+		   struct err *err)
+{
+	CK_SESSION_HANDLE session = member_session(channel);
+	owned(drawn) struct drawn drawn;
+	struct batch batch = {0};
+	CK_OBJECT_HANDLE handle;
+	int rc = draw(record, &drawn, err);
+
+	if (rc < 0)
+		return rc;
+	ask(&batch, session, base->record);
+	for (size_t o = 0; o < RECORD_OBJECTS_MAX; o++)
+		ask(&batch, session, base->objects[o]);
+	batch.calls[batch.count++] = p11_create_object(session, drawn.items, DRAWN, &handle);
+	destroy(&batch, session, base->record);
+	return send(channel, &batch, err);
+}
+
+int record_withdraw(struct member_channel *channel, CK_OBJECT_HANDLE record, const CK_OBJECT_HANDLE *objects, size_t count,
+		    struct err *err)
+{
+	CK_SESSION_HANDLE session = member_session(channel);
+	struct batch batch = {0};
+
+	ask(&batch, session, record);
+	for (size_t i = 0; i < count && i < BATCH_MAX - 2; i++)
+		destroy(&batch, session, objects[i]);
+	destroy(&batch, session, record);
+	return send(channel, &batch, err);
 }

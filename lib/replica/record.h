@@ -66,6 +66,22 @@ int record_decode(const void *data, size_t len, struct record *ret, struct err *
 int record_write(struct member_channel *channel, const struct record *record,
 		 CK_OBJECT_HANDLE *ret, struct err *err);
 
+/* What a write rests on: objects that must still be there, by their handles on this channel. CK_INVALID_HANDLE is none. */
+struct record_base {
+	CK_OBJECT_HANDLE record;	/* the version that is replaced, and goes */
+	CK_OBJECT_HANDLE objects[RECORD_OBJECTS_MAX];
+};
+
+/*
+ * The same in one message that is carried out only while everything in base is there: nobody else wrote this record since
+ * it was read. ERR_CHANGED, and nothing is done, when it is not.
+ */
+int record_replace(struct member_channel *channel, const struct record *record, const struct record_base *base,
+		   struct err *err);
+/* Destroy these objects, then the record of base, while that is there: a creation that went on is left alone. */
+int record_withdraw(struct member_channel *channel, CK_OBJECT_HANDLE record, const CK_OBJECT_HANDLE *objects, size_t count,
+		    struct err *err);
+
 /*
  * Read the records a member holds, of one key or (only NULL) all, torn ones
  * left out. each may take the record's content over by zeroing it; a negative

@@ -15,7 +15,7 @@
 #include "replica/prove.h"
 #include "replica/verify.h"
 
-enum { ROUNDS_MAX = 4 };
+enum { ROUNDS_MAX = 5 };
 
 static const struct json_field note_fields[] = {
 	JSON_F_STRING(struct replica_sync_note, key, JSON_COLUMN, "label of the key, and the member"),
@@ -81,6 +81,7 @@ struct round {
 	struct replica_sync_report *report;
 	enum sync_mode mode;
 	bool dry_run;
+	bool first;	/* nobody looked before: too early to call a key nobody's */
 };
 
 static int note(struct replica_sync_note **list, size_t *count, const struct p11_attrs *attrs,
@@ -133,7 +134,7 @@ static int repair(struct round *r, const struct finding *f, struct err *err)
 	if (r->dry_run)
 		rc = 0;
 	else if (!whole)
-		rc = copy_key(&r->sites->sites[source], key->copies[source].objects[0], to, key->truth, copy, err);
+		rc = copy_key(&r->sites->sites[source], key->copies[source].objects[0], to, key->truth, copy, NULL, err);
 	if (rc == 0 && !r->dry_run)
 		rc = copy_record(to, key->truth, copy, err);
 	if (rc < 0)
@@ -143,6 +144,25 @@ static int repair(struct round *r, const struct finding *f, struct err *err)
 	else
 		r->report->copied++;
 	return 0;
+}
+
+/* A creation that nobody finished: its objects and its record go together, unless its maker goes on after all. */
+static int withdraw(struct replica_site *site, const struct census_copy *copy, struct err *err)
+{
+	CK_OBJECT_HANDLE objects[RECORD_OBJECTS_MAX + sizeof(copy->surplus_handles) / sizeof(copy->surplus_handles[0])];
+	size_t count = 0;
+	int rc;
+
+	if (!copy->record)
+		return copy_destroy_objects(site, copy, err);
+	for (size_t o = 0; o < RECORD_OBJECTS_MAX; o++)
+		objects[count++] = copy->objects[o];
+	for (size_t i = 0; i < copy->surplus; i++)
+		objects[count++] = copy->surplus_handles[i];
+	rc = record_withdraw(site->channel, copy->record_handle, objects, count, err);
+	for (size_t i = 0; rc == 0 && i < copy->n_stale; i++)
+		rc = copy_destroy(site, copy->stale[i], err);
+	return rc;
 }
 
 /* Deleted: the tombstone first. Never finished: everything goes. */
@@ -157,22 +177,21 @@ static int remove_key(struct round *r, const struct finding *f, struct err *err)
 		r->report->deleted++;
 		return 0;
 	}
-	if (key->truth->state == RECORD_DELETED)
+	if (key->truth->state == RECORD_CREATING)
+		rc = withdraw(site, copy, err);
+	else
 		rc = copy_record(site, key->truth, copy, err);
-	if (rc == 0)
+	if (rc == 0 && key->truth->state == RECORD_DELETED)
 		rc = copy_destroy_objects(site, copy, err);
-	if (rc == 0 && key->truth->state == RECORD_CREATING && copy->record)
-		rc = copy_destroy(site, copy->record_handle, err);
-	for (size_t i = 0; rc == 0 && key->truth->state == RECORD_CREATING && i < copy->n_stale; i++)
-		rc = copy_destroy(site, copy->stale[i], err);
 	if (rc == 0)
 		r->report->deleted++;
 	return rc;
 }
 
 /* SoftHSM, killed while it wrote, lists a torn object as a secret key without
- * label, id and length. Nobody can use it or know what it was. */
-static bool is_debris(const struct p11_attrs *attrs)
+ * label, id and length. So does it a key that somebody unwrapped and gave no
+ * name: only using it tells (prove_hollow). */
+static bool looks_like_debris(const struct p11_attrs *attrs)
 {
 	const CK_ATTRIBUTE *label = p11_attrs_find(attrs, CKA_LABEL), *id = p11_attrs_find(attrs, CKA_ID);
 
@@ -217,6 +236,15 @@ static int record_stray(struct replica_site *site, const struct census_stray *st
 	return rc < 0 ? rc : record_advance(ret, RECORD_LIVE, err);
 }
 
+/* What nobody can use goes. */
+static int clear(struct round *r, const struct finding *f, struct err *err)
+{
+	int rc = r->dry_run ? 0 : copy_destroy(&r->sites->sites[f->site], r->census->strays[f->stray].handle, err);
+
+	r->report->repaired += rc == 0;
+	return rc;
+}
+
 /*
  * Adopting makes a replica of the key on its own member, with our uid, and then
  * destroys the original: the same step as to any other member.
@@ -230,10 +258,12 @@ static int adopt(struct round *r, const struct finding *f, struct err *err)
 	owned(record) struct record record = {0};
 	int rc;
 
-	if (is_debris(&stray->attrs)) {
-		rc = r->dry_run ? 0 : copy_destroy(site, stray->handle, err);
-		r->report->repaired += rc == 0;
-		return rc;
+	if (looks_like_debris(&stray->attrs)) {
+		rc = prove_hollow(site, stray->handle, err);
+		if (rc > 0)
+			return clear(r, f, err);
+		if (rc < 0)
+			return rc;
 	}
 	if (!p11_attrs_bool(&stray->attrs, CKA_EXTRACTABLE, false))
 		return err_set(err, ERR_NOT_REPLICABLE, "the key is not extractable, so it cannot be replicated");
@@ -245,7 +275,7 @@ static int adopt(struct round *r, const struct finding *f, struct err *err)
 	}
 	rc = record_stray(site, stray, public, &record, err);
 	if (rc == 0)
-		rc = copy_key(site, stray->handle, site, &record, NULL, err);
+		rc = copy_key(site, stray->handle, site, &record, NULL, NULL, err);
 	if (rc == 0)
 		rc = copy_record(site, &record, NULL, err);
 	if (rc == 0)
@@ -295,7 +325,7 @@ static enum sync_action action_of(const struct round *r, const struct finding *f
 	if (f->kind == FINDING_DELETED)
 		return SYNC_DELETE;
 	if (f->kind == FINDING_EXTRA)
-		return is_debris(&r->census->strays[f->stray].attrs) ? SYNC_CLEAR : SYNC_ADOPT;
+		return looks_like_debris(&r->census->strays[f->stray].attrs) ? SYNC_CLEAR : SYNC_ADOPT;
 	return r->census->keys[f->key].copies[f->site].objects[0] ? SYNC_REPAIR : SYNC_COPY;
 }
 
@@ -336,10 +366,15 @@ static int work(struct round *r, struct observer *observer, struct err *err)
 		if (rc < 0 || !site->channel || (f->key == NO_KEY && f->stray == NO_KEY) || repeats(r->x, i) ||
 		    (f->kind == FINDING_EXTRA && r->mode == SYNC_RECOVER))
 			continue;
+		if (f->kind == FINDING_EXTRA && r->first && !r->dry_run) {
+			done = 1;
+			continue;
+		}
 		observer_step(observer, site->of->name, "repairing keys", i, r->x->n_findings);
 		if (f->kind == FINDING_CONFLICT) {
 			rc = note(&r->report->conflicts, &r->report->n_conflicts, attrs_of(r, f), site->of->name, f->detail);
-		} else if (act(r, f, &why) == 0) {
+		} else if (act(r, f, &why) == 0 || why.code == ERR_CHANGED) {
+			/* Changed meanwhile: the next look tells what is to be done now. */
 			done = 1;
 			rc = r->dry_run ? plan(r, f) : 0;
 			log_step(r, f, site->of->name);
@@ -442,7 +477,7 @@ int replica_sync(struct replica_set *set, uint32_t mask, enum sync_mode mode, st
 			break;
 		if (!dry_run)
 			spread_tombstones(&sites, &census);
-		more = i < ROUNDS_MAX ? work(&(struct round){&sites, &census, &x, ret, mode, dry_run}, observer, err) : 0;
+		more = i < ROUNDS_MAX ? work(&(struct round){&sites, &census, &x, ret, mode, dry_run, i == 0}, observer, err) : 0;
 		if (more < 0)
 			return more;
 		if (more && !dry_run)

@@ -58,7 +58,7 @@ static enum outcome outcome_of(const struct process *p, int rc, const struct err
 		return NOT_KNOWN;
 	if (rc == 0)
 		return MADE;
-	return err->code == ERR_UNREACHABLE || err->code == ERR_TIMEOUT ? NOT_KNOWN : NOT_MADE;
+	return err->code == ERR_NOT_KNOWN ? NOT_KNOWN : NOT_MADE;
 }
 
 static struct entry *entry_of(struct world *w, const struct record *record)
@@ -101,7 +101,7 @@ static void generate(struct process *p, struct replica_sites *sites)
 		  p->killed ? "killed" : rc == 0 ? "done" : err.message);
 	if (rc == 0)
 		remember(p, &record);
-	else if (!p->killed && could_have(w))
+	else if (!p->killed && entry->made == NOT_MADE && could_have(w))
 		world_broken(w, "refused: p%zu could not make %s, though members %x were well all the time: %s", p->number,
 			     entry->label, w->healthy, err.message);
 }

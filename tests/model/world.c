@@ -291,7 +291,9 @@ static void plant_stranger(struct world *w, size_t member, bool labelled)
 	for (size_t i = 0; i < sizeof(entry->value); i++)
 		entry->value[i] = (uint8_t)trace_random(&w->random);
 	template[8].ulValueLen = strlen(entry->label);
-	fake_plant(member, template, labelled ? 9 : 8);
+	/* A full token takes nobody's. */
+	if (!fake_plant(member, template, labelled ? 9 : 8))
+		return;
 	w->n_ledger++;
 	world_say(w, "somebody makes a key on m%zu behind our back, %s a label", member, labelled ? "with" : "without");
 }
