@@ -260,7 +260,7 @@ static void a_large_call_leaves_no_large_buffers(void **state)
 	for (int i = 0; i < CHANNELS; i++)
 		member_release(channels[i]);
 	/* One at a time is in the works; they would be eight times two. */
-	if (after - before > 6 * SIZE / 1024)
+	if (after - before > 10 * SIZE / 1024)
 		fail_msg("%ld kB stay", after - before);
 }
 
