@@ -160,7 +160,12 @@ define put
 	@printf '%s\n' $(addprefix $(2)/,$(or $(4),$(notdir $(3)))) >>$(DESTDIR)$(MANIFEST)
 
 endef
-install: all
+# It names the program where it is installed: made anew each time.
+UNIT_FILE := $(BUILD)/share/hsmctl-devices.service
+$(UNIT_FILE): examples/hsmctl-devices.service always
+	@mkdir -p $(@D)
+	$(Q)sed 's,/usr/local/bin,$(PREFIX)/bin,' $< >$@
+install: all $(UNIT_FILE)
 	install -d $(dir $(DESTDIR)$(MANIFEST))
 	$(call put,755,$(PREFIX)/bin,$(BUILD)/bin/hsmctl)
 	$(call put,755,$(LIBEXECDIR)/hsmctl,$(filter-out $(BUILD)/bin/%,$(PROGRAMS)))
@@ -172,6 +177,7 @@ install: all
 	$(call put,644,$(PREFIX)/share/bash-completion/completions,completions/hsmctl.bash,hsmctl)
 	$(call put,644,$(PREFIX)/share/zsh/site-functions,completions/hsmctl.zsh,_hsmctl)
 	$(call put,644,$(PREFIX)/share/fish/vendor_completions.d,completions/hsmctl.fish)
+	$(call put,644,$(PREFIX)/lib/systemd/system,$(UNIT_FILE))
 
 OWN_FOLDERS := $(LIBEXECDIR)/hsmctl $(LIBDIR)/hsmctl $(PREFIX)/share/hsmctl/examples $(PREFIX)/share/hsmctl/schemas $(PREFIX)/share/hsmctl
 uninstall:
@@ -184,4 +190,4 @@ uninstall:
 clean:
 	rm -rf build build-*
 
-.PHONY: all unit bench check check-long sanitize install uninstall clean
+.PHONY: all unit bench check check-long sanitize install uninstall clean always

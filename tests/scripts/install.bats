@@ -16,6 +16,9 @@ setup() {
 		[ -s "$D/usr/$file" ]
 	done
 	expect 0 "$D/usr/bin/hsmctl" --version
+	# The unit starts and stops what is installed here, by words that the program knows.
+	grep -E '^Exec(Start|Stop)=' "$D/usr/lib/systemd/system/hsmctl-devices.service" >"$BATS_TEST_TMPDIR/exec"
+	[ "$(cut -d= -f2- "$BATS_TEST_TMPDIR/exec")" = "$(printf '/usr/bin/hsmctl -q device %s --all\n' start stop)" ]
 	expect 0 make uninstall DESTDIR="$D" PREFIX=/usr
 	[ -z "$(find "$D" ! -type d -o -name hsmctl)" ] || fail "$(find "$D" ! -type d -o -name hsmctl)"
 	[ -d "$D/usr/bin" ]
