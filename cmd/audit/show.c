@@ -125,7 +125,7 @@ static int run(struct cli *cli, const void *data, struct err *err)
 		rc = store_audit_read(store, &trail, err);
 	if (rc < 0)
 		return rc;
-	rc = choose(&trail, a, cli->globals.output == CLI_TABLE, err);
+	rc = choose(&trail, a, cli->globals.output != CLI_JSON, err);
 	if (rc == 0)
 		rc = print(cli, &trail, a->last, err);
 	json_release(&store_audit_trail_type, &trail);

@@ -82,6 +82,8 @@ teardown() { end_fleet; }
 	[ "$(field '[.entries[].revision] | . == sort')" = true ]
 	expect 0 hsmctl audit show
 	prints "$(id -un) (alice)"
+	expect 0 hsmctl audit show -o wide
+	prints "$(id -un) (alice)"
 	expect 0 hsmctl audit verify
 }
 
