@@ -194,7 +194,7 @@ static CK_RV ask_token(struct host *host, enum cert_role role, const void *pin, 
 	if (rv == CKR_OK) {
 		memcpy(host->verifier, mac, SHA256_LEN);
 		host->logged_in = true;
-	} else if (p11_rv_class(rv) == P11_CREDENTIAL) {
+	} else if (p11_pin_refused(rv)) {
 		throttle_token_refused(&host->throttle, mac);
 	}
 	return rv;

@@ -199,14 +199,14 @@ static int borrow_pin(struct member *m, struct secret **ret, uint64_t *ret_gener
 	return rc;
 }
 
-/* A PIN that is wrong once is wrong for good. A token that is locked says nothing about
- * the PIN: somebody may open it. */
+/* A PIN that is wrong once is wrong for good. A token that did not look at it (it is locked, or
+ * has no PIN) says nothing about it: somebody may see to that. */
 static void remember_refusal(struct member *m, uint64_t generation, CK_RV rv)
 {
 	pthread_mutex_lock(&m->lock);
 	if (m->pin_generation == generation) {
 		m->pin_refusal = rv;
-		m->pin_again_ms = rv == CKR_PIN_LOCKED ? clock_now_ms() + LOCKED_MS : INT64_MAX;
+		m->pin_again_ms = p11_pin_refused(rv) ? INT64_MAX : clock_now_ms() + LOCKED_MS;
 	}
 	pthread_mutex_unlock(&m->lock);
 }

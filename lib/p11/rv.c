@@ -112,7 +112,7 @@ enum p11_class p11_rv_class(CK_RV rv)
 
 bool p11_pin_refused(CK_RV rv)
 {
-	return p11_rv_class(rv) == P11_CREDENTIAL && rv != CKR_PIN_LOCKED;
+	return p11_rv_class(rv) == P11_CREDENTIAL && rv != CKR_PIN_LOCKED && rv != CKR_USER_PIN_NOT_INITIALIZED;
 }
 
 const char *p11_rv_name(CK_RV rv)

@@ -25,8 +25,8 @@ enum p11_class {
 
 enum p11_class p11_rv_class(CK_RV rv);
 
-/* Did the token look at the PIN and refuse it? A token that is locked did not look: whose wrong PINs locked it, and
- * whether this one is right, it does not say. */
+/* Did the token look at the PIN and refuse it? One that is locked did not look: whose wrong PINs locked it, and
+ * whether this one is right, it does not say. One without a user PIN has nothing to compare it with. */
 bool p11_pin_refused(CK_RV rv);
 
 /* "CKR_PIN_INCORRECT"; codes of no known name as "0x80000001" in a buffer of

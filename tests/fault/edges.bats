@@ -196,6 +196,15 @@ end_signer() {
 	all_well
 }
 
+@test "a token that was locked takes the PIN once it is open again" {
+	crash hsm-west-2
+	fault hsm-west-2 C_Login 0xa4
+	hsmctl -q device start hsm-west-2 >/dev/null 2>&1 || true
+	expect 5 hsmctl partition contents hsm-west-2
+	well hsm-west-2
+	expect 0 hsmctl partition contents hsm-west-2
+}
+
 @test "a member that refuses the PIN others accepted is its own trouble" {
 	crash hsm-east-2
 	fault hsm-east-2 C_Login 0xa0
