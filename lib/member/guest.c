@@ -145,6 +145,8 @@ static CK_RV find(struct guest *guest, struct p11_call *call)
 	do {
 		found = 0;
 		call->rv = host_functions(guest->host)->C_FindObjects(session, list + kept, room - kept, &found);
+		if (found > room - kept)
+			call->rv = CKR_DEVICE_ERROR;
 		if (call->rv == CKR_OK)
 			kept += filter(guest, session, list + kept, found);
 	} while (call->rv == CKR_OK && found && kept < room);

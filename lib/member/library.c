@@ -31,6 +31,7 @@ struct library {
 	bool initialised;	/* by us */
 	uint64_t epoch;
 	unsigned generation, users;
+	pthread_mutex_t login_lock;	/* from a login until its PIN is remembered; of the verifiers */
 	struct verifier verifiers[VERIFIERS_MAX];
 };
 
@@ -57,6 +58,7 @@ static void unload(struct library *library)
 	if (library->handle)
 		dlclose(library->handle);
 	free(library->path);
+	pthread_mutex_destroy(&library->login_lock);
 	explicit_bzero(library, sizeof(*library));
 	free(library);
 }
@@ -67,6 +69,7 @@ static int load(const char *path, struct library *library, struct err *err)
 	CK_C_GetFunctionList get;
 	CK_RV rv;
 
+	pthread_mutex_init(&library->login_lock, NULL);
 	library->path = mem_strdup(path);
 	if (!library->path)
 		return err_no_memory(err);
@@ -185,16 +188,18 @@ static CK_RV compare(const struct verifier *v, const void *pin, CK_ULONG len)
 
 CK_RV library_login(struct library *library, CK_SLOT_ID slot, CK_SESSION_HANDLE session, const void *pin, CK_ULONG len)
 {
-	CK_RV rv = library->functions->C_Login(session, CKU_USER, (CK_UTF8CHAR *)pin, len);
 	struct verifier *v;
+	CK_RV rv;
 
-	pthread_mutex_lock(&lock);
+	/* Whoever comes second and finds the token logged in must find the first one's PIN, too. */
+	pthread_mutex_lock(&library->login_lock);
+	rv = library->functions->C_Login(session, CKU_USER, (CK_UTF8CHAR *)pin, len);
 	v = find_verifier(library, slot);
 	if (rv == CKR_OK && v)
 		remember(v, slot, pin, len);
 	else if (rv == CKR_USER_ALREADY_LOGGED_IN)
 		rv = compare(v, pin, len);
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&library->login_lock);
 	return rv;
 }
 
@@ -209,6 +214,8 @@ CK_RV library_find(CK_FUNCTION_LIST *functions, CK_SESSION_HANDLE session, CK_OB
 	do {
 		found = 0;
 		rv = functions->C_FindObjects(session, list + total, room - total, &found);
+		if (found > room - total)
+			return CKR_DEVICE_ERROR;
 		total += found;
 	} while (rv == CKR_OK && found && total < room);
 	*ret_count = total;

@@ -39,7 +39,7 @@ bool library_is_inherited(const struct library *library);
 CK_RV library_login(struct library *library, CK_SLOT_ID slot, CK_SESSION_HANDLE session, const void *pin, CK_ULONG len);
 
 /* C_FindObjects until the list is full or there are no more: a library may give fewer
- * than there are. */
+ * than there are. CKR_DEVICE_ERROR when it claims to have given more than there was room for. */
 CK_RV library_find(CK_FUNCTION_LIST *functions, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE *list, CK_ULONG room,
 		   CK_ULONG *ret_count);
 

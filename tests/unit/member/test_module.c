@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A token in this process: what others in it did to the library, and what a fork does. */
 #include <dlfcn.h>
+#include <pthread.h>
 
 #include "fixture.h"
 #include "member/library.h"
@@ -78,6 +79,37 @@ static int a_host_that_logged_in(void)
 	/* Nobody looks at this PIN, so nobody may call it good, nor wrong. */
 	CHECK(member_acquire(member, &channel, &err) < 0);
 	CHECK(err.code != ERR_PIN && err.rv == CKR_USER_ALREADY_LOGGED_IN);
+	return 0;
+}
+
+static void *acquire(void *member)
+{
+	struct member_channel *channel = NULL;
+	struct err err = {0};
+
+	if (member_acquire(member, &channel, &err) < 0)
+		fprintf(stderr, "%s\n", err.message);
+	return channel;
+}
+
+static int logins_at_once(void)
+{
+	enum { THREADS = 8, ROUNDS = 20 };
+
+	for (int round = 0; round < ROUNDS; round++) {
+		owned(member) struct member *member = open_here(GOOD);
+		pthread_t threads[THREADS];
+		void *channels[THREADS];
+
+		for (int i = 0; i < THREADS; i++)
+			CHECK(pthread_create(&threads[i], NULL, acquire, member) == 0);
+		for (int i = 0; i < THREADS; i++)
+			pthread_join(threads[i], &channels[i]);
+		for (int i = 0; i < THREADS; i++) {
+			CHECK(channels[i]);
+			member_release(channels[i]);
+		}
+	}
 	return 0;
 }
 
@@ -163,6 +195,12 @@ static void a_login_of_the_host_proves_no_pin(void **state)
 	assert_int_equal(in_child(a_host_that_logged_in), 0);
 }
 
+static void logins_at_once_all_succeed(void **state)
+{
+	(void)state;
+	assert_int_equal(in_child(logins_at_once), 0);
+}
+
 static void a_library_of_the_host_is_not_finalised(void **state)
 {
 	(void)state;
@@ -210,15 +248,35 @@ static void a_short_answer_to_a_search_is_not_its_end(void **state)
 	assert_int_equal(n, 0);
 }
 
+static CK_RV find_too_many(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE *list, CK_ULONG room, CK_ULONG *ret)
+{
+	(void)session, (void)list;
+	*ret = room + 1;
+	return CKR_OK;
+}
+
+static void a_library_that_found_more_than_it_may_is_not_believed(void **state)
+{
+	CK_FUNCTION_LIST f = {.C_FindObjects = find_too_many};
+	CK_OBJECT_HANDLE list[4];
+	CK_ULONG n = 0;
+
+	(void)state;
+	assert_int_equal(library_find(&f, 1, list, 4, &n), CKR_DEVICE_ERROR);
+	assert_int_equal(n, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_wrong_pin_is_refused_while_the_token_is_logged_in),
 		cmocka_unit_test(a_login_of_the_host_proves_no_pin),
+		cmocka_unit_test(logins_at_once_all_succeed),
 		cmocka_unit_test(a_library_of_the_host_is_not_finalised),
 		cmocka_unit_test(no_two_instances_of_a_library_have_one_epoch),
 		cmocka_unit_test(a_forked_child_has_a_library_of_its_own),
 		cmocka_unit_test(a_short_answer_to_a_search_is_not_its_end),
+		cmocka_unit_test(a_library_that_found_more_than_it_may_is_not_believed),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
