@@ -98,6 +98,9 @@ bool ha_config_refresh(struct ha_group *group)
 	pthread_mutex_lock(&group->config->lock);
 	if (changed(group->config))
 		moved = move_members(group, &err);
+	/* It may be read the next time. */
+	if (moved < 0)
+		group->config->seen = (struct stat){0};
 	pthread_mutex_unlock(&group->config->lock);
 	if (moved < 0)
 		log_error("ha", "the members of '%s' stay where they were: %s", group->set->name, err.message);

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "ha/internal.h"
 #include "member/member.h"
+#include "p11/rv.h"
 #include "replica/verify.h"
 
 enum { BACKOFF_MIN_MS = 100, BACKOFF_MAX_MS = 5000 };
@@ -127,6 +128,9 @@ static void recover_member(struct ha_group *group, size_t member, bool was_up)
 
 	ha_config_refresh(group);
 	rc = member_probe(group->set->members[member].member, NULL, &err);
+	/* Well, and no place free: no reason to take it down. */
+	if (rc < 0 && was_up && p11_err_busy(&err))
+		return;
 	if (rc == 0 && !was_up && ha_logged_in(group)) {
 		pthread_mutex_lock(&group->write_lock);
 		rc = bring_up_to_date(group, member, &err);
