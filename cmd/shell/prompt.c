@@ -52,6 +52,7 @@ static char *ask_candidates(const struct words *before, const char *text)
 	owned(buf) struct buf found = {.max = CANDIDATES_MAX}, errors = {.max = CANDIDATES_MAX};
 	int n = 2, status;
 
+	completing.files = false;
 	if (completing.store) {
 		argv[n++] = "--store";
 		argv[n++] = completing.store;
