@@ -96,8 +96,10 @@ static void become(const char *const *argv, const char *const *env, int in, int 
 	signal(SIGPIPE, SIG_DFL);
 	signal(SIGINT, SIG_DFL);
 	signal(SIGTERM, SIG_DFL);
-	signal(SIGHUP, SIG_DFL);
 	signal(SIGQUIT, SIG_DFL);
+	/* Ignored for us and whatever we start: nohup. */
+	if (signal(SIGHUP, SIG_DFL) == SIG_IGN)
+		signal(SIGHUP, SIG_IGN);
 	/* A host that closed its own standard streams gets theirs as pipes. */
 	for (int i = 0; i < 4; i++)
 		fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 3);

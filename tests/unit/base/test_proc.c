@@ -56,6 +56,18 @@ static void status_and_output_come_back(void **state)
 	unsetenv("HSMCTL_B");
 }
 
+static void a_hangup_that_we_ignore_is_ignored_by_children(void **state)
+{
+	owned(buf) struct buf out = {.max = 100}, errors = {.max = 100};
+
+	(void)state;
+	assert_int_equal(proc_run(shell("kill -HUP $$; echo there"), NULL, &out, &errors, NULL), -ERR_FAILED);
+	signal(SIGHUP, SIG_IGN);
+	assert_int_equal(proc_run(shell("kill -HUP $$; echo there"), NULL, &out, &errors, NULL), 0);
+	signal(SIGHUP, SIG_DFL);
+	assert_string_equal(buf_text(&out), "there\n");
+}
+
 static void arguments_are_not_touched(void **state)
 {
 	owned(buf) struct buf out = {.max = 100};
@@ -390,6 +402,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(status_and_output_come_back),
+		cmocka_unit_test(a_hangup_that_we_ignore_is_ignored_by_children),
 		cmocka_unit_test(arguments_are_not_touched),
 		cmocka_unit_test(much_output_blocks_nobody),
 		temp_test(what_cannot_run_is_told),
