@@ -5,8 +5,10 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/proc.h"
 #include "cli/cli.h"
 #include "appliance/appliance.h"
 #include "member/appliance.h"
@@ -37,31 +39,6 @@ static const struct cli_param args[] = {CLI_END};
 
 /* ---- what the shell that started it leaves behind ---- */
 
-/* What the hosted library and libc may need; '*' at either end stands for anything. */
-static const char *const kept[] = {
-	"PATH", "HOME", "TMPDIR", "TZ", "LANG", "LC_*", "LD_*", "MALLOC_*", "*SAN_OPTIONS", "SOFTHSM2_CONF",
-	"NSS_*", "ChrystokiConfigurationPath", "HSMCTL_LOG", "HSMCTL_DEBUG", NULL
-};
-
-static bool matches(const char *name, size_t len, const char *pattern)
-{
-	size_t fixed = strlen(pattern);
-
-	if (*pattern == '*')
-		return len >= fixed - 1 && memcmp(name + len - (fixed - 1), pattern + 1, fixed - 1) == 0;
-	if (pattern[fixed - 1] == '*')
-		return len >= fixed - 1 && memcmp(name, pattern, fixed - 1) == 0;
-	return len == fixed && memcmp(name, pattern, len) == 0;
-}
-
-static bool is_kept(const char *name, size_t len)
-{
-	for (const char *const *pattern = kept; *pattern; pattern++)
-		if (matches(name, len, *pattern))
-			return true;
-	return false;
-}
-
 /* A PIN may stand in a variable of any name. It is overwritten where it stands, for
  * that is what others are shown in /proc/PID/environ. */
 static void forget_environment(void)
@@ -69,7 +46,7 @@ static void forget_environment(void)
 	char **to = environ;
 
 	for (char **from = environ; *from; from++) {
-		if (is_kept(*from, strcspn(*from, "=")))
+		if (proc_daemon_keeps(*from))
 			*to++ = *from;
 		else
 			explicit_bzero(*from, strlen(*from));
@@ -78,11 +55,11 @@ static void forget_environment(void)
 }
 
 /* Paths as they are meant here, before the working folder is left. */
-static int make_absolute(const char **path, char **ret_owned, const char *here, struct err *err)
+static int make_absolute(const char **path, char **ret_owned, struct err *err)
 {
 	if (!*path || **path == '/')
 		return 0;
-	*ret_owned = mem_printf("%s/%s", here, *path);
+	*ret_owned = file_absolute(*path);
 	if (!*ret_owned)
 		return err_no_memory(err);
 	*path = *ret_owned;
@@ -90,11 +67,11 @@ static int make_absolute(const char **path, char **ret_owned, const char *here, 
 }
 
 /* SoftHSM is told by a variable where its configuration is. */
-static int settle_softhsm(const char *here, struct err *err)
+static int settle_softhsm(struct err *err)
 {
 	const char *path = getenv("SOFTHSM2_CONF");
 	owned(mem) char *absolute = NULL;
-	int rc = make_absolute(&path, &absolute, here, err);
+	int rc = make_absolute(&path, &absolute, err);
 
 	return absolute && setenv("SOFTHSM2_CONF", absolute, 1) < 0 ? err_no_memory(err) : rc;
 }
@@ -104,13 +81,12 @@ static int leave_folder(struct appliance_config *config, struct err *err)
 	const char **paths[] = {&config->tls_folder, &config->pid_file, &config->tokens, &config->guard,
 				&config->library};
 	static char *made[sizeof(paths) / sizeof(paths[0])];	/* as long as the daemon */
-	owned(mem) char *here = getcwd(NULL, 0);
 	/* A library without a slash is looked for by the loader. */
 	size_t n = sizeof(paths) / sizeof(paths[0]) - (strchr(config->library, '/') ? 0 : 1);
-	int rc = here ? settle_softhsm(here, err) : err_errno(err, "cannot tell the working folder");
+	int rc = settle_softhsm(err);
 
 	for (size_t i = 0; i < n && rc == 0; i++)
-		rc = make_absolute(paths[i], &made[i], here, err);
+		rc = make_absolute(paths[i], &made[i], err);
 	if (rc == 0 && chdir("/") < 0)
 		rc = err_errno(err, "cannot leave the working folder");
 	return rc;

@@ -24,24 +24,36 @@
 
 extern char **environ;
 
-/* All that a daemon is given of our environment. Nothing that a user names: it may be where a PIN is. */
+/* What programs, libc and hosted libraries may need; '*' at either end stands for anything. Nothing that a user
+ * names: it may be where a PIN is. */
 static const char *const daemon_variables[] = {
-	"PATH=", "HOME=", "LANG=", "LANGUAGE=", "LC_ALL=", "LC_CTYPE=", "LC_MESSAGES=", "TZ=", "TMPDIR=",
-	"LD_LIBRARY_PATH=", "LD_PRELOAD=", "HSMCTL_LOG=", "HSMCTL_DEBUG=", NULL
+	"PATH", "HOME", "TMPDIR", "TZ", "LANG", "LANGUAGE", "LC_*", "LD_*", "MALLOC_*", "*SAN_OPTIONS", "SOFTHSM2_CONF",
+	"NSS_*", "ChrystokiConfigurationPath", "HSMCTL_LOG", "HSMCTL_DEBUG", NULL
 };
+
+static bool matches(const char *name, size_t len, const char *pattern)
+{
+	size_t fixed = strlen(pattern);
+
+	if (*pattern == '*')
+		return len >= fixed - 1 && memcmp(name + len - (fixed - 1), pattern + 1, fixed - 1) == 0;
+	if (pattern[fixed - 1] == '*')
+		return len >= fixed - 1 && memcmp(name, pattern, fixed - 1) == 0;
+	return len == fixed && memcmp(name, pattern, len) == 0;
+}
+
+bool proc_daemon_keeps(const char *entry)
+{
+	for (const char *const *pattern = daemon_variables; *pattern; pattern++)
+		if (matches(entry, strcspn(entry, "="), *pattern))
+			return true;
+	return false;
+}
 
 static bool any_variable(const char *entry)
 {
 	(void)entry;
 	return true;
-}
-
-static bool daemon_variable(const char *entry)
-{
-	for (int i = 0; daemon_variables[i]; i++)
-		if (strncmp(entry, daemon_variables[i], strlen(daemon_variables[i])) == 0)
-			return true;
-	return false;
 }
 
 /* What may pass of our environment, with env's entries put over it; entries are borrowed. */
@@ -264,7 +276,7 @@ pid_t proc_spawn_daemon(const char *const *argv, const char *const *env,
 	__attribute__((cleanup(close_one))) int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	__attribute__((cleanup(close_one))) int log =
 		file_open(log_path, O_WRONLY | O_CREAT | O_APPEND, 0600, err);
-	owned(mem) const char **merged = merge_environment(env, daemon_variable);
+	owned(mem) const char **merged = merge_environment(env, proc_daemon_keeps);
 	pid_t child, daemon_pid = -1;
 	int status, rc;
 

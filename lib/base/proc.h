@@ -3,6 +3,7 @@
 #ifndef BASE_PROC_H
 #define BASE_PROC_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -30,13 +31,17 @@ int proc_run(const char *const *argv, const char *const *env, struct buf *ret_st
  * Start a daemon: own session, stdin from /dev/null, stdout and stderr to the
  * end of log_path, a double fork so that no caller has to reap it. It keeps
  * nothing of the shell we were started from: its folder is /, its umask 077, and
- * its environment holds what programs need (PATH, HOME, the language, the
- * loader's and our logging's) and env; a variable that a secret came from is gone.
+ * its environment holds what proc_daemon_keeps() and env; a variable that a secret
+ * came from is gone.
  * Returns the daemon's pid once the program runs, ERR_MISSING when there is no
  * such program. argv[0] and all paths in argv are absolute.
  */
 pid_t proc_spawn_daemon(const char *const *argv, const char *const *env,
 			const char *log_path, struct err *err);
+
+/* May a daemon keep this variable ("NAME=value") of whoever started it? PATH, HOME, the language, and what the
+ * loader, libc, hosted libraries and our logging look at. */
+bool proc_daemon_keeps(const char *entry);
 
 /*
  * A process as a pid file names it: its pid and when it started (clock ticks

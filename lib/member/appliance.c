@@ -11,7 +11,6 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -209,12 +208,11 @@ static void accept_until_stopped(struct server *server, int listener)
 /* A PIN must not reach a core file, nor anybody else a file of the token. Descriptors
  * are as many as the system grants: one for each guest, two for each newcomer, and
  * the library's own. */
-static void harden(void)
+static void settle(void)
 {
-	struct rlimit none = {0, 0}, files;
+	struct rlimit files;
 
-	setrlimit(RLIMIT_CORE, &none);
-	prctl(PR_SET_DUMPABLE, 0);
+	proc_guard();
 	umask(077);
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
 		files.rlim_cur = files.rlim_max;
@@ -244,7 +242,7 @@ int appliance_serve(const struct appliance_config *config, struct err *err)
 	char address[64];
 	int listener = -1, rc;
 
-	harden();
+	settle();
 	cancel_install(0);
 	rc = proc_pid_file_take(config->pid_file, "starting", err);
 	if (rc == 0)

@@ -36,7 +36,7 @@ struct appliance_config {
 };
 
 /*
- * Serve until SIGTERM or SIGINT (returns 0). ERR_LOCKED when a daemon with
+ * Serve until a signal says to stop (base/cancel.h; returns 0). ERR_LOCKED when a daemon with
  * this pid file runs already, ERR_IN_USE for a taken port, ERR_NOT_FOUND
  * without such a token.
  */

@@ -84,7 +84,7 @@ until_started() {
 	[ "$(grep -c 4711 "/proc/$pid/environ")" = 0 ]
 	tr '\0' '\n' <"/proc/$pid/environ" | grep -q ^PATH=
 	[ "$(grep ^Umask: "/proc/$pid/status" | cut -f2)" = 0077 ]
-	grep -qE '^Max core file size +0 +0 ' "/proc/$pid/limits"
+	grep -qE '^Max core file size +0 ' "/proc/$pid/limits"
 }
 
 @test "a daemon started by hand serves with paths relative to where that was" {
