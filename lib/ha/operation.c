@@ -433,7 +433,7 @@ CK_RV ha_operation_update(struct ha_operation *o, const void *in, CK_ULONG len, 
 	if (kinds[o->kind].streams)
 		return update_stream(o, in, len, out, out_len, ret_over);
 	/* Nothing is sent before the end, unless there is more than can be kept. */
-	if (o->channel || o->recorded.len + len > REPLAY_MAX - RESULT_ROOM) {
+	if (o->channel || len > REPLAY_MAX - RESULT_ROOM - o->recorded.len) {
 		for (CK_ULONG at = 0; at < len && rv == CKR_OK; at += REPLAY_STEP) {
 			rv = stream(o, kinds[o->kind].update, (const uint8_t *)in + at,
 				    len - at < REPLAY_STEP ? len - at : REPLAY_STEP, NULL, NULL);
@@ -442,6 +442,8 @@ CK_RV ha_operation_update(struct ha_operation *o, const void *in, CK_ULONG len, 
 		}
 	} else {
 		record_input(o, in, len);
+		/* No member has it either: what comes at the end would be of other input. */
+		rv = o->forgotten ? CKR_HOST_MEMORY : CKR_OK;
 	}
 	*ret_over = rv != CKR_OK;
 	return rv;

@@ -284,6 +284,7 @@ static int connect_channel(struct member *m, struct member_channel **ret, struct
 									   : &link_tls;
 	struct member_channel *channel = mem_new(struct member_channel);
 	struct p11_call call;
+	bool cut;
 	int rc;
 
 	if (!channel)
@@ -291,7 +292,13 @@ static int connect_channel(struct member *m, struct member_channel **ret, struct
 	channel->member = m;
 	pthread_mutex_lock(&m->lock);
 	channel->config = m->config;
+	cut = m->cut;
 	pthread_mutex_unlock(&m->lock);
+	/* Whoever goes on to the next member does not wait for that one. */
+	if (cut) {
+		channel_close(channel);
+		return is_cut(m, err);
+	}
 	rc = ops->open(&channel->config, &channel->link, err);
 	if (rc < 0) {
 		channel_close(channel);

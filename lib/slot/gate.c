@@ -63,6 +63,9 @@ CK_RV gate_close(void (*cut)(void), void (*end)(void))
 
 bool gate_enter(void)
 {
+	/* Threads that knock at a closed gate again and again must not keep the one waiting who closed it. */
+	if (!atomic_load(&open_))
+		return false;
 	atomic_fetch_add(&inside, 1);
 	if (atomic_load(&open_))
 		return true;

@@ -14,6 +14,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "ha/ha.h"
 #include "p11/pkcs11.h"
@@ -58,6 +59,13 @@ void slot_leave(struct slot_call *call);
 CK_RV slot_initialize(const CK_C_INITIALIZE_ARGS *args);
 /* Calls under way end with an error, soon; what they use stays until then. */
 CK_RV slot_finalize(void);
+
+/* Is there so much as the caller says? No memory holds more than half of what can be counted: CK_UNAVAILABLE_INFORMATION
+ * is what a call that failed left in a length. */
+static inline bool slot_given(const void *at, CK_ULONG count, size_t each)
+{
+	return (at || !count) && count <= PTRDIFF_MAX / each;
+}
 
 /* ---- inside ---- */
 

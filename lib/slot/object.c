@@ -19,7 +19,7 @@ static CK_RV may_write(const struct slot_call *call)
 /* What is searched for may be anything that can be read: a value of the wrong length is found nowhere. */
 static CK_RV check_search(const CK_ATTRIBUTE *template, CK_ULONG count)
 {
-	if (count && !template)
+	if (!slot_given(template, count, sizeof(*template)))
 		return CKR_ARGUMENTS_BAD;
 	for (CK_ULONG i = 0; i < count; i++)
 		if (!template[i].pValue && template[i].ulValueLen)
@@ -42,7 +42,7 @@ CK_RV C_GetAttributeValue(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK
 	slot_scoped struct slot_call call = slot_enter(session);
 	struct ha_group *group;
 
-	if (call.rv == CKR_OK && count && !values)
+	if (call.rv == CKR_OK && !slot_given(values, count, sizeof(*values)))
 		call.rv = CKR_ARGUMENTS_BAD;
 	call.rv = enter_group(&call, &group);
 	return call.rv == CKR_OK ? ha_get_attributes(group, object, values, count) : call.rv;
@@ -149,7 +149,7 @@ CK_RV C_GenerateRandom(CK_SESSION_HANDLE session, CK_BYTE_PTR out, CK_ULONG len)
 	slot_scoped struct slot_call call = slot_enter(session);
 	struct ha_group *group;
 
-	if (call.rv == CKR_OK && len && !out)
+	if (call.rv == CKR_OK && !slot_given(out, len, 1))
 		call.rv = CKR_ARGUMENTS_BAD;
 	call.rv = enter_group(&call, &group);
 	return call.rv == CKR_OK ? ha_random(group, out, len) : call.rv;

@@ -38,7 +38,7 @@ static CK_RV once(CK_SESSION_HANDLE session, enum ha_kind kind, CK_BYTE_PTR in, 
 	slot_scoped struct slot_call call = slot_enter(session);
 	bool over;
 
-	call.rv = active(&call, kind, (in || !len) && out_len);
+	call.rv = active(&call, kind, slot_given(in, len, 1) && out_len);
 	if (call.rv != CKR_OK)
 		return call.rv;
 	call.rv = ha_operation_once(call.session->operations[kind], in, len, out, out_len, &over);
@@ -53,7 +53,7 @@ static CK_RV update(CK_SESSION_HANDLE session, enum ha_kind kind, CK_BYTE_PTR in
 	slot_scoped struct slot_call call = slot_enter(session);
 	bool over;
 
-	call.rv = active(&call, kind, (in || !len) && (out_len || !gives));
+	call.rv = active(&call, kind, slot_given(in, len, 1) && (out_len || !gives));
 	if (call.rv != CKR_OK)
 		return call.rv;
 	call.rv = ha_operation_update(call.session->operations[kind], in, len, out, out_len, &over);
@@ -81,7 +81,7 @@ static CK_RV verify(CK_SESSION_HANDLE session, bool whole, CK_BYTE_PTR in, CK_UL
 {
 	slot_scoped struct slot_call call = slot_enter(session);
 
-	call.rv = active(&call, HA_VERIFY, (in || !len) && signature);
+	call.rv = active(&call, HA_VERIFY, slot_given(in, len, 1) && signature && slot_given(signature, signature_len, 1));
 	if (call.rv != CKR_OK)
 		return call.rv;
 	call.rv = ha_operation_verify(call.session->operations[HA_VERIFY], whole, in, len, signature, signature_len);

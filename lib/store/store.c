@@ -50,9 +50,27 @@ static int check_url(const char *url, struct err *err)
 	return 0;
 }
 
+/* It stands in the document, which is UTF-8: what is not would lead elsewhere when it is read again. */
+static int check_path(const char *path, struct err *err)
+{
+	owned(mem) char *shown = mem_strdup(path);
+
+	if (!shown)
+		return err_no_memory(err);
+	err_mask(shown);
+	for (size_t i = 0; path[i]; i++) {
+		if (shown[i] == path[i] || (unsigned char)path[i] < 0x80)
+			continue;
+		err_set(err, ERR_INVALID, "byte %zu of the store's path '%s' is 0x%02x, which is no text", i + 1, shown,
+			(unsigned char)path[i]);
+		return err_hint(err, "give another --store");
+	}
+	return 0;
+}
+
 int store_locate(const char *url, char **ret, struct err *err)
 {
-	char *path;
+	owned(mem) char *path = NULL;
 	int rc = check_url(url, err);
 
 	if (rc < 0)
@@ -60,8 +78,10 @@ int store_locate(const char *url, char **ret, struct err *err)
 	path = file_absolute(path_of(url));
 	if (!path)
 		return err_no_memory(err);
-	*ret = path;
-	return 0;
+	rc = check_path(path, err);
+	if (rc == 0)
+		*ret = own_take(path);
+	return rc;
 }
 
 static int not_found(const char *path, struct err *err)

@@ -158,6 +158,16 @@ add_group() {
 	HSMCTL_STORE="$FLEET_FOLDER/plain %\$;\"\\" expect 0 hsmctl provision apply "$FLEET"
 }
 
+@test "a store whose path is no text is refused before anything is made" {
+	for verb in plan apply; do
+		HSMCTL_STORE=$FLEET_FOLDER/$'a\x80b' expect 2 hsmctl provision "$verb" "$FLEET" -o json
+		is_valid
+		[ "$(field .error.code)" = invalid ]
+		says "0x80, which is no text"
+		[ ! -e "$FLEET_FOLDER/"$'a\x80b' ]
+	done
+}
+
 @test "the longest path that is not refused works" {
 	deep=$FLEET_FOLDER
 	while [ ${#deep} -lt 850 ]; do

@@ -92,6 +92,17 @@ end_signer() {
 	passes edges finalize-under-load
 }
 
+@test "finalising while every member hangs waits for one of them at most" {
+	for device in $DEVICES; do
+		kill -STOP "$(daemon "$device")"
+	done
+	run edges finalize-hung
+	for device in $DEVICES; do
+		kill -CONT "$(daemon "$device")"
+	done
+	[ "$status" -eq 0 ] || fail "$output"
+}
+
 @test "a child of fork has none of its parent's connections" {
 	passes edges children
 }
@@ -99,6 +110,10 @@ end_signer() {
 @test "what is wrong with a call itself is told, and leaves nothing behind" {
 	passes edges bad-arguments
 	in_sync
+}
+
+@test "input that cannot be taken is refused, and no result is made of the rest" {
+	passes edges lost-input
 }
 
 @test "a key that no member can prove is refused with the reason" {

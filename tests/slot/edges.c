@@ -3,7 +3,9 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "stranger.h"
@@ -135,6 +137,33 @@ static void finalize_under_load(char **args)
 	IS(odd, 0);
 }
 
+static void *logs_in(void *data)
+{
+	*(CK_RV *)data = log_in(session);
+	return NULL;
+}
+
+/* edges finalize-hung: every member hangs, and a call is on its way from one to the next. */
+static void finalize_hung(char **args)
+{
+	struct timespec from, to;
+	pthread_t thread;
+	CK_RV rv = CKR_OK;
+
+	(void)args;
+	OK(p11->C_Initialize(NULL));
+	session = open_session();
+	HOLDS(pthread_create(&thread, NULL, logs_in, &rv) == 0);
+	usleep(100000);
+	clock_gettime(CLOCK_MONOTONIC, &from);
+	OK(p11->C_Finalize(NULL));
+	clock_gettime(CLOCK_MONOTONIC, &to);
+	pthread_join(thread, NULL);
+	IS(rv, CKR_DEVICE_REMOVED);
+	/* At most the connecting that had begun: two seconds of eight. */
+	HOLDS(to.tv_sec - from.tv_sec <= 4);
+}
+
 /* ---- what is the caller's fault ---- */
 
 static CK_RV generate_with(CK_MECHANISM_TYPE type, void *parameter, CK_ULONG len, CK_ATTRIBUTE *more)
@@ -189,6 +218,45 @@ static void bad_arguments(char **args)
 	IS(p11->C_EncryptInit(session, &lost, object("wrap-1", CKO_SECRET_KEY)), CKR_MECHANISM_PARAM_INVALID);
 	IS(p11->C_SetAttributeValue(session, object("wrap-1", CKO_SECRET_KEY), &wide, 1), CKR_ATTRIBUTE_VALUE_INVALID);
 	OK(sign_with(session, object("signing-1", CKO_PRIVATE_KEY), CKM_ECDSA));
+}
+
+/* A length that a call which failed left behind, and no memory: never a result of less than what was given. */
+static void lost_input(char **args)
+{
+	CK_MECHANISM sha256 = {CKM_SHA256, NULL, 0}, ecdsa = {CKM_ECDSA, NULL, 0};
+	enum { BIG = 7 << 20, LITTLE = 3 << 20 };
+	CK_BYTE *data = calloc(1, BIG), out[64];
+	CK_ULONG len = sizeof(out), never = CK_UNAVAILABLE_INFORMATION;
+	CK_ATTRIBUTE label = {CKA_LABEL, out, sizeof(out)};
+	struct rlimit all, little;
+	unsigned long pages;
+	FILE *file;
+
+	(void)args;
+	begin();
+	IS(p11->C_GenerateRandom(session, out, never), CKR_ARGUMENTS_BAD);
+	IS(p11->C_FindObjectsInit(session, &label, never), CKR_ARGUMENTS_BAD);
+	IS(p11->C_GetAttributeValue(session, object("wrap-1", CKO_SECRET_KEY), &label, never), CKR_ARGUMENTS_BAD);
+	OK(p11->C_SignInit(session, &ecdsa, object("signing-1", CKO_PRIVATE_KEY)));
+	IS(p11->C_SignUpdate(session, out, never), CKR_ARGUMENTS_BAD);
+	OK(p11->C_DigestInit(session, &sha256));
+	OK(p11->C_DigestUpdate(session, data, 1));
+	IS(p11->C_DigestUpdate(session, data, never), CKR_ARGUMENTS_BAD);
+	OK(p11->C_DigestFinal(session, out, &len));
+
+	OK(p11->C_DigestInit(session, &sha256));
+	OK(p11->C_DigestUpdate(session, data, 1));
+	file = fopen("/proc/self/statm", "re");
+	HOLDS(file && fscanf(file, "%lu", &pages) == 1);
+	fclose(file);
+	HOLDS(getrlimit(RLIMIT_AS, &all) == 0);
+	little = (struct rlimit){pages * (unsigned long)sysconf(_SC_PAGESIZE) + LITTLE, all.rlim_max};
+	HOLDS(setrlimit(RLIMIT_AS, &little) == 0);
+	IS(p11->C_DigestUpdate(session, data, BIG), CKR_HOST_MEMORY);
+	HOLDS(setrlimit(RLIMIT_AS, &all) == 0);
+	len = sizeof(out);
+	IS(p11->C_DigestFinal(session, out, &len), CKR_OPERATION_NOT_INITIALIZED);
+	free(data);
 }
 
 /* What members cannot carry or prove is refused with the reason, not with the policy's. */
@@ -387,7 +455,9 @@ int main(int argc, char **argv)
 		{"reserved", reserved, 0},
 		{"initialize-race", initialize_race, 0},
 		{"finalize-under-load", finalize_under_load, 0},
+		{"finalize-hung", finalize_hung, 0},
 		{"bad-arguments", bad_arguments, 0},
+		{"lost-input", lost_input, 0},
 		{"reasons", reasons, 0},
 		{"raw-rsa", raw_rsa, 0},
 		{"sign", sign_until, 2},
