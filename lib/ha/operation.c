@@ -74,6 +74,20 @@ void ha_operation_free(struct ha_operation *o)
 	free(o);
 }
 
+/* Bytes of an RSA key's modulus, 0 for other keys. Some tokens write a sign byte before it. */
+static CK_ULONG modulus_len_of(const struct p11_attrs *attrs)
+{
+	const CK_ATTRIBUTE *modulus = p11_attrs_find(attrs, CKA_MODULUS);
+	const CK_BYTE *at = modulus ? modulus->pValue : NULL;
+	CK_ULONG len = modulus ? modulus->ulValueLen : 0;
+
+	while (len && !*at) {
+		at++;
+		len--;
+	}
+	return len;
+}
+
 /* What a token would say of an Init, in its order of errors. */
 static CK_RV check_start(struct ha_group *group, enum ha_kind kind, const CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key,
 			 CK_ULONG *ret_modulus_len)
@@ -82,7 +96,6 @@ static CK_RV check_start(struct ha_group *group, enum ha_kind kind, const CK_MEC
 	owned(record) struct record record = {0};
 	const CK_MECHANISM_TYPE *list;
 	const struct p11_attrs *attrs;
-	const CK_ATTRIBUTE *modulus;
 	CK_ULONG count, i;
 	size_t part;
 	CK_RV rv = ha_mechanisms(group, &list, &count);
@@ -101,8 +114,7 @@ static CK_RV check_start(struct ha_group *group, enum ha_kind kind, const CK_MEC
 	if (ha_object_get(group, key, &record, &part) != CKR_OK)
 		return CKR_KEY_HANDLE_INVALID;
 	attrs = &record.objects[part];
-	modulus = p11_attrs_find(attrs, CKA_MODULUS);
-	*ret_modulus_len = modulus ? modulus->ulValueLen : 0;
+	*ret_modulus_len = modulus_len_of(attrs);
 	if (mech->key_type != CK_UNAVAILABLE_INFORMATION &&
 	    p11_attrs_ulong(attrs, CKA_KEY_TYPE, CK_UNAVAILABLE_INFORMATION) != mech->key_type)
 		return CKR_KEY_TYPE_INCONSISTENT;
