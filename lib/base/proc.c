@@ -28,7 +28,7 @@ extern char **environ;
  * names: it may be where a PIN is. */
 static const char *const daemon_variables[] = {
 	"PATH", "HOME", "TMPDIR", "TZ", "LANG", "LANGUAGE", "LC_*", "LD_*", "MALLOC_*", "*SAN_OPTIONS", "SOFTHSM2_CONF",
-	"NSS_*", "ChrystokiConfigurationPath", "HSMCTL_LOG", "HSMCTL_DEBUG", NULL
+	"NSS_*", "ChrystokiConfigurationPath", "HSMCTL_DEBUG", NULL
 };
 
 static bool matches(const char *name, size_t len, const char *pattern)

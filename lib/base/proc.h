@@ -40,7 +40,7 @@ pid_t proc_spawn_daemon(const char *const *argv, const char *const *env,
 			const char *log_path, struct err *err);
 
 /* May a daemon keep this variable ("NAME=value") of whoever started it? PATH, HOME, the language, and what the
- * loader, libc, hosted libraries and our logging look at. */
+ * loader, libc and hosted libraries look at. Not HSMCTL_LOG: a daemon has a log of its own, and another folder. */
 bool proc_daemon_keeps(const char *entry);
 
 /*

@@ -218,8 +218,9 @@ static void daemons_belong_to_nobody(void **state)
 
 static void daemons_keep_nothing_of_their_callers_shell(void **state)
 {
-	static const char script[] = "echo $(pwd) $(umask) ${PATH:+path} ${HSMCTL_LOG:+log} $HSMCTL_PIN$PIN$OPENSSL_CONF $GIVEN";
-	static const char *const names[] = {"HSMCTL_PIN", "PIN", "OPENSSL_CONF", "HSMCTL_LOG"};
+	static const char script[] = "echo $(pwd) $(umask) ${PATH:+path} ${HSMCTL_DEBUG:+debug} "
+		"$HSMCTL_LOG$HSMCTL_PIN$PIN$OPENSSL_CONF $GIVEN";
+	static const char *const names[] = {"HSMCTL_PIN", "PIN", "OPENSSL_CONF", "HSMCTL_LOG", "HSMCTL_DEBUG"};
 	mode_t before = umask(0);
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -228,7 +229,7 @@ static void daemons_keep_nothing_of_their_callers_shell(void **state)
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		unsetenv(names[i]);
 	umask(before);
-	becomes(in(*state, "log"), "/ 0077 path log given\n");
+	becomes(in(*state, "log"), "/ 0077 path debug given\n");
 }
 
 static void a_program_guards_its_memory(void **state)
