@@ -61,6 +61,11 @@ CK_RV gate_close(void (*cut)(void), void (*end)(void))
 	return rv;
 }
 
+bool gate_is_open(void)
+{
+	return atomic_load(&open_);
+}
+
 bool gate_enter(void)
 {
 	/* Threads that knock at a closed gate again and again must not keep the one waiting who closed it. */

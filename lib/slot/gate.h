@@ -21,6 +21,7 @@ CK_RV gate_open(CK_RV (*begin)(void *data), void *data);
  * CKR_CRYPTOKI_NOT_INITIALIZED. */
 CK_RV gate_close(void (*cut)(void), void (*end)(void));
 
+bool gate_is_open(void);
 /* In, unless it is closed. Those who got in leave. */
 bool gate_enter(void);
 void gate_leave(void);

@@ -221,6 +221,9 @@ CK_RV slot_group(struct slot *slot, struct ha_group **ret)
 		if (rc < 0)
 			log_error("slot", "%s", err.message);
 		slot->ha = ha;
+		/* Who closed the gate meanwhile did not see this one. */
+		if (ha && !gate_is_open())
+			ha_group_cut(ha);
 	}
 	*ret = ha;
 	pthread_mutex_unlock(&open_lock);
