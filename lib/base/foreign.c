@@ -1,30 +1,41 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Memory that may not be there, read through a pipe: the kernel says EFAULT where we would die. */
+/* Memory that may not be there: the kernel says EFAULT where we would die. */
 #include "base/foreign.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <string.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/err.h"
 
 enum { STEP = 256 };	/* divides a page: a piece is there or it is not */
 
-static void close_two(int (*fds)[2])
+/* Where a sandbox forbids to ask. */
+static bool goes_through_a_pipe(const char *at)
 {
-	for (int i = 0; i < 2; i++)
-		if ((*fds)[i] >= 0)
-			close((*fds)[i]);
+	int through[2];
+	bool ok;
+
+	if (pipe2(through, O_CLOEXEC) < 0)
+		return false;
+	ok = write(through[1], at, 1) == 1;
+	close(through[0]);
+	close(through[1]);
+	return ok;
 }
 
 /* Is the piece of memory there that at lies in? One byte of it tells, and no more are touched. */
-static bool is_there(const int through[2], const char *at)
+static bool is_there(const char *at)
 {
 	char byte;
+	const struct iovec here = {&byte, 1}, there = {(void *)at, 1};
 
-	return write(through[1], at, 1) == 1 && read(through[0], &byte, 1) == 1;
+	if (process_vm_readv(getpid(), &here, 1, &there, 1, 0) == 1)
+		return true;
+	return errno != EFAULT && goes_through_a_pipe(at);
 }
 
 static int check_text(const char *text, struct err *err)
@@ -37,14 +48,10 @@ static int check_text(const char *text, struct err *err)
 
 int foreign_text(const void *from, char *ret, size_t size, struct err *err)
 {
-	__attribute__((cleanup(close_two))) int through[2] = {-1, -1};
-
-	if (pipe2(through, O_CLOEXEC) < 0)
-		return err_errno(err, "cannot make a pipe");
 	for (size_t i = 0; i < size; i++) {
 		const char *at = (const char *)from + i;
 
-		if ((i == 0 || (uintptr_t)at % STEP == 0) && !is_there(through, at))
+		if ((i == 0 || (uintptr_t)at % STEP == 0) && !is_there(at))
 			return err_set(err, ERR_INVALID, "what should be a text cannot be read");
 		ret[i] = *at;
 		if (!ret[i])

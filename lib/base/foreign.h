@@ -14,8 +14,7 @@ struct err;
 
 /*
  * Copy the zero-terminated text at from into ret. ERR_INVALID when it cannot be
- * read, does not end within size bytes, or holds control characters; ERR_IO when
- * there is no descriptor left to ask with.
+ * read, does not end within size bytes, or holds control characters.
  */
 int foreign_text(const void *from, char *ret, size_t size, struct err *err);
 

@@ -107,7 +107,7 @@ static CK_RV read_reserved(const void *reserved, char *ret, size_t size)
 	if (!reserved || foreign_text(reserved, ret, size, &err) == 0)
 		return CKR_OK;
 	log_error("slot", "C_Initialize, pReserved: %s", err.message);
-	return err.code == ERR_INVALID ? CKR_ARGUMENTS_BAD : CKR_GENERAL_ERROR;
+	return CKR_ARGUMENTS_BAD;
 }
 
 static CK_RV check_args(const CK_C_INITIALIZE_ARGS *args)
