@@ -31,6 +31,8 @@ struct ha_health {
 	int64_t next_probe_ms, backoff_ms;
 };
 
+enum { SHAPES = 256 };
+
 struct ha_group {
 	struct replica_set *set;
 	bool background;
@@ -55,6 +57,8 @@ struct ha_group {
 
 	CK_MECHANISM_TYPE *mechanisms;
 	CK_ULONG n_mechanisms;
+
+	_Atomic uint64_t shapes[SHAPES];	/* of calls that were answered; each in its place, the newest counts */
 
 	struct ha_config *config;	/* of the recoverer */
 	pthread_t thread;
@@ -101,8 +105,12 @@ CK_RV ha_resolve(struct ha_group *group, CK_OBJECT_HANDLE object, size_t member,
 void ha_forget_handle(struct ha_group *group, CK_OBJECT_HANDLE object, size_t member);
 
 /* ---- run.c ---- */
-/* A call whose member ended over it is sent once more, never a third time: it may be what ended it. */
+/* A call whose member ended over it is sent once more, never a third time: it may be what ended it. Unless one of its
+ * shape (function, mechanism, key, length) was answered before: then members end for reasons of their own. */
 enum { RISKED_MAX = 2 };
+uint64_t ha_shape(CK_OBJECT_HANDLE object, const struct p11_call *calls, size_t count);
+bool ha_shape_known(struct ha_group *group, uint64_t shape);
+void ha_shape_learn(struct ha_group *group, uint64_t shape);
 /*
  * Build the batch for a session and a key handle: fills calls in, returns how
  * many. Called again for each member that is tried.
@@ -111,7 +119,7 @@ typedef size_t (*ha_builder)(void *data, CK_SESSION_HANDLE session, CK_OBJECT_HA
 /*
  * The one place where a member is called for an application: choose, send,
  * judge the answer, go on to the next member where the class of the return value says so.
- * A call that two members ended over goes to no third: CKR_FUNCTION_FAILED.
+ * A call of an unknown shape that two members ended over goes to no third: CKR_FUNCTION_FAILED.
  * object CK_INVALID_HANDLE: none. ret_channel: keep the channel that answered
  * (NULL: give it back).
  */

@@ -37,6 +37,7 @@ struct ha_operation {
 	CK_OBJECT_HANDLE key;
 	CK_ULONG modulus_len;		/* of an RSA key, 0 = another one */
 	unsigned ended;			/* members in a row that ended over a call of this stream */
+	bool moved;			/* one of its calls was answered: it is not what members end over */
 	bool updated;			/* an Update came: Once is not allowed any more */
 	struct buf recorded;		/* input of the updates so far */
 	bool forgotten;			/* more came than is recorded: no replay */
@@ -363,7 +364,7 @@ static CK_RV stream(struct ha_operation *o, enum p11_fn fn, const void *in, CK_U
 
 		if (!o->channel && (n || o->delivered || o->recorded.len) && o->forgotten)
 			return CKR_DEVICE_REMOVED;
-		if (o->ended >= RISKED_MAX)
+		if (o->ended >= RISKED_MAX && !o->moved)
 			return CKR_FUNCTION_FAILED;
 		if (!o->channel)
 			rv = attach(o);
@@ -382,6 +383,7 @@ static CK_RV stream(struct ha_operation *o, enum p11_fn fn, const void *in, CK_U
 			continue;
 		}
 		o->ended = 0;
+		o->moved = true;
 		if (p11_rv_class(call.rv) != P11_MEMBER && p11_rv_class(call.rv) != P11_SESSION) {
 			if (is_over(o, &call))
 				finish(o);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Calling a member on behalf of an application, and another one when it fails. */
+#include <stdatomic.h>
+
 #include "base/clock.h"
 #include "base/err.h"
 #include "ha/internal.h"
@@ -19,6 +21,40 @@ static CK_RV first_failure(const struct p11_call *calls, size_t count)
 	return CKR_OK;
 }
 
+/* FNV-1a over what decides which path a token takes; the bytes themselves are left out. */
+static uint64_t mix(uint64_t hash, uint64_t value)
+{
+	return (hash ^ value) * 0x100000001b3u;
+}
+
+uint64_t ha_shape(CK_OBJECT_HANDLE object, const struct p11_call *calls, size_t count)
+{
+	uint64_t hash = mix(0xcbf29ce484222325u, object);
+
+	for (size_t i = 0; i < count; i++) {
+		const enum p11_arg_kind *kinds = p11_fn_table[calls[i].fn].args;
+
+		hash = mix(hash, calls[i].fn);
+		for (int n = 0; n < P11_ARGS_MAX && kinds[n] != P11_ARG_END; n++) {
+			if (kinds[n] == P11_ARG_MECHANISM)
+				hash = mix(hash, ((const CK_MECHANISM *)calls[i].args[n].in)->mechanism);
+			else if (kinds[n] == P11_ARG_IN || kinds[n] == P11_ARG_RANDOM)
+				hash = mix(hash, calls[i].args[n].number);
+		}
+	}
+	return hash | 1;
+}
+
+bool ha_shape_known(struct ha_group *group, uint64_t shape)
+{
+	return atomic_load(&group->shapes[shape >> 32 & (SHAPES - 1)]) == shape;
+}
+
+void ha_shape_learn(struct ha_group *group, uint64_t shape)
+{
+	atomic_store(&group->shapes[shape >> 32 & (SHAPES - 1)], shape);
+}
+
 /* One call on its way through the members. */
 struct run {
 	struct ha_group *group;
@@ -28,6 +64,7 @@ struct run {
 	struct member_channel **ret_channel;
 	uint32_t tried, dubious;	/* masks of members; dubious: answered by a code that may mean anything */
 	unsigned ended;			/* members whose host ended while it had the call */
+	uint64_t shape;
 	bool answered;
 	CK_RV answer;			/* the first of those that another member may know better */
 	CK_RV rv;			/* of the last attempt */
@@ -105,7 +142,7 @@ static enum next failed(struct run *run, size_t member, const struct member_chan
 		return FINISHED;
 	}
 	down(run, member, err);
-	if (channel && member_ended(channel) && ++run->ended == RISKED_MAX) {
+	if (channel && member_ended(channel) && !ha_shape_known(run->group, run->shape) && ++run->ended >= RISKED_MAX) {
 		run->rv = CKR_FUNCTION_FAILED;
 		return FINISHED;
 	}
@@ -134,9 +171,12 @@ static enum next attempt(struct run *run, size_t member)
 	if (rc == 0) {
 		size_t count = run->build(run->data, member_session(channel), key, calls);
 
+		run->shape = ha_shape(run->object, calls, count);
 		rc = member_call(channel, calls, count, &err);
 		if (rc == 0)
 			run->rv = first_failure(calls, count);
+		if (rc == 0 && run->rv == CKR_OK)
+			ha_shape_learn(run->group, run->shape);
 	}
 	next = rc < 0 ? failed(run, member, channel, &err) : judge(run, member);
 	if (rc == 0 && run->rv == CKR_OK && run->ret_channel)

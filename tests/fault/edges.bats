@@ -145,6 +145,16 @@ end_signer() {
 	all_well
 }
 
+@test "a request like one that was answered before outlives two members" {
+	begin_signer
+	signer
+	for device in hsm-east-1 hsm-east-2 hsm-west-1; do
+		fault "$device" C_Sign die
+	done
+	signer
+	end_signer
+}
+
 @test "a request that ends one member is answered by the next" {
 	fault hsm-east-1 C_Sign die
 	fault hsm-west-1 C_Sign die
