@@ -9,6 +9,7 @@ import select
 import signal
 import subprocess
 import sys
+import termios
 import time
 
 LIMIT = 20
@@ -40,6 +41,13 @@ def expect(pattern):
         seen += more
 
 
+def wait_for_raw():
+    """What is typed before the line editor has the terminal may be lost with the mode that it leaves."""
+    until = time.monotonic() + 2
+    while termios.tcgetattr(terminal)[3] & termios.ICANON and time.monotonic() < until:
+        select.select([], [], [], 0.005)
+
+
 def expect_exit(status):
     until = time.monotonic() + LIMIT
     while read(until):
@@ -57,6 +65,7 @@ for i, word in enumerate(words):
     elif word.startswith("RUN:"):
         subprocess.run(word[4:], shell=True, check=True)
     elif i % 2:
+        wait_for_raw()
         os.write(terminal, word.encode())
     else:
         expect(word)
