@@ -115,22 +115,35 @@ static void drop_line(void)
 	rl_redisplay();
 }
 
-/* The next key. Ctrl-C drops the line that is being typed, SIGTERM ends the input. */
-static int next_key(FILE *file)
+/* Wait for a key; SIGINT is let in only while it waits, so that none falls between a look and the wait. */
+static bool wait_for_key(int fd, const sigset_t *open)
 {
-	struct pollfd fds[2] = {{.fd = fileno(file), .events = POLLIN},
-				{.fd = cancel_fd(), .events = POLLIN}};
+	struct pollfd fds[2] = {{.fd = fd, .events = POLLIN}, {.fd = cancel_fd(), .events = POLLIN}};
 
 	while (!fds[0].revents) {
-		fds[0].revents = fds[1].revents = 0;
-		if (poll(fds, 2, -1) < 0)
-			rl_check_signals();
 		if (interrupted)
 			drop_line();
 		if (cancel_check(NULL) < 0)
-			return EOF;
+			return false;
+		fds[0].revents = fds[1].revents = 0;
+		if (ppoll(fds, 2, NULL, open) < 0)
+			rl_check_signals();
 	}
-	return rl_getc(file);
+	return true;
+}
+
+/* The next key. Ctrl-C drops the line that is being typed, SIGTERM ends the input. */
+static int next_key(FILE *file)
+{
+	sigset_t interrupt, open;
+	bool there;
+
+	sigemptyset(&interrupt);
+	sigaddset(&interrupt, SIGINT);
+	sigprocmask(SIG_BLOCK, &interrupt, &open);
+	there = wait_for_key(fileno(file), &open);
+	sigprocmask(SIG_SETMASK, &open, NULL);
+	return there ? rl_getc(file) : EOF;
 }
 
 static void prepare(const struct cli *cli)

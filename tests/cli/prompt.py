@@ -67,8 +67,5 @@ for i, word in enumerate(words):
     elif i % 2:
         wait_for_raw()
         os.write(terminal, word.encode())
-        # As people do when a prompt does not answer to Ctrl-C.
-        while word == "\x03" and not select.select([terminal], [], [], 2)[0]:
-            os.write(terminal, word.encode())
     else:
         expect(word)
