@@ -27,6 +27,8 @@ static const struct json_field entry_fields[] = {
 	JSON_F_STRING(struct store_audit_entry, detail, JSON_COLUMN, "more about it"),
 	JSON_F_INT(struct store_audit_entry, revision, JSON_REQUIRED | JSON_COLUMN | JSON_WIDE, 0, INT64_MAX,
 		   "revision of the document after it"),
+	JSON_F_STRING(struct store_audit_entry, before, JSON_OMIT,
+		      "SHA-256 of the document that a change was made from"),
 	JSON_F_STRING(struct store_audit_entry, document, JSON_OMIT,
 		      "SHA-256 of the document after it"),
 	JSON_F_STRING(struct store_audit_entry, previous, JSON_REQUIRED,
@@ -59,7 +61,7 @@ int store_audit(struct store *store, const char *action, const char *subject,
 
 	if (rc == 0)
 		rc = store_trail_open(store, &trail, &now, err);
-	return rc < 0 ? rc : store_trail_append(trail, action, subject, detail, &now, err);
+	return rc < 0 ? rc : store_trail_append(trail, action, subject, detail, NULL, &now, err);
 }
 
 /* The whole lines of audit.log, one after the other. */

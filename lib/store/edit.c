@@ -139,7 +139,7 @@ static int carry_out(struct store_edit *edit, const struct buf *text, const char
 	if (rc == 0)
 		rc = file_write(store->next, text->data, text->len, 0600, err);
 	if (rc == 0)
-		rc = store_trail_append(trail, action, subject, detail, &after, err);
+		rc = store_trail_append(trail, action, subject, detail, &now, &after, err);
 	if (rc < 0)
 		return rc;
 	rc = replace_document(store, err);

@@ -98,6 +98,7 @@ struct store_audit_entry {
 	char *host;
 	char *action, *subject, *detail;
 	int64_t revision;	/* of the document after it */
+	char *before;		/* of a change: SHA-256 of the document it was made from; NULL: there was none */
 	char *document;		/* SHA-256 of its bytes; NULL: there was none, or an older version wrote the entry */
 	char *previous;		/* hash of the entry before; zeros for the first */
 	char *hash;		/* SHA-256 over the line without ,"hash":"…" */

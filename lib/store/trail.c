@@ -40,6 +40,7 @@ struct store_trail {
 	off_t end;		/* behind the last whole line */
 	int64_t number, revision;	/* of the last entry */
 	char document[SHA256_TEXT];	/* "" = it names none */
+	char before[SHA256_TEXT];	/* of a commit: the document it was made from; "" = none */
 	char hash[TRAIL_HASH_TEXT];
 };
 
@@ -134,6 +135,7 @@ static int take_entry(struct store_trail *trail, const char *line, size_t len, s
 	trail->revision = entry.revision;
 	memcpy(trail->hash, entry.hash, TRAIL_HASH_TEXT);
 	snprintf(trail->document, sizeof(trail->document), "%s", entry.document ? entry.document : "");
+	snprintf(trail->before, sizeof(trail->before), "%s", entry.before ? entry.before : "");
 	json_release(&store_audit_entry_type, &entry);
 	return 0;
 }
@@ -170,7 +172,13 @@ static int say_changed(struct store_trail *trail, const struct store_state *now,
 		  (long long)trail->number, trail->store->trail);
 	snprintf(detail, sizeof(detail), "found changed by other means since entry %lld; its SHA-256 was %s",
 		 (long long)trail->number, trail->document);
-	return store_trail_append(trail, "store changed", "fleet.json", detail, now, err);
+	return store_trail_append(trail, "store changed", "fleet.json", detail, NULL, now, err);
+}
+
+/* The document is still the one that the commit was made from. Entries without a digest are of a version that kept none. */
+static bool is_unfinished(const struct store_trail *trail, const struct store_state *now)
+{
+	return trail->revision == now->revision + 1 && (!*trail->document || str_eq(trail->before, now->digest));
 }
 
 /* After a commit that died between its entry and its document, or a hand that was quicker than us. */
@@ -180,7 +188,7 @@ static int settle(struct store_trail *trail, struct store_state *ret_now, struct
 
 	if (rc < 0 || !trail->number)
 		return rc;
-	if (trail->revision == ret_now->revision + 1)
+	if (is_unfinished(trail, ret_now))
 		return store_trail_recover(trail, ret_now, err);
 	if (!*trail->document || str_eq(trail->document, ret_now->digest))
 		return 0;
@@ -311,16 +319,27 @@ static int append_entry(struct store_trail *trail, struct store_audit_entry *ent
 	trail->revision = entry->revision;
 	memcpy(trail->hash, hash, sizeof(hash));
 	snprintf(trail->document, sizeof(trail->document), "%s", entry->document ? entry->document : "");
+	snprintf(trail->before, sizeof(trail->before), "%s", entry->before ? entry->before : "");
 	return 0;
 }
 
-int store_trail_append(struct store_trail *trail, const char *action, const char *subject,
-		       const char *detail, const struct store_state *after, struct err *err)
+/* Documents by their digests; where there is none nothing is said. */
+static int put_documents(struct store_audit_entry *entry, const struct store_state *before, const struct store_state *after)
+{
+	if (before && *before->digest && !(entry->before = mem_strdup(before->digest)))
+		return -ERR_NO_MEMORY;
+	if (*after->digest && !(entry->document = mem_strdup(after->digest)))
+		return -ERR_NO_MEMORY;
+	return 0;
+}
+
+int store_trail_append(struct store_trail *trail, const char *action, const char *subject, const char *detail,
+		       const struct store_state *before, const struct store_state *after, struct err *err)
 {
 	struct store_audit_entry entry = {.revision = after->revision};
 	int rc = fill(trail, &entry, action, subject, detail) < 0 ? err_no_memory(err) : 0;
 
-	if (rc == 0 && *after->digest && !(entry.document = mem_strdup(after->digest)))
+	if (rc == 0 && put_documents(&entry, before, after) < 0)
 		rc = err_no_memory(err);
 	if (rc == 0)
 		rc = append_entry(trail, &entry, err);
@@ -334,5 +353,5 @@ int store_trail_recover(struct store_trail *trail, const struct store_state *now
 
 	snprintf(detail, sizeof(detail), "entry %lld was not carried out; the document stays at revision %lld",
 		 (long long)trail->number, (long long)now->revision);
-	return store_trail_append(trail, "store recover", "fleet.json", detail, now, err);
+	return store_trail_append(trail, "store recover", "fleet.json", detail, NULL, now, err);
 }

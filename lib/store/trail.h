@@ -27,9 +27,10 @@ void store_trail_free(struct store_trail *trail);	/* unlocks */
 OWN_DEFINE(store_trail)
 
 /* An entry of now, on disk when this returns; after an error as if never begun.
- * Long texts are cut. */
-int store_trail_append(struct store_trail *trail, const char *action, const char *subject,
-		       const char *detail, const struct store_state *after, struct err *err);
+ * Long texts are cut. A commit names the document it is made from, before, so that one which died is told from a
+ * document of another hand; everything else, which changes nothing, passes NULL. */
+int store_trail_append(struct store_trail *trail, const char *action, const char *subject, const char *detail,
+		       const struct store_state *before, const struct store_state *after, struct err *err);
 
 /* The last entry was not carried out; the document stayed as it is now. */
 int store_trail_recover(struct store_trail *trail, const struct store_state *now, struct err *err);

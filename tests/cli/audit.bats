@@ -71,6 +71,17 @@ teardown() { end_fleet; }
 	[ -z "$stderr" ]
 }
 
+@test "a document that was changed by hand, and its revision lowered by one, is no unfinished commit" {
+	expect 0 hsmctl device stop hsm-1
+	text=$(jq '.revision -= 1 | .datacenters[0].region = "north"' "$HSMCTL_STORE/fleet.json")
+	printf '%s\n' "$text" >"$HSMCTL_STORE/fleet.json"
+	expect 0 hsmctl device start hsm-1
+	says "was changed by other means than hsmctl"
+	expect 0 hsmctl audit show -o json
+	is_valid
+	[ "$(field '[.entries[-2:][].action] | join(", ")')" = "store changed, device start" ]
+}
+
 @test "entries say what was done, by whom, and who that was before sudo" {
 	SUDO_USER=alice expect 0 hsmctl ha create payments --member hsm-1
 	expect 0 hsmctl key generate payments --type ec-p256 --label signing-1
