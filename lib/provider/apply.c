@@ -179,17 +179,22 @@ static int destroy_device(struct store *store, struct store_edit *edit, size_t i
 	struct fleet *fleet = store_edit_fleet(edit);
 	const struct fleet_device *device = &fleet->devices[i];
 	owned(mem) char *subject = mem_printf("device %s", device->name);
+	owned(mem) char *detail = NULL;
 	const struct provider *provider;
 	int rc = subject ? cancel_check(err) : err_no_memory(err);
 
 	if (rc == 0)
 		rc = provider_of(fleet, device, &provider, err);
+	if (rc == 0) {
+		detail = mem_printf("%s in %s", provider->makes, device->datacenter);
+		rc = detail ? 0 : err_no_memory(err);
+	}
 	if (rc == 0 && !provider->layout)
 		rc = provider->destroy(store, device, err);
 	if (rc < 0)
 		return rc;
 	walk_forget_device(fleet, i);
-	return store_edit_commit(edit, action, subject, NULL, err);
+	return store_edit_commit(edit, action, subject, detail, err);
 }
 
 /* What belonged to all devices: PINs and certificates. */

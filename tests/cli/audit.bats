@@ -98,6 +98,15 @@ teardown() { end_fleet; }
 	expect 0 hsmctl audit verify
 }
 
+@test "what was unmade is named with what it was and where" {
+	expect 0 hsmctl device decommission hsm-1 --yes
+	expect 0 hsmctl audit show --last 1 -o json
+	[ "$(field '.entries[0] | "\(.subject): \(.detail)"')" = "device hsm-1: softhsm appliance in dc-1" ]
+	expect 0 hsmctl provision destroy --yes
+	expect 0 hsmctl audit show -o json
+	[ "$(field '[.entries[] | select(.detail == null).subject] | join(" ")')" = datacenters ]
+}
+
 @test "the trail is filtered by time, subject and user" {
 	SUDO_USER=alice expect 0 hsmctl device stop hsm-1
 	expect 0 hsmctl device start hsm-1
