@@ -320,6 +320,8 @@ static int append_entry(struct store_trail *trail, struct store_audit_entry *ent
 	memcpy(trail->hash, hash, sizeof(hash));
 	snprintf(trail->document, sizeof(trail->document), "%s", entry->document ? entry->document : "");
 	snprintf(trail->before, sizeof(trail->before), "%s", entry->before ? entry->before : "");
+	log_info("store", "entry %lld of '%s': %s %s%s%s", (long long)entry->number, trail->store->trail, entry->action,
+		 entry->subject, entry->detail ? ": " : "", entry->detail ? entry->detail : "");
 	return 0;
 }
 

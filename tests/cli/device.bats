@@ -68,6 +68,23 @@ teardown() { end_fleet; }
 	[ "$(wc -l <"$HSMCTL_STORE/audit.log")" = "$entries" ]
 }
 
+@test "-v tells what is done to a process, and what was written down" {
+	pid=$(daemon hsm-1)
+	expect 0 hsmctl -v device stop hsm-1
+	says "process $pid is asked to end"
+	says "device stop hsm-1"
+	expect 0 hsmctl -v device start hsm-1
+	address=$(hsmctl device show hsm-1 -o json | jq -r '.partitions[0].address')
+	says "'hsm-1': process $(daemon hsm-1) serves at $address"
+	says "device start hsm-1: $address"
+	expect 0 hsmctl -v device decommission hsm-2 --yes
+	says "device decommission device hsm-2: softhsm appliance in dc-2"
+	expect 0 hsmctl -v provision apply "$FLEET"
+	says "provision apply device hsm-2: create: softhsm appliance in dc-2"
+	expect 0 hsmctl device stop --all
+	[ -z "$stderr" ]
+}
+
 @test "start --all brings killed and suspended devices back" {
 	break_daemon KILL hsm-1
 	break_daemon STOP hsm-2

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "provider/softhsm/address.h"
@@ -157,7 +158,10 @@ int softhsm_daemon_start(const struct softhsm_paths *paths, const struct softhsm
 	pid = proc_spawn_daemon(argv, env, paths->at[SOFTHSM_LOG], err);
 	if (pid < 0)
 		return (int)pid;
-	return await(paths, pid, ret, err);
+	rc = await(paths, pid, ret, err);
+	if (rc == 0)
+		log_info("provider", "'%s': process %d serves at %s", serve->device, (int)ret->id.pid, ret->address);
+	return rc;
 }
 
 int softhsm_daemon_stop(const struct softhsm_paths *paths, struct err *err)
@@ -167,6 +171,7 @@ int softhsm_daemon_stop(const struct softhsm_paths *paths, struct err *err)
 
 	if (rc <= 0)
 		return rc;
+	log_info("provider", "'%s': process %d is asked to end", paths->at[SOFTHSM_FOLDER], (int)daemon.id.pid);
 	rc = proc_signal(&daemon.id, SIGTERM, err);
 	if (rc == 0)
 		rc = proc_signal(&daemon.id, SIGCONT, err);
@@ -175,6 +180,8 @@ int softhsm_daemon_stop(const struct softhsm_paths *paths, struct err *err)
 	rc = proc_wait_gone(&daemon.id, STOP_MS, err);
 	if (rc == 0 || cancel_check(err) < 0)
 		return rc;
+	log_info("provider", "'%s': process %d does not end, and is killed", paths->at[SOFTHSM_FOLDER],
+		 (int)daemon.id.pid);
 	rc = proc_signal(&daemon.id, SIGKILL, err);
 	return rc < 0 ? rc : proc_wait_gone(&daemon.id, STOP_MS, err);
 }
