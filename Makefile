@@ -155,9 +155,9 @@ check-long: sanitize check
 # put MODE,FOLDER,FILES[,NAME]: install them, and write down that they are ours, so that uninstall takes just those.
 MANIFEST := $(PREFIX)/share/hsmctl/installed
 define put
-	install -d $(DESTDIR)$(2)
-	install -m $(1) $(3) $(DESTDIR)$(2)/$(4)
-	@printf '%s\n' $(addprefix $(2)/,$(or $(4),$(notdir $(3)))) >>$(DESTDIR)$(MANIFEST)
+	install -d "$(DESTDIR)$(2)"
+	install -m $(1) $(3) "$(DESTDIR)$(2)/$(4)"
+	@printf '%s\n' $(addprefix $(2)/,$(or $(4),$(notdir $(3)))) >>"$(DESTDIR)$(MANIFEST)"
 
 endef
 # It names the program where it is installed: made anew each time.
@@ -166,7 +166,7 @@ $(UNIT_FILE): examples/hsmctl-devices.service always
 	@mkdir -p $(@D)
 	$(Q)sed 's,/usr/local/bin,$(PREFIX)/bin,' $< >$@
 install: all $(UNIT_FILE)
-	install -d $(dir $(DESTDIR)$(MANIFEST))
+	install -d "$(DESTDIR)$(dir $(MANIFEST))"
 	$(call put,755,$(PREFIX)/bin,$(BUILD)/bin/hsmctl)
 	$(call put,755,$(LIBEXECDIR)/hsmctl,$(filter-out $(BUILD)/bin/%,$(PROGRAMS)))
 	$(call put,644,$(LIBDIR)/hsmctl,$(CORE) $(CLOUD))
@@ -181,9 +181,12 @@ install: all $(UNIT_FILE)
 
 OWN_FOLDERS := $(LIBEXECDIR)/hsmctl $(LIBDIR)/hsmctl $(PREFIX)/share/hsmctl/examples $(PREFIX)/share/hsmctl/schemas $(PREFIX)/share/hsmctl
 uninstall:
-	@[ -f $(DESTDIR)$(MANIFEST) ] || { echo "nothing was installed there: no $(DESTDIR)$(MANIFEST)" >&2; exit 1; }
-	sed 's,^,$(DESTDIR),' $(DESTDIR)$(MANIFEST) | xargs rm -f $(DESTDIR)$(MANIFEST)
-	rmdir --ignore-fail-on-non-empty $(wildcard $(addprefix $(DESTDIR),$(OWN_FOLDERS)))
+	@[ -f "$(DESTDIR)$(MANIFEST)" ] || { echo "nothing was installed there: no $(DESTDIR)$(MANIFEST)" >&2; exit 1; }
+	while read -r file; do rm -f "$(DESTDIR)$$file" || exit; done <"$(DESTDIR)$(MANIFEST)"
+	rm -f "$(DESTDIR)$(MANIFEST)"
+	for folder in $(OWN_FOLDERS); do \
+		[ ! -d "$(DESTDIR)$$folder" ] || rmdir --ignore-fail-on-non-empty "$(DESTDIR)$$folder" || exit; \
+	done
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 

@@ -37,6 +37,14 @@ setup() {
 	[ "$(cd "$D/opt/h" && find . -type f | sort)" = "$(printf './%s\n' "${others[@]}" | sort)" ]
 }
 
+@test "a folder with a space and an ampersand in its name is a folder like others" {
+	D="$BATS_TEST_TMPDIR/a & b"
+	expect 0 make install DESTDIR="$D" PREFIX=/usr
+	expect 0 "$D/usr/bin/hsmctl" --version
+	expect 0 make uninstall DESTDIR="$D" PREFIX=/usr
+	[ -z "$(find "$D" ! -type d -o -name hsmctl)" ] || fail "$(find "$D" ! -type d -o -name hsmctl)"
+}
+
 @test "where nothing was installed, uninstall says so" {
 	expect 2 make uninstall DESTDIR="$D"
 	says "nothing was installed there"
