@@ -26,7 +26,9 @@ static int start(struct store *store, struct store_edit *edit, const struct prov
 	if (!str_eq(before, device->partitions[0].link.address))
 		return store_edit_commit(edit, "device start", device->name,
 					 device->partitions[0].link.address, err);
-	return state == DEVICE_RUNNING ? 0 : store_audit(store, "device start", device->name, device->partitions[0].link.address, err);
+	if (state == DEVICE_RUNNING)
+		return 0;
+	return store_audit(store, "device start", device->name, device->partitions[0].link.address, err);
 }
 
 static int run(struct cli *cli, const void *data, struct err *err)

@@ -77,23 +77,32 @@ enum {
 #define CLI_OPT_FLAG(T, f, l, n, s)                                            \
 	{.kind = CLI_FLAG, .letter = (l), .name = (n), .offset = CLI_FIELD_(T, f, bool), .summary = (s)}
 #define CLI_OPT_STRING(T, f, l, n, v, c, s)                                    \
-	{.kind = CLI_STRING, .letter = (l), .name = (n), .value = (v), .complete = (c), .offset = CLI_FIELD_(T, f, const char *), .summary = (s)}
+	{.kind = CLI_STRING, .letter = (l), .name = (n), .value = (v), .complete = (c), \
+	 .offset = CLI_FIELD_(T, f, const char *), .summary = (s)}
 #define CLI_OPT_FILE(T, f, l, n, v, s)                                         \
-	{.kind = CLI_STRING, .letter = (l), .name = (n), .value = (v), .flags = CLI_FILES, .offset = CLI_FIELD_(T, f, const char *), .summary = (s)}
+	{.kind = CLI_STRING, .letter = (l), .name = (n), .value = (v), .flags = CLI_FILES, \
+	 .offset = CLI_FIELD_(T, f, const char *), .summary = (s)}
 #define CLI_OPT_STRINGS(T, f, l, n, v, c, s)                                   \
-	{.kind = CLI_STRINGS, .letter = (l), .name = (n), .value = (v), .complete = (c), .offset = CLI_FIELD_(T, f, struct cli_strings), .summary = (s)}
+	{.kind = CLI_STRINGS, .letter = (l), .name = (n), .value = (v), .complete = (c), \
+	 .offset = CLI_FIELD_(T, f, struct cli_strings), .summary = (s)}
 #define CLI_OPT_INT(T, f, l, n, v, lo, hi, d, s)                               \
-	{.kind = CLI_INT, .letter = (l), .name = (n), .value = (v), .min = (lo), .max = (hi), .fallback = (d), .offset = CLI_FIELD_(T, f, int64_t), .summary = (s)}
+	{.kind = CLI_INT, .letter = (l), .name = (n), .value = (v), .min = (lo), .max = (hi), .fallback = (d), \
+	 .offset = CLI_FIELD_(T, f, int64_t), .summary = (s)}
 #define CLI_OPT_DURATION(T, f, l, n, v, d, s)                                  \
-	{.kind = CLI_DURATION, .letter = (l), .name = (n), .value = (v), .fallback = (d), .offset = CLI_FIELD_(T, f, int64_t), .summary = (s)}
+	{.kind = CLI_DURATION, .letter = (l), .name = (n), .value = (v), .fallback = (d), \
+	 .offset = CLI_FIELD_(T, f, int64_t), .summary = (s)}
 #define CLI_OPT_CHOICE(T, f, l, n, t, d, s)                                    \
-	{.kind = CLI_CHOICE, .letter = (l), .name = (n), .names = (t), .fallback = (d), .offset = CLI_FIELD_(T, f, unsigned), .summary = (s)}
+	{.kind = CLI_CHOICE, .letter = (l), .name = (n), .names = (t), .fallback = (d), \
+	 .offset = CLI_FIELD_(T, f, unsigned), .summary = (s)}
 #define CLI_ARG(T, f, n, c, fl, s)                                             \
-	{.kind = CLI_STRING, .name = (n), .complete = (c), .flags = (fl), .offset = CLI_FIELD_(T, f, const char *), .summary = (s)}
+	{.kind = CLI_STRING, .name = (n), .complete = (c), .flags = (fl),      \
+	 .offset = CLI_FIELD_(T, f, const char *), .summary = (s)}
 #define CLI_ARGS(T, f, n, c, fl, s)                                            \
-	{.kind = CLI_STRINGS, .name = (n), .complete = (c), .flags = (fl), .offset = CLI_FIELD_(T, f, struct cli_strings), .summary = (s)}
+	{.kind = CLI_STRINGS, .name = (n), .complete = (c), .flags = (fl),     \
+	 .offset = CLI_FIELD_(T, f, struct cli_strings), .summary = (s)}
 #define CLI_OPT_ACCESS(T, f, n, v, fl, s)                                       \
-	{.kind = CLI_STRING, .name = (n), .value = (v), .flags = CLI_ACCESS | (fl), .offset = CLI_FIELD_(T, f, const char *), .summary = (s)}
+	{.kind = CLI_STRING, .name = (n), .value = (v), .flags = CLI_ACCESS | (fl), \
+	 .offset = CLI_FIELD_(T, f, const char *), .summary = (s)}
 #define CLI_OPT_ACCESS_FLAG(T, f, n, s)                                         \
 	{.kind = CLI_FLAG, .name = (n), .flags = CLI_ACCESS, .offset = CLI_FIELD_(T, f, bool), .summary = (s)}
 #define CLI_END {.name = NULL}
