@@ -232,7 +232,7 @@ struct replica_set *world_set(struct world *world, struct process *process)
 					    .call_ms = 60000};
 	for (size_t m = 0; m < world->n_members; m++) {
 		struct replica_member *member = &set->members[m];
-		char number[8];
+		char number[24];
 
 		snprintf(number, sizeof(number), "%zu", m);
 		snprintf(member->name, sizeof(member->name), "m%zu", m);
