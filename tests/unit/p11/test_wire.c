@@ -42,6 +42,7 @@ static void answer(struct p11_call *call)
 			memset(a->out, 0x3c, a->number);
 			break;
 		case P11_ARG_OUT_HANDLE:
+		case P11_ARG_OUT_NUMBER:
 			*(CK_ULONG *)a->out = 4242;
 			break;
 		case P11_ARG_OUT_INFO:
@@ -115,7 +116,8 @@ static void every_function_goes_there_and_back(void **state)
 				assert_int_equal(stage.out_len, 20);
 				assert_int_equal(stage.out[19], 0x3c);
 			}
-			if (p11_fn_table[fn].args[i] == P11_ARG_OUT_HANDLE)
+			if (p11_fn_table[fn].args[i] == P11_ARG_OUT_HANDLE ||
+			    p11_fn_table[fn].args[i] == P11_ARG_OUT_NUMBER)
 				assert_int_equal(stage.handles[i], 4242);
 			if (p11_fn_table[fn].args[i] == P11_ARG_ATTRS) {
 				assert_int_equal(stage.values[1].ulValueLen, 5);
