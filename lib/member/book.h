@@ -32,7 +32,7 @@
 struct book;
 struct err;
 
-enum { BOOK_WAIT_MS = 2000, BOOK_AGES_MAX = 65536, BOOK_LEASES_MAX = 64 };
+enum { BOOK_WAIT_MS = 2000, BOOK_AGES_MAX = 16384, BOOK_LEASES_MAX = 64 };
 
 /* Who asks: the one that leases belong to, and which of the objects that the token shows it may see. */
 struct book_guest {
