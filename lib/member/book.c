@@ -2,6 +2,7 @@
 /* Steps, ages and leases of one token's host. */
 #include "member/book.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <string.h>
 
@@ -28,9 +29,10 @@ struct book {
 	CK_FUNCTION_LIST *functions;
 	CK_SLOT_ID slot;
 	bool shared;
-	pthread_mutex_t step;
 
 	pthread_mutex_t lock;		/* of all below */
+	bool in_step;
+	pthread_cond_t step_ended;	/* monotonic */
 	int64_t since_ms;		/* of what is not among the ages */
 	unsigned births;		/* calls under way that make objects */
 	struct age *ages;		/* the newest last */
@@ -43,14 +45,18 @@ struct book {
 int book_new(CK_FUNCTION_LIST *functions, CK_SLOT_ID slot, bool shared, struct book **ret, struct err *err)
 {
 	struct book *book = mem_new(struct book);
+	pthread_condattr_t monotonic;
 
 	if (!book)
 		return err_no_memory(err);
 	*book = (struct book){.functions = functions, .slot = slot, .shared = shared, .since_ms = clock_now_ms(),
 			      /* More than a host can grant by its next start. */
 			      .last_number = (uint64_t)clock_utc_ms() * 1000};
-	pthread_mutex_init(&book->step, NULL);
 	pthread_mutex_init(&book->lock, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&book->step_ended, &monotonic);
+	pthread_condattr_destroy(&monotonic);
 	*ret = book;
 	return 0;
 }
@@ -59,7 +65,7 @@ void book_free(struct book *book)
 {
 	if (!book)
 		return;
-	pthread_mutex_destroy(&book->step);
+	pthread_cond_destroy(&book->step_ended);
 	pthread_mutex_destroy(&book->lock);
 	free(book->ages);
 	free(book);
@@ -78,13 +84,24 @@ bool book_is_step(const struct p11_call *calls, size_t count)
 CK_RV book_begin(struct book *book)
 {
 	struct timespec until = clock_after_ms(BOOK_WAIT_MS);
+	bool busy;
+	int rc = 0;
 
-	return pthread_mutex_clocklock(&book->step, CLOCK_MONOTONIC, &until) == 0 ? CKR_OK : CKR_SESSION_COUNT;
+	pthread_mutex_lock(&book->lock);
+	while (book->in_step && rc != ETIMEDOUT)
+		rc = pthread_cond_timedwait(&book->step_ended, &book->lock, &until);
+	busy = book->in_step;
+	book->in_step = true;
+	pthread_mutex_unlock(&book->lock);
+	return busy ? CKR_SESSION_COUNT : CKR_OK;
 }
 
 void book_end(struct book *book)
 {
-	pthread_mutex_unlock(&book->step);
+	pthread_mutex_lock(&book->lock);
+	book->in_step = false;
+	pthread_cond_signal(&book->step_ended);
+	pthread_mutex_unlock(&book->lock);
 }
 
 /* ---- absence ---- */
@@ -141,8 +158,9 @@ static void forget_eldest(struct book *book)
 {
 	size_t n = (book->n_ages + 1) / 2;
 
-	if (n)
-		book->since_ms = book->ages[n - 1].since_ms;
+	if (!n)
+		return;
+	book->since_ms = book->ages[n - 1].since_ms;
 	book->n_ages -= n;
 	memmove(book->ages, book->ages + n, book->n_ages * sizeof(*book->ages));
 }

@@ -18,14 +18,13 @@ struct module_link {
 static void module_close(struct link *link)
 {
 	struct module_link *m = (struct module_link *)link;
+	bool inherited = m->library && library_is_inherited(m->library);
 
-	bool inherited = library_is_inherited(m->library);
-
-	/* What was inherited may be locked by a thread of the parent. */
-	if (m->book && !inherited)
+	/* An inherited one may be in the hands of a thread that is the parent's: it is left as it is. */
+	if (m->book && !inherited) {
 		book_leave(m->book, m);
-	if (m->book)
 		library_leave_book(m->library, m->book);
+	}
 	if (m->session && !inherited)
 		library_functions(m->library)->C_CloseSession(m->session);
 	library_free(m->library);

@@ -20,7 +20,7 @@ static struct race {
 static void *race_thread(void *rival)
 {
 	for (int round = 0; round < RACE_ROUNDS; round++) {
-		char label[16];
+		char label[24];
 
 		snprintf(label, sizeof(label), "round %d", round);
 		pthread_barrier_wait(&race.start);

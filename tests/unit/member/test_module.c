@@ -197,6 +197,17 @@ static int links_at_once(void)
 	return 0;
 }
 
+static int no_library(void)
+{
+	const struct member_config config = {.name = "here", .link = FLEET_LINK_MODULE, .module = "/nowhere.so"};
+	owned(member) struct member *member = NULL;
+	struct member_channel *channel;
+
+	CHECK(member_open(&config, &member, NULL) == 0);
+	CHECK(member_acquire(member, &channel, NULL) == -ERR_MISSING);
+	return 0;
+}
+
 static int a_lease(void)
 {
 	owned(member) struct member *a = open_here(GOOD), *b = open_here(GOOD);
@@ -247,6 +258,12 @@ static void of_threads_that_look_first_one_writes(void **state)
 {
 	(void)state;
 	assert_int_equal(in_child(links_at_once), 0);
+}
+
+static void a_library_that_is_not_there_is_an_error(void **state)
+{
+	(void)state;
+	assert_int_equal(in_child(no_library), 0);
 }
 
 static void a_lease_ends_with_its_link(void **state)
@@ -313,6 +330,7 @@ int main(void)
 		cmocka_unit_test(a_forked_child_has_a_library_of_its_own),
 		cmocka_unit_test(of_threads_that_look_first_one_writes),
 		cmocka_unit_test(a_lease_ends_with_its_link),
+		cmocka_unit_test(a_library_that_is_not_there_is_an_error),
 		cmocka_unit_test(a_short_answer_to_a_search_is_not_its_end),
 		cmocka_unit_test(a_library_that_found_more_than_it_may_is_not_believed),
 	};
