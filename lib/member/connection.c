@@ -22,24 +22,31 @@ enum { IDLE_MS = 15 * 60 * 1000, HELLO_MAX = 64 };
 
 /* ---- refusals ---- */
 
-static int refuse(struct connection *c, struct buf *out, enum frame_refusal why, const char *reason)
+/* The reason is err's, which the end of the connection logs. */
+static int refuse(struct connection *c, struct buf *out, enum frame_refusal why, const struct err *err)
 {
 	struct frame_pace pace = frame_pace(HANDSHAKE_MS, HANDSHAKE_MS, HANDSHAKE_MS);
 
 	frame_begin(out);
 	buf_put_u8(out, (uint8_t)why);
-	buf_put_str(out, reason);
+	buf_put_str(out, err->message);
 	pthread_mutex_lock(&c->write_lock);
 	atomic_store(&c->busy_since, 0);
 	frame_send(c->tls, out, FRAME_REFUSED, &pace, NULL);
 	pthread_mutex_unlock(&c->write_lock);
-	log_info("appliance", "%s: %s", tls_peer_name(c->tls), reason);
-	return -ERR_PROTOCOL;
+	return -(int)err->code;
 }
 
-static int refuse_stuck(struct connection *c, struct buf *out)
+static int refuse_stuck(struct connection *c, struct buf *out, struct err *err)
 {
-	return refuse(c, out, FRAME_STUCK, "a call does not come back from the token's library");
+	err_set(err, ERR_UNREACHABLE, "a call does not come back from the token's library");
+	return refuse(c, out, FRAME_STUCK, err);
+}
+
+static int refuse_malformed(struct connection *c, struct buf *out, const char *reason, struct err *err)
+{
+	err_set(err, ERR_PROTOCOL, "%s", reason);
+	return refuse(c, out, FRAME_MALFORMED, err);
 }
 
 /* ---- the beginning ---- */
@@ -81,8 +88,8 @@ static int shake_hands(struct connection *c, struct err *err)
 }
 
 /* NULL, or what is wrong with the hello. A negative *ret_rc: there was none. */
-static const char *read_hello(struct connection *c, struct buf *in, struct frame_pace *pace, int *ret_rc,
-			      struct err *err)
+static const char *read_hello(struct connection *c, struct buf *in, struct frame_pace *pace, uint8_t *ret_version,
+			      int *ret_rc, struct err *err)
 {
 	struct buf_reader r;
 	const uint8_t *magic;
@@ -99,7 +106,8 @@ static const char *read_hello(struct connection *c, struct buf *in, struct frame
 	newest = buf_get_u8(&r);
 	if (kind != FRAME_HELLO || !buf_read_done(&r) || memcmp(magic, "hsmctl", 6) != 0)
 		return "not a client of this protocol";
-	return oldest > FRAME_VERSION || newest < FRAME_VERSION ? "no common version of the protocol" : NULL;
+	*ret_version = newest < FRAME_VERSION ? newest : FRAME_VERSION;
+	return oldest > *ret_version || *ret_version < FRAME_OLDEST ? "no common version of the protocol" : NULL;
 }
 
 static int welcome(struct connection *c, bool has_place, struct buf *in, struct buf *out, struct err *err)
@@ -107,19 +115,22 @@ static int welcome(struct connection *c, bool has_place, struct buf *in, struct 
 	struct frame_pace pace = frame_pace(HANDSHAKE_MS, HANDSHAKE_MS, HANDSHAKE_MS);
 	struct host *host = c->server->host;
 	const char *serial = host_serial(host), *name = c->server->config->name;
+	uint8_t version;
 	int rc;
-	const char *wrong = read_hello(c, in, &pace, &rc, err);
+	const char *wrong = read_hello(c, in, &pace, &version, &rc, err);
 
 	if (rc < 0)
 		return rc;
 	if (wrong)
-		return refuse(c, out, FRAME_MALFORMED, wrong);
-	if (!has_place)
-		return refuse(c, out, FRAME_FULL, "all places are taken");
+		return refuse_malformed(c, out, wrong, err);
+	if (!has_place) {
+		err_set(err, ERR_IN_USE, "all places are taken");
+		return refuse(c, out, FRAME_FULL, err);
+	}
 	if (atomic_load(&c->server->stuck))
-		return refuse_stuck(c, out);
+		return refuse_stuck(c, out, err);
 	frame_begin(out);
-	buf_put_u8(out, FRAME_VERSION);
+	buf_put_u8(out, version);
 	buf_put_u64(out, host_epoch(host));
 	buf_put_bytes(out, serial, strlen(serial));
 	buf_put_bytes(out, name, strlen(name));
@@ -151,9 +162,9 @@ static int serve_call(struct connection *c, struct guest *guest, const struct bu
 	int64_t now = clock_now_ms(), limit;
 
 	if (p11_decode_request(&r, &batch, err) < 0)
-		return refuse(c, out, FRAME_MALFORMED, err->message);
+		return refuse(c, out, FRAME_MALFORMED, err);
 	if (atomic_load(&c->server->stuck))
-		return refuse_stuck(c, out);
+		return refuse_stuck(c, out, err);
 	limit = call_is_long(batch.calls, batch.count) ? CALL_LONG_MS : CALL_SHORT_MS;
 	atomic_store(&c->busy_until, now + limit + (int64_t)in->len / FRAME_RATE);
 	atomic_store(&c->busy_since, now);
@@ -204,11 +215,11 @@ static int converse(struct connection *c, struct guest *guest, struct buf *in, s
 	if (rc < 0)
 		return rc;
 	if (rc != FRAME_CALL)
-		return refuse(c, out, FRAME_MALFORMED, "an unexpected frame");
+		return refuse_malformed(c, out, "an unexpected frame", err);
 	large = len > SMALL_FRAME && !guest_is_logged_in(guest);
 	rc = large ? await_large(c, err) : 0;
 	if (rc < 0)
-		return rc == -ERR_IN_USE ? refuse(c, out, FRAME_FULL, err->message) : rc;
+		return rc == -ERR_IN_USE ? refuse(c, out, FRAME_FULL, err) : rc;
 	rc = frame_receive_body(c->tls, len, in, &pace, err);
 	if (rc == 0)
 		rc = serve_call(c, guest, in, out, err);
@@ -244,7 +255,7 @@ void *connection_thread(void *connection)
 	struct err err = {0};
 
 	serve(c, &err);
-	log_info("appliance", "connection ends: %s", err.message);
+	log_info("appliance", "connection of '%s' ends: %s", c->tls ? tls_peer_name(c->tls) : "?", err.message);
 	place_leave(c);
 	return NULL;
 }

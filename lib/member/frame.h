@@ -9,12 +9,15 @@
  * than its kind may (limit.h). Anything else ends the connection.
  *
  *	HELLO	"hsmctl" u8 oldest u8 newest version the client speaks
- *	WELCOME	u8 version, u64 epoch (differs at each start of the server),
+ *	WELCOME	u8 version (the newest that both speak), u64 epoch (differs at each start of the server),
  *		bytes serial of the token, bytes name of the device
  *	CALL	a batch (p11_encode_request)
  *	REPLY	u64 change counter of the token, results (p11_encode_reply)
  *	BEAT	empty
  *	REFUSED	u8 why (enum frame_refusal), reason for people; nothing was done
+ *
+ * Since version 2 the server knows the calls of P11_HOST; asked for one, a server of
+ * version 1 would end the connection.
  */
 #ifndef MEMBER_FRAME_H
 #define MEMBER_FRAME_H
@@ -36,7 +39,9 @@ enum frame_refusal {
 };
 
 enum {
-	FRAME_VERSION = 1,
+	FRAME_OLDEST = 1,
+	FRAME_VERSION = 2,
+	FRAME_VERSION_HOST = 2,	/* the first with calls of P11_HOST */
 	FRAME_HEAD = 5,
 	FRAME_MAX = 16 << 20,	/* longest body; longer is ERR_PROTOCOL before a byte of it is read */
 	FRAME_BEAT_MS = 100,

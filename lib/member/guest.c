@@ -6,7 +6,9 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "member/book.h"
 #include "member/host.h"
+#include "member/library.h"
 
 enum { SESSIONS_MAX = 1024 };
 
@@ -37,6 +39,7 @@ void guest_free(struct guest *guest)
 	/* First out of the books: a handle may be given out again once its
 	 * session is closed. */
 	host_forget_guest(guest->host, guest);
+	book_leave(host_book(guest->host), guest);
 	for (size_t i = 0; i < guest->n_sessions; i++)
 		host_functions(guest->host)->C_CloseSession(guest->sessions[i]);
 	free(guest->sessions);
@@ -82,8 +85,9 @@ static void drop_session(struct guest *guest, CK_SESSION_HANDLE session)
 }
 
 /* Private objects are for those who logged in on this connection. */
-static bool visible(struct guest *guest, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object)
+static bool visible(const void *who, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object)
 {
+	const struct guest *guest = who;
 	CK_BBOOL is_private = CK_TRUE;
 	CK_ATTRIBUTE value = {CKA_PRIVATE, &is_private, sizeof(is_private)};
 
@@ -144,9 +148,7 @@ static CK_RV find(struct guest *guest, struct p11_call *call)
 
 	do {
 		found = 0;
-		call->rv = host_functions(guest->host)->C_FindObjects(session, list + kept, room - kept, &found);
-		if (found > room - kept)
-			call->rv = CKR_DEVICE_ERROR;
+		call->rv = library_find(host_functions(guest->host), session, list + kept, room - kept, &found);
 		if (call->rv == CKR_OK)
 			kept += filter(guest, session, list + kept, found);
 	} while (call->rv == CKR_OK && found && kept < room);
@@ -187,7 +189,7 @@ static CK_RV execute(struct guest *guest, struct p11_call *call)
 	}
 	if (call->fn == P11_C_FindObjects)
 		return find(guest, call);
-	rv = p11_execute(host_functions(guest->host), host_slot(guest->host), call);
+	rv = book_execute(host_book(guest->host), &(struct book_guest){guest, visible}, call);
 	if (rv != CKR_OK)
 		return rv;
 	if (call->fn == P11_C_OpenSession)
@@ -205,9 +207,20 @@ static CK_RV execute(struct guest *guest, struct p11_call *call)
 
 void guest_execute(struct guest *guest, struct p11_call *calls, size_t count)
 {
-	for (size_t i = 0; i < count; i++) {
-		calls[i].rv = execute(guest, &calls[i]);
-		if (calls[i].rv != CKR_OK)
-			return;
+	struct book *book = host_book(guest->host);
+	bool step = book_is_step(calls, count), begun = false;
+	CK_RV rv = CKR_OK;
+
+	for (size_t i = 0; i < count && rv == CKR_OK; i++) {
+		/* Who has not logged in changes nothing, and holds nobody up. */
+		if (step && !begun && guest->logged_in) {
+			rv = book_begin(book);
+			begun = rv == CKR_OK;
+		}
+		if (rv == CKR_OK)
+			rv = execute(guest, &calls[i]);
+		calls[i].rv = rv;
 	}
+	if (begun)
+		book_end(book);
 }

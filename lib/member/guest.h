@@ -23,7 +23,8 @@ OWN_DEFINE(guest)
 
 bool guest_is_logged_in(const struct guest *guest);
 
-/* Execute a batch as this guest; every call's rv is set as PKCS#11 would. */
+/* Execute a batch as this guest; every call's rv is set as PKCS#11 would. From the login on, a
+ * batch of P11_STEP is one step (book.h). */
 void guest_execute(struct guest *guest, struct p11_call *calls, size_t count);
 
 #endif

@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "crypto/digest.h"
 #include "member/appliance.h"
+#include "member/book.h"
 #include "member/guard.h"
 #include "member/library.h"
 #include "member/throttle.h"
@@ -31,6 +32,7 @@ struct host {
 	const struct appliance_config *config;
 	struct library *library;
 	CK_SLOT_ID slot;
+	struct book *book;
 	char serial[17];
 	uint64_t epoch;
 
@@ -108,6 +110,8 @@ int host_open(const struct appliance_config *config, struct host **ret, struct e
 	if (rc == 0)
 		rc = library_find_token(host->library, config->serial, &host->slot, err);
 	if (rc == 0)
+		rc = book_new(host_functions(host), host->slot, false, &host->book, err);
+	if (rc == 0)
 		rc = crypto_random(&host->epoch, sizeof(host->epoch), err);
 	if (rc == 0)
 		rc = crypto_random(host->salt, sizeof(host->salt), err);
@@ -126,6 +130,7 @@ void host_free(struct host *host)
 {
 	if (!host)
 		return;
+	book_free(host->book);
 	library_free(host->library);
 	if (host->watch >= 0)
 		close(host->watch);
@@ -152,6 +157,11 @@ uint64_t host_epoch(const struct host *host)
 const char *host_serial(const struct host *host)
 {
 	return host->serial;
+}
+
+struct book *host_book(const struct host *host)
+{
+	return host->book;
 }
 
 /* The one real login of this process. */
@@ -221,15 +231,17 @@ static CK_RV check_pin(struct host *host, enum cert_role role, const void *pin, 
 	return rv;
 }
 
-/* How long this peer waits for an answer to its PIN. */
+/* How long this peer waits for an answer to its PIN. One that was not looked at is no guess. */
 static int64_t judge(struct throttle_client *client, const struct host_peer *peer, CK_RV rv)
 {
-	if (rv != CKR_OK && p11_rv_class(rv) != P11_CREDENTIAL)
+	if (rv == CKR_OK)
+		return throttle_judge(client, true, clock_now_ms());
+	if (!p11_pin_refused(rv)) {
+		log_info("appliance", "no login of '%s', whose PIN was not looked at (%s)", peer->name, p11_rv_name(rv));
 		return 0;
-	if (rv != CKR_OK)
-		log_info("appliance", "wrong PIN of '%s' (%s), %u in a row", peer->name, p11_rv_name(rv),
-			 client->wrong + 1);
-	return throttle_judge(client, rv == CKR_OK, clock_now_ms());
+	}
+	log_info("appliance", "wrong PIN of '%s' (%s), %u in a row", peer->name, p11_rv_name(rv), client->wrong + 1);
+	return throttle_judge(client, false, clock_now_ms());
 }
 
 CK_RV host_login(struct host *host, const struct host_peer *peer, const void *pin, CK_ULONG len)

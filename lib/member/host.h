@@ -2,7 +2,7 @@
 /*
  * host - the library and token an appliance hosts; one per daemon.
  *
- * Owns the real login, the change counter, and who owns which session object.
+ * Owns the real login, the change counter, who owns which session object, and the book.
  * Thread-safe.
  */
 #ifndef MEMBER_HOST_H
@@ -15,6 +15,7 @@
 #include "crypto/cert.h"
 #include "p11/call.h"
 
+struct book;
 struct err;
 struct host;
 struct appliance_config;
@@ -27,6 +28,7 @@ CK_FUNCTION_LIST *host_functions(const struct host *host);
 CK_SLOT_ID host_slot(const struct host *host);
 uint64_t host_epoch(const struct host *host);
 const char *host_serial(const struct host *host);
+struct book *host_book(const struct host *host);
 
 /* Bring the change counter up to date and return it. */
 uint64_t host_changes(struct host *host);

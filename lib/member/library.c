@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "crypto/digest.h"
+#include "member/book.h"
 #include "p11/rv.h"
 
 /* The PIN by which we logged a token in, as a salted digest. */
@@ -23,6 +24,13 @@ struct verifier {
 
 enum { VERIFIERS_MAX = 8 };	/* tokens of one library; more are not remembered */
 
+struct shelf {
+	struct shelf *next;
+	CK_SLOT_ID slot;
+	struct book *book;
+	unsigned users;
+};
+
 struct library {
 	struct library *next;
 	char *path;
@@ -31,6 +39,7 @@ struct library {
 	bool initialised;	/* by us */
 	uint64_t epoch;
 	unsigned generation, users;
+	struct shelf *shelves;
 	pthread_mutex_t login_lock;	/* from a login until its PIN is remembered; of the verifiers */
 	struct verifier verifiers[VERIFIERS_MAX];
 };
@@ -220,6 +229,56 @@ CK_RV library_find(CK_FUNCTION_LIST *functions, CK_SESSION_HANDLE session, CK_OB
 	} while (rv == CKR_OK && found && total < room);
 	*ret_count = total;
 	return rv;
+}
+
+/* ---- books ---- */
+
+/* With the lock held. */
+static int add_shelf(struct library *library, CK_SLOT_ID slot, struct shelf **ret, struct err *err)
+{
+	owned(mem) struct shelf *shelf = mem_new(struct shelf);
+	int rc = shelf ? book_new(library->functions, slot, true, &shelf->book, err) : err_no_memory(err);
+
+	if (rc < 0)
+		return rc;
+	shelf->slot = slot;
+	shelf->next = library->shelves;
+	library->shelves = *ret = own_take(shelf);
+	return 0;
+}
+
+int library_take_book(struct library *library, CK_SLOT_ID slot, struct book **ret, struct err *err)
+{
+	struct shelf *shelf;
+	int rc = 0;
+
+	pthread_mutex_lock(&lock);
+	for (shelf = library->shelves; shelf && shelf->slot != slot; shelf = shelf->next)
+		;
+	if (!shelf)
+		rc = add_shelf(library, slot, &shelf, err);
+	if (rc == 0) {
+		shelf->users++;
+		*ret = shelf->book;
+	}
+	pthread_mutex_unlock(&lock);
+	return rc;
+}
+
+void library_leave_book(struct library *library, struct book *book)
+{
+	struct shelf **at = &library->shelves;
+
+	pthread_mutex_lock(&lock);
+	while ((*at)->book != book)
+		at = &(*at)->next;
+	if (--(*at)->users == 0) {
+		owned(mem) struct shelf *shelf = *at;
+
+		*at = shelf->next;
+		book_free(shelf->book);
+	}
+	pthread_mutex_unlock(&lock);
 }
 
 CK_FUNCTION_LIST *library_functions(const struct library *library)

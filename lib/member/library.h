@@ -16,6 +16,7 @@
 #include "base/own.h"
 #include "p11/pkcs11.h"
 
+struct book;
 struct err;
 struct library;
 
@@ -42,6 +43,11 @@ CK_RV library_login(struct library *library, CK_SLOT_ID slot, CK_SESSION_HANDLE 
  * than there are. CKR_DEVICE_ERROR when it claims to have given more than there was room for. */
 CK_RV library_find(CK_FUNCTION_LIST *functions, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE *list, CK_ULONG room,
 		   CK_ULONG *ret_count);
+
+/* The book of a slot's token, which all that have taken it share; others may write past it.
+ * The last to give it back ends it. */
+int library_take_book(struct library *library, CK_SLOT_ID slot, struct book **ret, struct err *err);
+void library_leave_book(struct library *library, struct book *book);
 
 /* The slot of the token with this serial (trimmed); serial NULL or "": the only
  * initialised token. ERR_NOT_FOUND, ERR_AMBIGUOUS. */

@@ -24,6 +24,7 @@
 struct tls_link {
 	struct link link;
 	struct tls *tls;
+	uint8_t version;	/* that both ends speak */
 	struct buf out, in;
 };
 
@@ -110,7 +111,7 @@ static int read_welcome(struct tls_link *t, struct err *err)
 	size_t serial_len, name_len;
 	const uint8_t *serial;
 
-	buf_get_u8(&r);
+	t->version = buf_get_u8(&r);
 	t->link.epoch = buf_get_u64(&r);
 	serial = buf_get_bytes(&r, &serial_len);
 	buf_get_bytes(&r, &name_len);
@@ -145,7 +146,7 @@ static int greet(struct tls_link *t, struct frame_pace *pace, struct err *err)
 
 	frame_begin(&t->out);
 	buf_put_str(&t->out, "hsmctl");
-	buf_put_u8(&t->out, FRAME_VERSION);
+	buf_put_u8(&t->out, FRAME_OLDEST);
 	buf_put_u8(&t->out, FRAME_VERSION);
 	rc = frame_send(t->tls, &t->out, FRAME_HELLO, pace, err);
 	if (rc == 0)
@@ -220,6 +221,15 @@ static int exchange(struct tls_link *t, const struct call_limit *limit, struct e
 	return err_set(err, ERR_UNREACHABLE, "no result within %lld ms", (long long)limit->total_ms);
 }
 
+/* An appliance of before would end the connection over a function that it does not know. */
+static bool is_beyond(const struct tls_link *t, const struct p11_call *calls, size_t count)
+{
+	for (size_t i = 0; i < count && t->version < FRAME_VERSION_HOST; i++)
+		if (p11_fn_table[calls[i].fn].flags & P11_HOST)
+			return true;
+	return false;
+}
+
 static int tls_link_call(struct link *link, struct p11_call *calls, size_t count, const struct call_limit *limit,
 			 struct err *err)
 {
@@ -227,6 +237,10 @@ static int tls_link_call(struct link *link, struct p11_call *calls, size_t count
 	struct buf_reader r;
 	int rc;
 
+	if (is_beyond(t, calls, count)) {
+		calls[0].rv = CKR_FUNCTION_NOT_SUPPORTED;
+		return 0;
+	}
 	frame_begin(&t->out);
 	p11_encode_request(&t->out, calls, count);
 	rc = buf_check(&t->out, err);

@@ -94,9 +94,11 @@ struct member *member_of(const struct member_channel *channel);
 /*
  * Execute a batch. 0 when it was carried out (each call's rv says how),
  * negative when the link failed: the channel is then broken, err.retry is
- * SAFE when nothing was sent. What p11_call_check() refuses is not sent: the
- * first call's rv says why. A batch that ended in the middle of an operation
- * makes the channel unclean: it is not given to anybody else.
+ * SAFE when nothing was sent. What p11_call_check() refuses is not sent, nor a
+ * batch with a call of P11_HOST to an appliance that knows none (CKR_FUNCTION_NOT_SUPPORTED):
+ * the first call's rv says why. It does so, too, when too many others write
+ * (CKR_SESSION_COUNT, of class P11_BUSY): nothing of the batch was done then.
+ * A batch that ended in the middle of an operation makes the channel unclean: it is not given to anybody else.
  */
 int member_call(struct member_channel *channel, struct p11_call *calls, size_t count, struct err *err);
 

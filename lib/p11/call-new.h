@@ -149,4 +149,32 @@ static inline struct p11_call p11_generate_random(CK_SESSION_HANDLE session, voi
 	return P11_CALL_(C_GenerateRandom, P11_NUM_(session), {.out = out, .number = len});
 }
 
+/* ---- what the token's host answers ---- */
+
+/* CKR_OK when no object that the caller may see matches, else CKR_OBJECT_HANDLE_INVALID: a
+ * condition that ends its batch. */
+static inline struct p11_call p11_absent(CK_SESSION_HANDLE session, const CK_ATTRIBUTE *t, CK_ULONG n)
+{
+	return P11_CALL_(X_Absent, P11_NUM_(session), P11_IN_(t, n));
+}
+
+/* For at least how many milliseconds, by its host's clock, the object has been there. */
+static inline struct p11_call p11_age(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ULONG *ms)
+{
+	return P11_CALL_(X_Age, P11_NUM_(session), P11_NUM_(object), {.out = ms});
+}
+
+/*
+ * Take a lease of that name (number 0), renew it (the number it was granted with), or give it
+ * up (ttl_ms 0). holder is a text for people. Renewing what was lost meanwhile is refused like
+ * taking what somebody has, so that it is a condition, too.
+ */
+static inline struct p11_call p11_lease(CK_SESSION_HANDLE session, const void *name, CK_ULONG name_len,
+					const void *holder, CK_ULONG holder_len, CK_ULONG ttl_ms, CK_ULONG number,
+					struct p11_lease *lease)
+{
+	return P11_CALL_(X_Lease, P11_NUM_(session), P11_IN_(name, name_len), P11_IN_(holder, holder_len),
+			 P11_NUM_(ttl_ms), P11_NUM_(number), {.out = lease});
+}
+
 #endif

@@ -23,11 +23,11 @@ const struct p11_fn_info p11_fn_table[P11_FN_MAX] = {
 	FN(C_CloseSession, P11_ANYONE, S),
 	FN(C_Login, P11_ANYONE, S, U, P11_ARG_PIN),
 	FN(C_Logout, 0, S),
-	FN(C_CreateObject, P11_WRITES, S, T, H),
-	FN(C_CopyObject, P11_WRITES, S, O, T, H),
-	FN(C_DestroyObject, P11_WRITES, S, O),
+	FN(C_CreateObject, P11_WRITES | P11_STEP, S, T, H),
+	FN(C_CopyObject, P11_WRITES | P11_STEP, S, O, T, H),
+	FN(C_DestroyObject, P11_WRITES | P11_STEP, S, O),
 	FN(C_GetAttributeValue, P11_ANYONE, S, O, P11_ARG_ATTRS),
-	FN(C_SetAttributeValue, P11_WRITES, S, O, T),
+	FN(C_SetAttributeValue, P11_WRITES | P11_STEP, S, O, T),
 	FN(C_FindObjectsInit, P11_ANYONE | P11_STARTS, S, T),
 	FN(C_FindObjects, P11_ANYONE | P11_CONTINUES, S, P11_ARG_OUT_HANDLES),
 	FN(C_FindObjectsFinal, P11_ANYONE | P11_CONTINUES, S),
@@ -58,6 +58,9 @@ const struct p11_fn_info p11_fn_table[P11_FN_MAX] = {
 	FN(C_DeriveKey, P11_WRITES, S, MECH, O, T, H),
 	FN(C_SeedRandom, P11_ANYONE, S, IN),
 	FN(C_GenerateRandom, P11_ANYONE, S, P11_ARG_RANDOM),
+	FN(X_Absent, P11_HOST | P11_ANYONE, S, T),
+	FN(X_Age, P11_HOST | P11_ANYONE, S, O, P11_ARG_OUT_NUMBER),
+	FN(X_Lease, P11_HOST, S, IN, IN, U, U, INFO),
 };
 
 #undef S
@@ -169,6 +172,9 @@ static CK_RV run(CK_FUNCTION_LIST *f, CK_SLOT_ID slot, enum p11_fn fn, const str
 		return f->C_SeedRandom(NUM(0), BYTES(1));
 	case P11_C_GenerateRandom:
 		return f->C_GenerateRandom(NUM(0), a[1].out, NUM(1));
+	case P11_X_Absent:
+	case P11_X_Age:
+	case P11_X_Lease:
 	case P11_FN_MAX:
 		break;
 	}

@@ -13,6 +13,9 @@
  * CKR_OK; those behind it keep P11_NOT_RUN. An Init and its operation in one
  * batch are the fused call that failover repeats.
  *
+ * Beside those of PKCS#11 there are calls of our own, X_: what a token's host (member/book.h)
+ * knows and no library does.
+ *
  * Arguments borrow the caller's memory for as long as the call lives.
  */
 #ifndef P11_CALL_H
@@ -71,6 +74,9 @@ enum p11_fn {
 	P11_C_DeriveKey,
 	P11_C_SeedRandom,
 	P11_C_GenerateRandom,
+	P11_X_Absent,
+	P11_X_Age,
+	P11_X_Lease,
 	P11_FN_MAX
 };
 
@@ -90,6 +96,7 @@ enum p11_arg_kind {
 	P11_ARG_OUT_HANDLES,	/* list of handles: array, room, count */
 	P11_ARG_OUT_ULONGS,	/* list with room and count in *len */
 	P11_ARG_OUT_INFO,	/* CK_INFO, CK_SLOT_INFO … by function */
+	P11_ARG_OUT_NUMBER,
 };
 
 enum {
@@ -98,6 +105,8 @@ enum {
 	P11_STARTS = 4,		/* an …Init: leaves an operation in the session */
 	P11_CONTINUES = 8,	/* belongs to an operation that was started */
 	P11_SLOT = 16,		/* the first argument is a slot, not a session */
+	P11_STEP = 32,		/* a batch with it is one step against all others that have one */
+	P11_HOST = 64,		/* not of PKCS#11: the token's host answers it */
 };
 
 enum { P11_ARGS_MAX = 8, P11_BATCH_MAX = 64 };
@@ -119,6 +128,17 @@ struct p11_arg {
 	CK_ULONG *out_len;	/* room in, length out */
 };
 
+/*
+ * X_Lease. Granted (CKR_OK): its number, which rises with every grant of that host, for how
+ * long, and to whom. Somebody else's (CKR_FUNCTION_REJECTED): number 0, when it runs out,
+ * and who has it.
+ */
+enum { P11_LEASE_NAME_MAX = 64, P11_LEASE_HOLDER_MAX = 127, P11_LEASE_MS_MAX = 3600000 };
+struct p11_lease {
+	CK_ULONG number, left_ms;
+	char holder[P11_LEASE_HOLDER_MAX + 1];	/* masked */
+};
+
 struct p11_call {
 	enum p11_fn fn;
 	CK_RV rv;
@@ -136,7 +156,8 @@ CK_RV p11_call_check(const struct p11_call *call);
 CK_RV p11_template_check(const CK_ATTRIBUTE *items, CK_ULONG count);
 
 /* Execute against a library; sets and returns call->rv. slot takes the place of
- * the slot arguments of P11_SLOT functions. A library that claims to have written
+ * the slot arguments of P11_SLOT functions. CKR_FUNCTION_NOT_SUPPORTED for P11_HOST ones: no
+ * library has them. A library that claims to have written
  * more than there was room for is not believed: CKR_DEVICE_ERROR. */
 CK_RV p11_execute(CK_FUNCTION_LIST *functions, CK_SLOT_ID slot, struct p11_call *call);
 /* A batch: the first result that is not CKR_OK, or CKR_OK. */

@@ -79,9 +79,17 @@ static CK_RV check_arg(enum p11_arg_kind kind, const struct p11_arg *a)
 		return a->out_len && (a->out || !a->number) ? CKR_OK : CKR_ARGUMENTS_BAD;
 	case P11_ARG_OUT_HANDLE:
 	case P11_ARG_OUT_INFO:
+	case P11_ARG_OUT_NUMBER:
 		return a->out ? CKR_OK : CKR_ARGUMENTS_BAD;
 	}
 	return CKR_ARGUMENTS_BAD;
+}
+
+static CK_RV check_lease(const struct p11_arg *a)
+{
+	bool named = a[1].number && a[1].number <= P11_LEASE_NAME_MAX;
+
+	return named && a[3].number <= P11_LEASE_MS_MAX ? CKR_OK : CKR_ARGUMENTS_BAD;
 }
 
 CK_RV p11_call_check(const struct p11_call *call)
@@ -91,5 +99,5 @@ CK_RV p11_call_check(const struct p11_call *call)
 
 	for (int n = 0; n < P11_ARGS_MAX && kinds[n] != P11_ARG_END && rv == CKR_OK; n++)
 		rv = check_arg(kinds[n], &call->args[n]);
-	return rv;
+	return rv == CKR_OK && call->fn == P11_X_Lease ? check_lease(call->args) : rv;
 }

@@ -105,6 +105,8 @@ static size_t info_size(enum p11_fn fn)
 		return sizeof(CK_TOKEN_INFO);
 	case P11_C_GetMechanismInfo:
 		return sizeof(CK_MECHANISM_INFO);
+	case P11_X_Lease:
+		return sizeof(struct p11_lease);
 	default:
 		return 0;
 	}
@@ -149,6 +151,12 @@ static void put_info(struct buf *b, enum p11_fn fn, const void *data)
 		put_version(b, i->hardwareVersion);
 		put_version(b, i->firmwareVersion);
 		put_text(b, i->utcTime, sizeof(i->utcTime));
+	} else if (fn == P11_X_Lease) {
+		const struct p11_lease *i = data;
+
+		buf_put_u64(b, i->number);
+		buf_put_u64(b, i->left_ms);
+		put_text(b, i->holder, P11_LEASE_HOLDER_MAX);
 	} else {
 		const CK_MECHANISM_INFO *i = data;
 
@@ -188,6 +196,14 @@ static void get_info(struct buf_reader *r, enum p11_fn fn, void *data)
 		i->hardwareVersion = get_version(r);
 		i->firmwareVersion = get_version(r);
 		get_text(r, i->utcTime, sizeof(i->utcTime));
+	} else if (fn == P11_X_Lease) {
+		struct p11_lease *i = data;
+
+		i->number = (CK_ULONG)buf_get_u64(r);
+		i->left_ms = (CK_ULONG)buf_get_u64(r);
+		get_text(r, i->holder, P11_LEASE_HOLDER_MAX);
+		i->holder[P11_LEASE_HOLDER_MAX] = 0;
+		err_mask(i->holder);
 	} else {
 		CK_MECHANISM_INFO *i = data;
 
@@ -239,6 +255,7 @@ static void encode_arg(struct buf *b, enum p11_arg_kind kind, const struct p11_a
 		break;
 	case P11_ARG_OUT_HANDLE:
 	case P11_ARG_OUT_INFO:
+	case P11_ARG_OUT_NUMBER:
 	case P11_ARG_END:
 		break;
 	}
@@ -379,6 +396,7 @@ static int decode_arg(struct buf_reader *r, struct p11_batch *batch, enum p11_fn
 		a->out_len = bytes_new(batch, sizeof(CK_ULONG));
 		return a->out && a->out_len ? 0 : err_no_memory(err);
 	case P11_ARG_OUT_HANDLE:
+	case P11_ARG_OUT_NUMBER:
 		a->out = bytes_new(batch, sizeof(CK_ULONG));
 		return a->out ? 0 : err_no_memory(err);
 	case P11_ARG_OUT_INFO:
@@ -420,13 +438,15 @@ int p11_decode_request(struct buf_reader *r, struct p11_batch *ret, struct err *
 
 /* ---- replies ---- */
 
-/* Results that a failed call still delivers: lengths, and each attribute. */
+/* Results that a failed call still delivers: lengths, each attribute, and who has a lease. */
 static bool delivers(const struct p11_call *call, enum p11_arg_kind kind)
 {
 	if (call->rv == CKR_OK)
 		return true;
 	if (kind == P11_ARG_OUT || kind == P11_ARG_OUT_ULONGS)
 		return call->rv == CKR_BUFFER_TOO_SMALL;
+	if (kind == P11_ARG_OUT_INFO)
+		return call->fn == P11_X_Lease && call->rv == CKR_FUNCTION_REJECTED;
 	return kind == P11_ARG_ATTRS &&
 	       (call->rv == CKR_ATTRIBUTE_SENSITIVE || call->rv == CKR_ATTRIBUTE_TYPE_INVALID ||
 		call->rv == CKR_BUFFER_TOO_SMALL);
@@ -480,6 +500,7 @@ static void encode_result(struct buf *b, const struct p11_call *call, enum p11_a
 		buf_put(b, a->out, a->number);
 		break;
 	case P11_ARG_OUT_HANDLE:
+	case P11_ARG_OUT_NUMBER:
 		buf_put_u64(b, *(CK_ULONG *)a->out);
 		break;
 	case P11_ARG_OUT_INFO:
@@ -580,6 +601,7 @@ static int decode_result(struct buf_reader *r, struct p11_call *call, enum p11_a
 			memcpy(a->out, bytes, a->number);
 		return 0;
 	case P11_ARG_OUT_HANDLE:
+	case P11_ARG_OUT_NUMBER:
 		*(CK_ULONG *)a->out = (CK_ULONG)buf_get_u64(r);
 		return 0;
 	case P11_ARG_OUT_INFO:

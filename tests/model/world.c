@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/secret.h"
 #include "crypto/digest.h"
+#include "member/book.h"
 #include "member/link.h"
 #include "member/member.h"
 
@@ -158,6 +159,8 @@ static int link_call_(struct link *link, struct p11_call *calls, size_t count, c
 	struct fake_link *f = (struct fake_link *)link;
 	struct place *place = &f->process->world->places[f->member];
 
+	const struct book_guest guest = {.who = f};
+
 	(void)limit;
 	if (f->cut || !arrives(f->process, f->member, p11_fn_table[calls[0].fn].name) || link->epoch != place->epoch) {
 		f->cut = true;
@@ -169,7 +172,7 @@ static int link_call_(struct link *link, struct p11_call *calls, size_t count, c
 		if (calls[i].fn == P11_C_Login)
 			calls[i].rv = CKR_OK;
 		else
-			p11_execute(fake_functions(), f->member, &calls[i]);
+			book_execute(place->book, &guest, &calls[i]);
 		if (calls[i].rv != CKR_OK)
 			break;
 	}
@@ -195,7 +198,10 @@ static void link_cut_(struct link *link)
 
 static void link_close_(struct link *link)
 {
-	free(link);
+	struct fake_link *f = (struct fake_link *)link;
+
+	book_leave(f->process->world->places[f->member].book, f);
+	free(f);
 }
 
 static const struct link_ops fake_link_ops = {
@@ -316,10 +322,30 @@ static void log_in(size_t m)
 		;
 }
 
+static int64_t host_now_ns(void *data)
+{
+	return (((struct world *)data)->now_ms + 1000) * 1000000;
+}
+
+static int64_t host_utc_ms(void *data)
+{
+	return 1700000000000 + ((struct world *)data)->now_ms;
+}
+
+/* What its host remembers is lost with it. */
+static void open_book(struct world *w, size_t m)
+{
+	book_free(w->places[m].book);
+	clock_source = &w->clock;
+	book_new(fake_functions(), m, false, &w->places[m].book, NULL);
+	clock_source = NULL;
+}
+
 static void restart(struct world *w, size_t m)
 {
 	fake_restart(m);
 	log_in(m);
+	open_book(w, m);
 	w->places[m].epoch++;
 	w->healthy &= ~(1u << m);
 	world_say(w, "m%zu is restarted", m);
@@ -336,6 +362,7 @@ static void restore(struct world *w, size_t m)
 	}
 	fake_restore(m, place->backup);
 	log_in(m);
+	open_book(w, m);
 	place->epoch++;
 	place->harmed++;
 	w->healthy &= ~(1u << m);
@@ -550,12 +577,14 @@ bool world_play(struct world *w, const struct trace *trace, const struct play *p
 	*w = (struct world){.trace = *trace, .play = *play, .random = trace->seed ^ 0x5eed};
 	w->n_members = 3 + trace_choose(&w->trace, 2);
 	w->healthy = (1u << w->n_members) - 1;
+	w->clock = (struct clock_source){.now_ns = host_now_ns, .utc_ms = host_utc_ms, .data = w};
 	fake_reset(w->n_members, 1);
 	check_begin();
 	for (size_t m = 0; m < w->n_members; m++) {
 		w->places[m] = (struct place){.reachable = true, .epoch = 1};
 		plant_domain(m);
 		log_in(m);
+		open_book(w, m);
 	}
 	w->n_processes = 1 + (play->alone ? 0 : trace_choose(&w->trace, 3));
 	for (size_t i = 0; i < w->n_processes; i++) {
@@ -569,7 +598,9 @@ bool world_play(struct world *w, const struct trace *trace, const struct play *p
 		check_end(w);
 	}
 	end_all(w);
-	for (size_t m = 0; m < w->n_members; m++)
+	for (size_t m = 0; m < w->n_members; m++) {
 		fake_state_free(w->places[m].backup);
+		book_free(w->places[m].book);
+	}
 	return !*w->broken;
 }

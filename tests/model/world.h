@@ -28,6 +28,7 @@ struct world;
 struct place {
 	bool reachable;
 	uint64_t epoch;		/* rises with each restart */
+	struct book *book;	/* of its host as it runs now */
 	struct fake_state *backup;
 	unsigned harmed;	/* times that it lost what it had acknowledged */
 	bool full;
@@ -91,6 +92,7 @@ struct world {
 	struct trace trace;
 	uint64_t random;
 	int64_t now_ms;
+	struct clock_source clock;	/* of the members' hosts */
 	struct place places[MEMBERS_MAX];
 	size_t n_members;
 	uint32_t healthy;	/* members nothing happened to since the operation under way began; per world */

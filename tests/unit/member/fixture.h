@@ -3,12 +3,14 @@
 #ifndef TESTS_MEMBER_FIXTURE_H
 #define TESTS_MEMBER_FIXTURE_H
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "../base/temp.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/proc.h"
 #include "base/secret.h"
 #include "crypto/cert.h"
@@ -81,7 +83,10 @@ static void start(void)
 
 	it.pid = fork();
 	if (it.pid == 0) {
-		int rc = appliance_serve(&config, &err);
+		int rc;
+
+		log_to_fd(open(in(it.folder, "log"), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600), LOG_LEVEL_INFO);
+		rc = appliance_serve(&config, &err);
 
 		if (rc < 0)
 			fprintf(stderr, "%s\n", err.message);
@@ -228,6 +233,51 @@ static inline CK_ULONG find(struct member_channel *channel, const char *label, C
 		*ret = list[0];
 	free(list);
 	return count;
+}
+
+/* A data object on the token with this label, unless there is one; the rv of the call that decided. */
+static inline CK_RV create_once(struct member_channel *channel, const char *label, CK_OBJECT_HANDLE *ret)
+{
+	CK_OBJECT_CLASS class = CKO_DATA;
+	CK_BBOOL yes = CK_TRUE;
+	CK_ATTRIBUTE t[] = {{CKA_LABEL, (void *)label, strlen(label)}, {CKA_CLASS, &class, sizeof(class)},
+			    {CKA_TOKEN, &yes, 1}, {CKA_PRIVATE, &yes, 1}};
+	struct p11_call calls[] = {
+		p11_absent(member_session(channel), t, 1),
+		p11_create_object(member_session(channel), t, 4, ret),
+	};
+	int rc = member_call(channel, calls, 2, NULL);
+
+	return rc < 0 ? CKR_DEVICE_REMOVED : calls[0].rv == CKR_OK ? calls[1].rv : calls[0].rv;
+}
+
+/* CKR_OK when it was granted. */
+static inline CK_RV take_lease(struct member_channel *channel, struct p11_lease *ret)
+{
+	struct p11_call call = p11_lease(member_session(channel), "the lease", 9, "a test", 6, 60000, 0, ret);
+
+	return member_call(channel, &call, 1, NULL) < 0 ? CKR_DEVICE_REMOVED : call.rv;
+}
+
+/* A lease of another connection of the same kind ends with it; the name of what is wrong, or NULL. */
+static inline const char *leases_end_with(struct member *a, struct member *b)
+{
+	struct member_channel *theirs, *mine;
+	struct p11_lease lease;
+	CK_RV rv;
+
+	if (member_acquire(a, &theirs, NULL) < 0 || member_acquire(b, &mine, NULL) < 0)
+		return "no channel";
+	if (take_lease(theirs, &lease) != CKR_OK || !lease.number)
+		return "not granted";
+	if (take_lease(mine, &lease) != CKR_FUNCTION_REJECTED || strcmp(lease.holder, "a test") != 0)
+		return "not refused";
+	member_spoil(theirs);
+	member_release(theirs);
+	for (int n = 0; (rv = take_lease(mine, &lease)) == CKR_FUNCTION_REJECTED && n < 1000; n++)
+		clock_sleep_ms(10);
+	member_release(mine);
+	return rv == CKR_OK ? NULL : "not free";
 }
 
 static inline int sign(struct member_channel *channel, CK_OBJECT_HANDLE key, struct err *err)

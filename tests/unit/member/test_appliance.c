@@ -10,6 +10,7 @@
 #include "fixture.h"
 #include "member/frame.h"
 #include "p11/rv.h"
+#include "race.h"
 
 static void a_client_signs_again_after_the_daemon_was_killed_and_restarted(void **state)
 {
@@ -195,6 +196,31 @@ static void bad_first_frames_end_the_connection_and_nothing_else(void **state)
 	}
 }
 
+/* All of the log, once this stands in it. */
+static void await_log(const char *what, struct buf *ret)
+{
+	for (int n = 0; n < 1000; n++) {
+		buf_clear(ret);
+		if (file_read(in(it.folder, "log"), ret, NULL) == 0 && strstr(buf_text(ret), what))
+			return;
+		clock_sleep_ms(10);
+	}
+	fail_msg("no '%s' in the log", what);
+}
+
+static void every_connection_ends_for_a_reason(void **state)
+{
+	static const uint8_t future[] = {0, 0, 0, 8, FRAME_HELLO, 'h', 's', 'm', 'c', 't', 'l', 9, 9};
+	owned(buf) struct buf log = {.max = 16 << 20}, body = {.max = FRAME_MAX};
+	owned(tls) struct tls *tls = dial();
+
+	(void)state;
+	assert_int_equal(tls_write(tls, future, sizeof(future), clock_now_ms() + 5000, NULL), 0);
+	assert_int_equal(receive(tls, &body), FRAME_REFUSED);
+	await_log("connection of 'admin' ends: no common version of the protocol\n", &log);
+	assert_null(strstr(buf_text(&log), "ends: \n"));
+}
+
 static void damaged_calls_never_harm_the_daemon(void **state)
 {
 	static const uint8_t hello[] = {0, 0, 0, 8, FRAME_HELLO, 'h', 's', 'm', 'c', 't', 'l', 1, 1};
@@ -299,6 +325,75 @@ static void before_a_good_login_the_token_sees_few_wrong_pins(void **state)
 	for (int i = 0; i < 1000 && member_probe(early, NULL, &err) < 0; i++)
 		clock_sleep_ms(10);
 	assert_int_equal(member_probe(early, NULL, &err), 0);
+}
+
+/* ---- what the host answers ---- */
+
+static struct member_channel *rivals[RACE_RIVALS];
+
+static CK_RV try(size_t rival, const char *label)
+{
+	CK_OBJECT_HANDLE object;
+
+	return create_once(rivals[rival], label, &object);
+}
+
+static void of_clients_that_look_first_one_writes(void **state)
+{
+	owned(member) struct member *member = open_member(GOOD);
+
+	(void)state;
+	for (size_t i = 0; i < RACE_RIVALS; i++)
+		assert_int_equal(member_acquire(member, &rivals[i], NULL), 0);
+	assert_true(race_is_fair(try));
+	for (size_t i = 0; i < RACE_RIVALS; i++)
+		member_release(rivals[i]);
+}
+
+static CK_RV age_of(struct member_channel *channel, CK_OBJECT_HANDLE object, CK_ULONG *ret)
+{
+	struct p11_call call = p11_age(member_session(channel), object, ret);
+
+	assert_int_equal(member_call(channel, &call, 1, NULL), 0);
+	return call.rv;
+}
+
+static void the_host_knows_how_old_an_object_is(void **state)
+{
+	owned(member) struct member *member = open_member(GOOD), *out = open_member(NULL);
+	int64_t start = clock_now_ms();
+	struct member_channel *channel, *outside;
+	CK_OBJECT_HANDLE object;
+	CK_ULONG ms = 0, again;
+	struct p11_call destroy;
+
+	(void)state;
+	assert_int_equal(member_acquire(member, &channel, NULL), 0);
+	assert_int_equal(member_acquire(out, &outside, NULL), 0);
+	assert_int_equal(create_once(channel, "ages", &object), CKR_OK);
+	for (int n = 0; ms < 20 && n < 1000; n++) {
+		clock_sleep_ms(5);
+		assert_int_equal(age_of(channel, object, &again), CKR_OK);
+		assert_true(again >= ms);
+		ms = again;
+	}
+	assert_in_range(ms, 20, clock_now_ms() - start);
+	assert_int_equal(age_of(outside, object, &ms), CKR_OBJECT_HANDLE_INVALID);
+	destroy = p11_destroy_object(member_session(channel), object);
+	assert_int_equal(member_run(channel, &destroy, 1, NULL), 0);
+	assert_int_equal(age_of(channel, object, &ms), CKR_OBJECT_HANDLE_INVALID);
+	member_release(channel);
+	member_release(outside);
+}
+
+static void a_lease_ends_with_its_connection(void **state)
+{
+	owned(member) struct member *a = open_member(GOOD), *b = open_member(GOOD);
+	const char *wrong = leases_end_with(a, b);
+
+	(void)state;
+	if (wrong)
+		fail_msg("%s", wrong);
 }
 
 /* ---- a library that hangs ---- */
@@ -528,6 +623,10 @@ int main(void)
 		cmocka_unit_test(a_torn_token_is_put_back_at_the_next_start),
 		cmocka_unit_test(wrong_pins_of_others_keep_nobody_out),
 		cmocka_unit_test(before_a_good_login_the_token_sees_few_wrong_pins),
+		cmocka_unit_test(of_clients_that_look_first_one_writes),
+		cmocka_unit_test(the_host_knows_how_old_an_object_is),
+		cmocka_unit_test(a_lease_ends_with_its_connection),
+		cmocka_unit_test(every_connection_ends_for_a_reason),
 		cmocka_unit_test(a_library_that_hangs_is_told_from_one_that_works),
 		cmocka_unit_test(bare_connections_keep_nobody_out),
 		cmocka_unit_test(who_finds_all_places_taken_is_told_so),

@@ -91,61 +91,140 @@ static void a_silent_line_is_cut(void **state)
 	assert_int_equal(member_probe(member, NULL, &err), 0);
 }
 
-/* ---- a peer that only beats ---- */
+/* ---- other peers than appliances of now ---- */
 
-static void *beat_only(void *data)
+/* What answers a client instead of the appliance; one connection. */
+struct peer {
+	uint8_t version;
+	void (*serve)(struct tls *tls, const struct buf *call);	/* after the welcome */
+	struct tls_context *context;
+	int listener;
+	char address[32];
+	pthread_t thread;
+};
+
+static void *peer_thread(void *data)
 {
-	struct tls_context *context = ((void **)data)[0];
-	int listener = *(int *)((void **)data)[1], fd;
-	struct tls *tls = NULL;
+	struct peer *peer = data;
+	owned(tls) struct tls *tls = NULL;
 	owned(buf) struct buf in = {.max = FRAME_MAX}, out = {.max = 4096};
 	struct frame_pace pace = frame_pace(60000, 60000, 60000);
+	int fd = accept4(peer->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-	fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (tls_handshake(context, fd, ~0u, NULL, clock_now_ms() + 10000, &tls, NULL) < 0)
+	if (tls_handshake(peer->context, fd, ~0u, NULL, clock_now_ms() + 10000, &tls, NULL) < 0)
 		return NULL;
 	frame_receive(tls, &in, &pace, NULL);
 	frame_begin(&out);
-	buf_put_u8(&out, FRAME_VERSION);
+	buf_put_u8(&out, peer->version);
 	buf_put_u64(&out, 1);
 	buf_put_bytes(&out, it.serial, strlen(it.serial));
-	buf_put_bytes(&out, "liar", 4);
+	buf_put_bytes(&out, "peer", 4);
 	frame_send(tls, &out, FRAME_WELCOME, &pace, NULL);
+	while (frame_receive(tls, &in, &pace, NULL) == FRAME_CALL)
+		peer->serve(tls, &in);
+	return NULL;
+}
+
+static void peer_start(struct peer *peer)
+{
+	struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof(in);
+
+	assert_int_equal(tls_context_new(it.pki, "unit", true, &peer->context, NULL), 0);
+	peer->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(peer->listener, (struct sockaddr *)&in, len), 0);
+	assert_int_equal(listen(peer->listener, 1), 0);
+	getsockname(peer->listener, (struct sockaddr *)&in, &len);
+	snprintf(peer->address, sizeof(peer->address), "127.0.0.1:%u", ntohs(in.sin_port));
+	pthread_create(&peer->thread, NULL, peer_thread, peer);
+}
+
+/* Its client has gone. */
+static void peer_end(struct peer *peer)
+{
+	pthread_join(peer->thread, NULL);
+	close(peer->listener);
+	tls_context_free(peer->context);
+}
+
+static void beat_only(struct tls *tls, const struct buf *call)
+{
+	(void)call;
 	while (frame_send_beat(tls, NULL) == 0)
 		clock_sleep_ms(20);
-	tls_free(tls);
-	return NULL;
 }
 
 static void a_peer_that_only_beats_is_left_after_a_short_call(void **state)
 {
-	struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t len = sizeof(in);
-	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	struct tls_context *context;
-	void *arguments[2];
-	char address[32];
-	pthread_t thread;
+	struct peer peer = {.version = FRAME_VERSION, .serve = beat_only};
 	struct member *member;
 	struct err err = {0};
 
 	(void)state;
-	assert_int_equal(tls_context_new(it.pki, "unit", true, &context, NULL), 0);
-	assert_int_equal(bind(listener, (struct sockaddr *)&in, len), 0);
-	assert_int_equal(listen(listener, 1), 0);
-	getsockname(listener, (struct sockaddr *)&in, &len);
-	snprintf(address, sizeof(address), "127.0.0.1:%u", ntohs(in.sin_port));
-	arguments[0] = context;
-	arguments[1] = &listener;
-	pthread_create(&thread, NULL, beat_only, arguments);
+	peer_start(&peer);
 	/* Opening the session is a call, and call_ms is half a minute. */
-	member = open_member_at(address, it.tls, NULL, 100);
+	member = open_member_at(peer.address, it.tls, NULL, 100);
 	assert_int_equal(member_probe(member, NULL, &err), -ERR_UNREACHABLE);
 	assert_non_null(strstr(err.message, "no result within 5000 ms"));
 	member_free(member);
-	pthread_join(thread, NULL);
-	close(listener);
-	tls_context_free(context);
+	peer_end(&peer);
+}
+
+/* All goes well; what it does not know it would not take. */
+static void nod(struct tls *tls, const struct buf *call)
+{
+	owned(p11_batch) struct p11_batch batch = {0};
+	owned(buf) struct buf out = {.max = 4096};
+	struct buf_reader r = buf_reader(call->data, call->len);
+	struct frame_pace pace = frame_pace(60000, 60000, 60000);
+	int rc = p11_decode_request(&r, &batch, NULL);
+
+	for (size_t i = 0; i < batch.count; i++) {
+		batch.calls[i].rv = CKR_OK;
+		if (batch.calls[i].fn >= P11_X_Absent)
+			rc = -ERR_PROTOCOL;
+	}
+	if (rc < 0) {
+		tls_cut(tls);
+		return;
+	}
+	frame_begin(&out);
+	buf_put_u64(&out, 1);
+	p11_encode_reply(&out, batch.calls, batch.count);
+	frame_send(tls, &out, FRAME_REPLY, &pace, NULL);
+}
+
+static void an_appliance_of_before_is_not_asked_what_it_does_not_know(void **state)
+{
+	struct peer peer = {.version = FRAME_OLDEST, .serve = nod};
+	struct member *member;
+	struct member_channel *channel;
+	struct p11_lease lease;
+	CK_ULONG ms;
+	struct p11_call calls[2];
+	struct err err = {0};
+
+	(void)state;
+	peer_start(&peer);
+	member = open_member_at(peer.address, it.tls, NULL, 5000);
+	assert_int_equal(member_acquire(member, &channel, &err), 0);
+	for (int i = 0; i < 4; i++) {
+		calls[0] = i == 0   ? p11_absent(member_session(channel), NULL, 0)
+			   : i == 1 ? p11_age(member_session(channel), 1, &ms)
+			   : i == 2 ? p11_lease(member_session(channel), "x", 1, "x", 1, 1, 0, &lease)
+				    : p11_destroy_object(member_session(channel), 1);
+		calls[1] = i == 3 ? p11_absent(member_session(channel), NULL, 0)
+				  : p11_destroy_object(member_session(channel), 1);
+		assert_int_equal(member_call(channel, calls, 2, &err), 0);
+		assert_int_equal(calls[0].rv, CKR_FUNCTION_NOT_SUPPORTED);
+		assert_int_equal(calls[1].rv, P11_NOT_RUN);
+	}
+	/* The rest goes on. */
+	calls[0] = p11_destroy_object(member_session(channel), 1);
+	assert_int_equal(member_run(channel, calls, 1, &err), 0);
+	member_release(channel);
+	member_free(member);
+	peer_end(&peer);
 }
 
 /* ---- memory ---- */
@@ -278,6 +357,7 @@ int main(void)
 		cmocka_unit_test(a_slow_line_is_not_taken_for_a_dead_one),
 		cmocka_unit_test(a_silent_line_is_cut),
 		cmocka_unit_test(a_peer_that_only_beats_is_left_after_a_short_call),
+		cmocka_unit_test(an_appliance_of_before_is_not_asked_what_it_does_not_know),
 		cmocka_unit_test(after_a_login_the_pin_is_in_no_memory_that_could_be_dumped),
 		cmocka_unit_test(a_large_call_leaves_no_large_buffers),
 	};

@@ -4,17 +4,10 @@
 #include <pthread.h>
 
 #include "fixture.h"
+#include "child.h"
 #include "member/library.h"
 #include "p11/rv.h"
-
-/* Each test is a process of its own: the library's state is the process's. Failures are its status. */
-#define CHECK(condition)                                                                                  \
-	do {                                                                                              \
-		if (!(condition)) {                                                                       \
-			fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition);           \
-			return 1;                                                                         \
-		}                                                                                         \
-	} while (0)
+#include "race.h"
 
 static struct member *open_here(const char *pin)
 {
@@ -183,6 +176,48 @@ static int a_fork(void)
 	return 0;
 }
 
+static struct member_channel *rivals[RACE_RIVALS];
+
+static CK_RV try(size_t rival, const char *label)
+{
+	CK_OBJECT_HANDLE object;
+
+	return create_once(rivals[rival], label, &object);
+}
+
+static int links_at_once(void)
+{
+	owned(member) struct member *a = open_here(GOOD), *b = open_here(GOOD);
+
+	for (size_t i = 0; i < RACE_RIVALS; i++)
+		CHECK(member_acquire(i % 2 ? a : b, &rivals[i], NULL) == 0);
+	CHECK(race_is_fair(try));
+	for (size_t i = 0; i < RACE_RIVALS; i++)
+		member_release(rivals[i]);
+	return 0;
+}
+
+static int no_library(void)
+{
+	const struct member_config config = {.name = "here", .link = FLEET_LINK_MODULE, .module = "/nowhere.so"};
+	owned(member) struct member *member = NULL;
+	struct member_channel *channel;
+
+	CHECK(member_open(&config, &member, NULL) == 0);
+	CHECK(member_acquire(member, &channel, NULL) == -ERR_MISSING);
+	return 0;
+}
+
+static int a_lease(void)
+{
+	owned(member) struct member *a = open_here(GOOD), *b = open_here(GOOD);
+	const char *wrong = leases_end_with(a, b);
+
+	if (wrong)
+		fprintf(stderr, "%s\n", wrong);
+	return wrong != NULL;
+}
+
 static void a_wrong_pin_is_refused_while_the_token_is_logged_in(void **state)
 {
 	(void)state;
@@ -217,6 +252,24 @@ static void a_forked_child_has_a_library_of_its_own(void **state)
 {
 	(void)state;
 	assert_int_equal(in_child(a_fork), 0);
+}
+
+static void of_threads_that_look_first_one_writes(void **state)
+{
+	(void)state;
+	assert_int_equal(in_child(links_at_once), 0);
+}
+
+static void a_library_that_is_not_there_is_an_error(void **state)
+{
+	(void)state;
+	assert_int_equal(in_child(no_library), 0);
+}
+
+static void a_lease_ends_with_its_link(void **state)
+{
+	(void)state;
+	assert_int_equal(in_child(a_lease), 0);
 }
 
 /* ---- a library that gives less than it has ---- */
@@ -275,6 +328,9 @@ int main(void)
 		cmocka_unit_test(a_library_of_the_host_is_not_finalised),
 		cmocka_unit_test(no_two_instances_of_a_library_have_one_epoch),
 		cmocka_unit_test(a_forked_child_has_a_library_of_its_own),
+		cmocka_unit_test(of_threads_that_look_first_one_writes),
+		cmocka_unit_test(a_lease_ends_with_its_link),
+		cmocka_unit_test(a_library_that_is_not_there_is_an_error),
 		cmocka_unit_test(a_short_answer_to_a_search_is_not_its_end),
 		cmocka_unit_test(a_library_that_found_more_than_it_may_is_not_believed),
 	};

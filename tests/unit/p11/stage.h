@@ -18,6 +18,7 @@ struct stage {
 		CK_SLOT_INFO slot;
 		CK_TOKEN_INFO token;
 		CK_MECHANISM_INFO mechanism;
+		struct p11_lease lease;
 	} info;
 	CK_ATTRIBUTE template[3], values[3];
 	CK_ULONG class, size;
@@ -76,6 +77,7 @@ static inline struct p11_call make(enum p11_fn fn, struct stage *s)
 			a->number = 32;
 			break;
 		case P11_ARG_OUT_HANDLE:
+		case P11_ARG_OUT_NUMBER:
 			a->out = &s->handles[i];
 			break;
 		case P11_ARG_OUT_HANDLES:

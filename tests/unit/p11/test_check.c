@@ -64,6 +64,46 @@ static void a_length_alone_may_be_asked_for(void **state)
 	assert_int_equal(p11_call_check(&call), CKR_OK);
 }
 
+static void a_lease_has_a_name_and_an_end(void **state)
+{
+	static const struct {
+		CK_ULONG name_len, holder_len, ttl_ms;
+		CK_RV want;
+	} cases[] = {
+		{1, 0, 0, CKR_OK},
+		{P11_LEASE_NAME_MAX, 1000, P11_LEASE_MS_MAX, CKR_OK},
+		{0, 5, 1000, CKR_ARGUMENTS_BAD},
+		{P11_LEASE_NAME_MAX + 1, 5, 1000, CKR_ARGUMENTS_BAD},
+		{5, 5, P11_LEASE_MS_MAX + 1, CKR_ARGUMENTS_BAD},
+		{5, 5, (CK_ULONG)-1, CKR_ARGUMENTS_BAD},
+	};
+	static const CK_BYTE bytes[1000];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct p11_lease lease;
+		struct p11_call call = p11_lease(1, bytes, cases[i].name_len, bytes, cases[i].holder_len,
+						 cases[i].ttl_ms, 0, &lease);
+
+		assert_int_equal(p11_call_check(&call), cases[i].want);
+	}
+}
+
+/* Hosts answer them; no library is asked. */
+static void no_library_has_the_calls_of_our_own(void **state)
+{
+	CK_FUNCTION_LIST none = {0};
+
+	(void)state;
+	for (int fn = 0; fn < P11_FN_MAX; fn++) {
+		struct stage stage;
+		struct p11_call call = make(fn, &stage);
+
+		if (p11_fn_table[fn].flags & P11_HOST)
+			assert_int_equal(p11_execute(&none, 0, &call), CKR_FUNCTION_NOT_SUPPORTED);
+	}
+}
+
 static void values_have_the_length_of_their_type(void **state)
 {
 	static CK_BYTE bytes[64];
@@ -216,6 +256,8 @@ int main(void)
 		cmocka_unit_test(good_arguments_pass),
 		cmocka_unit_test(whatever_points_nowhere_is_the_callers_fault),
 		cmocka_unit_test(a_length_alone_may_be_asked_for),
+		cmocka_unit_test(a_lease_has_a_name_and_an_end),
+		cmocka_unit_test(no_library_has_the_calls_of_our_own),
 		cmocka_unit_test(values_have_the_length_of_their_type),
 		cmocka_unit_test(a_mechanism_without_its_parameter_is_refused),
 		cmocka_unit_test(raw_rsa_takes_what_fits_its_modulus),

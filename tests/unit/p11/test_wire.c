@@ -42,6 +42,7 @@ static void answer(struct p11_call *call)
 			memset(a->out, 0x3c, a->number);
 			break;
 		case P11_ARG_OUT_HANDLE:
+		case P11_ARG_OUT_NUMBER:
 			*(CK_ULONG *)a->out = 4242;
 			break;
 		case P11_ARG_OUT_INFO:
@@ -115,7 +116,8 @@ static void every_function_goes_there_and_back(void **state)
 				assert_int_equal(stage.out_len, 20);
 				assert_int_equal(stage.out[19], 0x3c);
 			}
-			if (p11_fn_table[fn].args[i] == P11_ARG_OUT_HANDLE)
+			if (p11_fn_table[fn].args[i] == P11_ARG_OUT_HANDLE ||
+			    p11_fn_table[fn].args[i] == P11_ARG_OUT_NUMBER)
 				assert_int_equal(stage.handles[i], 4242);
 			if (p11_fn_table[fn].args[i] == P11_ARG_ATTRS) {
 				assert_int_equal(stage.values[1].ulValueLen, 5);
@@ -219,6 +221,55 @@ static void an_attribute_with_a_length_and_no_value_is_refused(void **state)
 	}
 }
 
+/* Who has a lease is told to those who do not get it, in a text that harms no terminal. */
+static void a_lease_that_is_refused_says_who_has_it(void **state)
+{
+	static const struct {
+		enum p11_fn fn;
+		CK_RV rv;
+		bool told;
+	} cases[] = {
+		{P11_X_Lease, CKR_OK, true},
+		{P11_X_Lease, CKR_FUNCTION_REJECTED, true},
+		{P11_X_Lease, CKR_SESSION_COUNT, false},
+		{P11_C_GetMechanismInfo, CKR_FUNCTION_REJECTED, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		owned(buf) struct buf reply = {.max = WIRE_MAX};
+		struct stage here, there;
+		struct p11_call sent = make(cases[i].fn, &there), call = make(cases[i].fn, &here);
+		struct buf_reader r;
+		struct err err = {0};
+
+		sent.rv = cases[i].rv;
+		there.info.lease = (struct p11_lease){.number = 7, .left_ms = 5, .holder = "she\033[2J"};
+		memset(there.info.lease.holder + 7, 'x', P11_LEASE_HOLDER_MAX - 6);
+		p11_encode_reply(&reply, &sent, 1);
+		r = buf_reader(reply.data, reply.len);
+		assert_int_equal(p11_decode_reply(&r, &call, 1, &err), 0);
+		assert_int_equal(call.rv, cases[i].rv);
+		assert_int_equal(here.info.lease.number, cases[i].told ? 7 : 0);
+		if (!cases[i].told)
+			continue;
+		assert_int_equal(here.info.lease.left_ms, 5);
+		assert_memory_equal(here.info.lease.holder, "she?[2J", 7);
+		assert_int_equal(here.info.lease.holder[P11_LEASE_HOLDER_MAX], 0);
+	}
+}
+
+/* Appliances of before go by them. */
+static void functions_keep_their_numbers(void **state)
+{
+	(void)state;
+	assert_int_equal(P11_C_GetInfo, 0);
+	assert_int_equal(P11_C_GenerateRandom, 43);
+	assert_int_equal(P11_X_Absent, 44);
+	assert_int_equal(P11_X_Age, 45);
+	assert_int_equal(P11_X_Lease, 46);
+}
+
 static void huge_wishes_are_refused(void **state)
 {
 	CK_ULONG len = 1ul << 40;
@@ -302,6 +353,8 @@ int main(void)
 		cmocka_unit_test(random_damage_never_harms),
 		cmocka_unit_test(a_reply_larger_than_its_room_is_refused),
 		cmocka_unit_test(an_attribute_with_a_length_and_no_value_is_refused),
+		cmocka_unit_test(a_lease_that_is_refused_says_who_has_it),
+		cmocka_unit_test(functions_keep_their_numbers),
 		cmocka_unit_test(huge_wishes_are_refused),
 		cmocka_unit_test(templates_within_templates_never_travel),
 		cmocka_unit_test(memory_may_run_out_anywhere),
