@@ -119,8 +119,11 @@ static int wrap_value(struct replica_site *site, CK_OBJECT_HANDLE key, struct pr
 	uint8_t blob[BLOB_MAX];
 	CK_ULONG len = sizeof(blob);
 	struct p11_call call = p11_wrap_key(member_session(site->channel), &mechanism, site->domain, key, blob, &len);
-	int rc = member_run(site->channel, &call, 1, err);
+	int rc;
 
+	if (!site->domain)
+		return err_set(err, ERR_UNSUPPORTED, "'%s' has not the domain key that would prove it", site->of->name);
+	rc = member_run(site->channel, &call, 1, err);
 	ret->len = SHA256_LEN;
 	return rc < 0 ? rc : crypto_sha256(blob, len, ret->value, err);
 }
@@ -239,6 +242,8 @@ int prove_hollow(struct replica_site *site, CK_OBJECT_HANDLE key, struct err *er
 	};
 	bool hollow = true;
 
+	if (!site->domain)
+		return 0;
 	for (size_t i = 0; i < 3 && hollow; i++) {
 		size_t count = i < 2 ? 2 : 1;
 		int rc = member_call(site->channel, tries[i], count, err);

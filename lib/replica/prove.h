@@ -27,7 +27,8 @@ struct proof {
 
 /*
  * 0 and *ret when the key passed here. ERR_DIFFERENT: it works but is another
- * key, or does not work (err says which). Other codes: could not be told.
+ * key, or does not work (err says which). Other codes: could not be told; ERR_UNSUPPORTED: only the domain key would
+ * show it, and the site has not that of the group.
  * challenge: the same 16 random bytes for all members. Safe to repeat.
  */
 int prove_key(struct replica_site *site, CK_OBJECT_HANDLE key, const struct record *record,

@@ -4,21 +4,38 @@
 
 #include "base/err.h"
 #include "crypto/digest.h"
+#include "member/member.h"
 #include "replica/copy.h"
 #include "replica/domain.h"
 #include "replica/prove.h"
 
-/* A site whose copy of the key passed its proof; the target itself if it did. */
-static size_t choose_source(const struct repair_round *r, long key, size_t target)
+/* The site that examine() saw give the key; any other that holds it, should that one be lost meanwhile. */
+static size_t choose_source(const struct repair_round *r, long key)
 {
-	uint32_t proven = r->x->proven[key];
+	const struct replica_site *sites = r->sites->sites;
+	size_t chosen = r->x->source[key];
 
-	if (proven & 1u << target)
-		return target;
+	if (chosen < r->sites->count && sites[chosen].channel && sites[chosen].domain)
+		return chosen;
 	for (size_t s = 0; s < r->sites->count; s++)
-		if ((proven & 1u << s) && r->sites->sites[s].channel && r->sites->sites[s].domain)
+		if ((r->x->proven[key] & 1u << s) && sites[s].channel && sites[s].domain)
 			return s;
 	return r->sites->count;
+}
+
+/* The key's own object there is right: it stays, and what lies beside it goes. */
+static int keep_object(struct repair_round *r, const struct census_key *key, size_t site, struct err *err)
+{
+	const struct census_copy *copy = &key->copies[site];
+	struct replica_site *to = &r->sites->sites[site];
+	char ignored[64];
+	int rc = 0;
+
+	for (size_t i = 0; i < copy->surplus && rc == 0; i++)
+		rc = copy_destroy(to, copy->surplus_handles[i], err);
+	if (rc == 0 && key->truth->n_objects > 1 && !examination_whole(r->x, key, site, 1, ignored))
+		rc = copy_public(to, key->truth, copy->objects[1], err);
+	return rc;
 }
 
 /* Bring one key to one member, whatever was wrong with it there. */
@@ -27,18 +44,18 @@ static int repair(struct repair_round *r, const struct finding *f, struct err *e
 	const struct census_key *key = &r->census->keys[f->key];
 	const struct census_copy *copy = &key->copies[f->site];
 	struct replica_site *to = &r->sites->sites[f->site];
-	size_t source = choose_source(r, f->key, f->site);
-	bool whole = source == f->site, was_there = copy->objects[0] != CK_INVALID_HANDLE;
-	const char *attribute;
+	bool was_there = copy->objects[0] != CK_INVALID_HANDLE;
+	size_t source = choose_source(r, f->key);
+	char ignored[64];
 	int rc = 0;
 
-	if (source == r->sites->count)
-		return err_set(err, ERR_DIFFERENT, "no member has a copy that passes its proof");
-	for (size_t o = 0; o < key->truth->n_objects && whole; o++)
-		whole = copy->objects[o] && census_copy_matches(copy, key->truth, o, &attribute) && !copy->surplus;
 	if (r->dry_run)
 		rc = 0;
-	else if (!whole)
+	else if ((r->x->proven[f->key] & 1u << f->site) && examination_whole(r->x, key, f->site, 0, ignored))
+		rc = keep_object(r, key, f->site, err);
+	else if (source == r->sites->count)
+		rc = err_set(err, ERR_DIFFERENT, "nobody who has the key can carry it: see to the domain keys first");
+	else
 		rc = copy_key(&r->sites->sites[source], key->copies[source].objects[0], to, key->truth, copy, NULL, err);
 	if (rc == 0 && !r->dry_run)
 		rc = copy_record(to, key->truth, copy, err);
@@ -93,16 +110,42 @@ static int remove_key(struct repair_round *r, const struct finding *f, struct er
 	return rc;
 }
 
-/* SoftHSM, killed while it wrote, lists a torn object as a secret key without
- * label, id and length. So does it a key that somebody unwrapped and gave no
- * name: only using it tells (prove_hollow). */
-static bool looks_like_debris(const struct p11_attrs *attrs)
-{
-	const CK_ATTRIBUTE *label = p11_attrs_find(attrs, CKA_LABEL), *id = p11_attrs_find(attrs, CKA_ID);
+/* ---- what nobody can use ---- */
 
-	return p11_attrs_ulong(attrs, CKA_CLASS, 0) == CKO_SECRET_KEY && (!label || !label->ulValueLen) &&
-	       (!id || !id->ulValueLen) && p11_attrs_ulong(attrs, CKA_VALUE_LEN, 0) == 0;
+/* Records that a kill left beside the newest one, or without one. */
+static int sweep_records(struct repair_round *r, const struct finding *f, struct err *err)
+{
+	const struct census_key *key = &r->census->keys[f->key];
+	const struct census_copy *copy = &key->copies[f->site];
+	struct replica_site *site = &r->sites->sites[f->site];
+	int rc = 0;
+
+	for (size_t i = 0; i < copy->n_stale && rc == 0 && !r->dry_run; i++)
+		rc = copy_destroy(site, copy->stale[i], err);
+	r->report->repaired += rc == 0;
+	return rc;
 }
+
+static int clear(struct repair_round *r, const struct finding *f, struct err *err)
+{
+	int rc = r->dry_run ? 0 : copy_destroy(&r->sites->sites[f->site], r->census->strays[f->stray].handle, err);
+
+	r->report->repaired += rc == 0;
+	return rc;
+}
+
+/* The same key once more: what has our mark must be there and work before the other goes. */
+static int clear_double(struct repair_round *r, const struct finding *f, struct err *err)
+{
+	char ignored[64];
+
+	if (!(r->x->proven[f->key] & 1u << f->site) ||
+	    !examination_whole(r->x, &r->census->keys[f->key], f->site, 0, ignored))
+		return err_set(err, ERR_DIFFERENT, "the key itself is to be put right first");
+	return clear(r, f, err);
+}
+
+/* ---- a key that nobody has a record of ---- */
 
 /* The public half of a stray private key: same site, same CKA_ID. */
 static const struct census_stray *public_half(const struct census *census, const struct census_stray *private)
@@ -138,21 +181,40 @@ static int record_stray(struct replica_site *site, const struct census_stray *st
 	}
 	if (rc == 0)
 		rc = prove_anchor(site, stray->handle, ret, err);
-	return rc < 0 ? rc : record_advance(ret, RECORD_LIVE, err);
+	return rc < 0 ? rc : record_advance(ret, RECORD_CREATING, err);
 }
 
-/* What nobody can use goes. */
-static int clear(struct repair_round *r, const struct finding *f, struct err *err)
+/* Has somebody a record of it after all? An object whose CKA_ID is no uid of ours can have none. */
+static int nobody_knows(struct replica_sites *sites, const struct census_stray *stray, struct err *err)
 {
-	int rc = r->dry_run ? 0 : copy_destroy(&r->sites->sites[f->site], r->census->strays[f->stray].handle, err);
+	const CK_ATTRIBUTE *id = p11_attrs_find(&stray->attrs, CKA_ID);
+	owned(census) struct census census = {0};
+	const struct census_key *key;
+	int rc = id && id->ulValueLen == UID_LEN ? census_take(sites, id->pValue, &census, err) : 0;
 
-	r->report->repaired += rc == 0;
-	return rc;
+	key = rc == 0 && census.n_keys ? census_find(&census, id->pValue) : NULL;
+	return key && key->truth ? err_set(err, ERR_CHANGED, "somebody wrote a record of the key meanwhile") : rc;
+}
+
+/* Our copy of it, as a creation makes it: a record, the key, the record again, now live. */
+static int make_ours(struct replica_site *site, const struct census_stray *stray, struct record *record, struct err *err)
+{
+	owned(record) struct record live = {0};
+	CK_OBJECT_HANDLE before, made;
+	int rc = record_write(site->channel, record, &before, err);
+
+	if (rc == 0)
+		rc = copy_key(site, stray->handle, site, record, NULL, &made, err);
+	if (rc == 0)
+		rc = record_copy(record, &live, err);
+	if (rc == 0)
+		rc = record_advance(&live, RECORD_LIVE, err);
+	return rc < 0 ? rc : record_replace(site->channel, &live, &(struct record_base){before, {made}}, err);
 }
 
 /*
- * Adopting makes a replica of the key on its own member, with our uid, and then
- * destroys the original: the same step as to any other member.
+ * Adopting makes a replica of the key on its own member, with our uid; the original goes when that is proven and live.
+ * What is cut short is reaped like any creation, or found as the same key once more.
  */
 static int adopt(struct repair_round *r, const struct finding *f, struct err *err)
 {
@@ -163,13 +225,6 @@ static int adopt(struct repair_round *r, const struct finding *f, struct err *er
 	owned(record) struct record record = {0};
 	int rc;
 
-	if (looks_like_debris(&stray->attrs)) {
-		rc = prove_hollow(site, stray->handle, err);
-		if (rc > 0)
-			return clear(r, f, err);
-		if (rc < 0)
-			return rc;
-	}
 	if (!p11_attrs_bool(&stray->attrs, CKA_EXTRACTABLE, false))
 		return err_set(err, ERR_NOT_REPLICABLE, "the key is not extractable, so it cannot be replicated");
 	if (pair && !public)
@@ -178,11 +233,11 @@ static int adopt(struct repair_round *r, const struct finding *f, struct err *er
 		r->report->adopted++;
 		return 0;
 	}
-	rc = record_stray(site, stray, public, &record, err);
+	rc = nobody_knows(r->sites, stray, err);
 	if (rc == 0)
-		rc = copy_key(site, stray->handle, site, &record, NULL, NULL, err);
+		rc = record_stray(site, stray, public, &record, err);
 	if (rc == 0)
-		rc = copy_record(site, &record, NULL, err);
+		rc = make_ours(site, stray, &record, err);
 	if (rc == 0)
 		rc = copy_destroy(site, stray->handle, err);
 	if (rc == 0 && public)
@@ -191,18 +246,78 @@ static int adopt(struct repair_round *r, const struct finding *f, struct err *er
 	return rc;
 }
 
+/* ---- the domain key ---- */
+
+/* From whoever has the one that examine() called right. */
+static int join(struct repair_round *r, const struct finding *f, struct err *err)
+{
+	struct replica_site *to = &r->sites->sites[f->site];
+	char fingerprint[DOMAIN_FINGERPRINT];
+
+	if (r->dry_run)
+		return 0;
+	for (size_t s = 0; s < r->sites->count; s++) {
+		struct replica_site *from = &r->sites->sites[s];
+		int rc;
+
+		if (from == to || !from->channel || !from->domain)
+			continue;
+		rc = domain_join(from, to, r->sites->set->domain_id, to->of->transport, fingerprint, err);
+		if (rc < 0)
+			to->domain = CK_INVALID_HANDLE;
+		else
+			r->report->joined++;
+		return rc;
+	}
+	return err_set(err, ERR_NOT_FOUND, "nobody who answers can give the domain key");
+}
+
+static int sweep_domain(struct repair_round *r, const struct finding *f, struct err *err)
+{
+	struct replica_site *site = &r->sites->sites[f->site];
+	int rc = 0;
+
+	if (!r->dry_run)
+		rc = site->domain ? domain_sweep(site->channel, r->sites->set->domain_id, site->domain, err)
+				  : err_set(err, ERR_DIFFERENT, "the domain key itself is to be put right first");
+	r->report->repaired += rc == 0;
+	return rc;
+}
+
+/* ---- all of it ---- */
+
+bool repair_must_wait(const struct repair_round *r, const struct finding *f)
+{
+	bool nobodys = f->kind == FINDING_EXTRA || f->kind == FINDING_TORN || f->stray != NO_KEY;
+
+	return nobodys && r->first && !r->dry_run;
+}
+
 int repair_finding(struct repair_round *r, const struct finding *f, struct err *err)
 {
+	bool live = f->key != NO_KEY && r->census->keys[f->key].truth &&
+		    r->census->keys[f->key].truth->state == RECORD_LIVE;
+
 	switch (f->kind) {
+	case FINDING_DUPLICATE:
+	case FINDING_TORN:
+		if (f->stray != NO_KEY)
+			return f->key != NO_KEY ? clear_double(r, f, err) : clear(r, f, err);
+		return live ? repair(r, f, err) : sweep_records(r, f, err);
 	case FINDING_MISSING:
 	case FINDING_ATTRIBUTE:
 	case FINDING_UNUSABLE:
-	case FINDING_DUPLICATE:
+	case FINDING_PUBLIC_HALF:
 		return repair(r, f, err);
 	case FINDING_DELETED:
 		return remove_key(r, f, err);
 	case FINDING_EXTRA:
 		return adopt(r, f, err);
+	case FINDING_DOMAIN_MISSING:
+	case FINDING_DOMAIN_TORN:
+		return join(r, f, err);
+	case FINDING_DOMAIN_TWICE:
+		return sweep_domain(r, f, err);
 	default:
 		return 0;
 	}
@@ -210,28 +325,20 @@ int repair_finding(struct repair_round *r, const struct finding *f, struct err *
 
 enum sync_action repair_action(const struct repair_round *r, const struct finding *f)
 {
-	if (f->key == NO_KEY && f->stray == NO_KEY)
+	switch (f->kind) {
+	case FINDING_DOMAIN_MISSING:
+	case FINDING_DOMAIN_TORN:
 		return SYNC_JOIN;
-	if (f->kind == FINDING_DELETED)
+	case FINDING_DELETED:
 		return SYNC_DELETE;
-	if (f->kind == FINDING_EXTRA)
-		return looks_like_debris(&r->census->strays[f->stray].attrs) ? SYNC_CLEAR : SYNC_ADOPT;
-	return r->census->keys[f->key].copies[f->site].objects[0] ? SYNC_REPAIR : SYNC_COPY;
-}
-
-int repair_domain(struct replica_site *from, struct replica_site *to, const uint8_t *id, struct err *err)
-{
-	char fingerprint[DOMAIN_FINGERPRINT];
-	int rc;
-
-	if (to->domain && domain_prove(to, to, err) == 0) {
-		/* Two that work and differ: which is right is not for a program to say. */
-		return domain_prove(from, to, err) == -ERR_DIFFERENT ? 1 : 0;
+	case FINDING_EXTRA:
+		return SYNC_ADOPT;
+	case FINDING_TORN:
+	case FINDING_DOMAIN_TWICE:
+		return SYNC_CLEAR;
+	case FINDING_DUPLICATE:
+		return f->stray != NO_KEY ? SYNC_CLEAR : SYNC_REPAIR;
+	default:
+		return r->census->keys[f->key].copies[f->site].objects[0] ? SYNC_REPAIR : SYNC_COPY;
 	}
-	if (!*to->of->transport)
-		return 0;
-	rc = domain_join(from, to, id, to->of->transport, fingerprint, err);
-	if (rc < 0)
-		to->domain = CK_INVALID_HANDLE;
-	return rc;
 }

@@ -22,15 +22,16 @@ struct repair_round {
 	bool first;	/* nobody looked before: too early to call a key nobody's */
 };
 
-/* Do it and count it; a dry run only counts. ERR_CHANGED: somebody else wrote meanwhile, nothing was done. Other codes:
- * it cannot be done, err says why. */
+/* Is this the turn for it? What looks like nobody's, or like remains, must be seen twice. */
+bool repair_must_wait(const struct repair_round *r, const struct finding *f);
+
+/*
+ * Do it and count it; a dry run only counts. Only for findings of REMEDY_SYNC. ERR_CHANGED: somebody else wrote
+ * meanwhile, nothing was done. Other codes: it cannot be done, err says why.
+ */
 int repair_finding(struct repair_round *r, const struct finding *f, struct err *err);
 
 /* What repair_finding() does about it, for people. */
 enum sync_action repair_action(const struct repair_round *r, const struct finding *f);
-
-/* Give a member whose domain key is lost or torn that of one whose works. 1 when both have one that works and they differ:
- * err tells, and nothing was done. */
-int repair_domain(struct replica_site *from, struct replica_site *to, const uint8_t *id, struct err *err);
 
 #endif
