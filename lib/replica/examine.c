@@ -528,13 +528,22 @@ static int examine_public(struct examination *x, const struct census *census, lo
 			     "a public key of no key that any member knows: destroy it, or leave it be");
 }
 
-/* SoftHSM, killed while it wrote, lists a torn object as a secret key without
- * label, id and length. So does it a key that somebody unwrapped and gave no
- * name: only using it tells (prove_hollow). */
+/*
+ * SoftHSM, killed while it wrote, lists a torn object as a secret key without label, id and length, as a private key of
+ * no curve and without modulus, or as something of which nothing can be read. So does it a key that somebody
+ * unwrapped and gave no name: only using it tells (prove_hollow).
+ */
 static bool looks_torn(const struct p11_attrs *attrs)
 {
-	return p11_attrs_ulong(attrs, CKA_CLASS, 0) == CKO_SECRET_KEY && !length_of(attrs, CKA_LABEL) &&
-	       !length_of(attrs, CKA_ID) && p11_attrs_ulong(attrs, CKA_VALUE_LEN, 0) == 0;
+	CK_OBJECT_CLASS class = p11_attrs_ulong(attrs, CKA_CLASS, CK_UNAVAILABLE_INFORMATION);
+	CK_KEY_TYPE type = p11_attrs_ulong(attrs, CKA_KEY_TYPE, CK_UNAVAILABLE_INFORMATION);
+
+	if (!prove_has_kind(attrs))
+		return true;
+	if (class == CKO_SECRET_KEY)
+		return !length_of(attrs, CKA_LABEL) && !length_of(attrs, CKA_ID) && !p11_attrs_ulong(attrs, CKA_VALUE_LEN, 0);
+	return class == CKO_PRIVATE_KEY && (type == CKK_RSA || type == CKK_EC || type == CKK_EC_EDWARDS) &&
+	       !length_of(attrs, CKA_MODULUS) && !length_of(attrs, CKA_EC_PARAMS);
 }
 
 /* The live key of that label whose material it has: 1 when there is one, and *ret; -1 in *ret for one of other material. */
@@ -579,7 +588,7 @@ static int examine_stray(struct examination *x, struct replica_sites *sites, con
 			   "a key without a record, on a member where a later version of hsmctl wrote: it is left as it is");
 	if (stray->object == 1)
 		return examine_public(x, census, index);
-	rc = looks_torn(&stray->attrs) ? prove_hollow(site, stray->handle, &why) : 0;
+	rc = looks_torn(&stray->attrs) ? prove_hollow(site, stray->handle, &stray->attrs, &why) : 0;
 	if (rc < 0)
 		examine_lose(sites, &why);
 	if (rc > 0)

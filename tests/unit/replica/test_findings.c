@@ -299,6 +299,35 @@ static void what_is_left_of_a_torn_public_key_goes(void **state)
 	assert_int_equal(before, 0);
 }
 
+/* Wherever a token stopped to write. */
+static void an_object_torn_anywhere_is_put_right(void **state)
+{
+	static const enum key_kind kinds[] = {KEY_EC_P256, KEY_RSA_2048, KEY_AES_256, KEY_HMAC_SHA256};
+	static const CK_ATTRIBUTE_TYPE lost[] = {CKA_TOKEN + 1, CKA_LABEL, CKA_VALUE, CKA_KEY_TYPE, CKA_ID, CKA_SENSITIVE,
+						 CKA_ENCRYPT, CKA_SIGN, CKA_VERIFY, CKA_MODULUS, CKA_PUBLIC_EXPONENT,
+						 CKA_PRIVATE_EXPONENT, CKA_EXTRACTABLE, CKA_EC_PARAMS, CKA_EC_POINT};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		owned(record) struct record record = {0};
+		char label[16];
+
+		snprintf(label, sizeof(label), "k%zu", i);
+		rig_key(kinds[i], label, &record);
+		for (size_t l = 0; l < sizeof(lost) / sizeof(lost[0]); l++)
+			for (int half = 0; half < 2; half++) {
+				size_t m = l % RIG_MEMBERS;
+				CK_OBJECT_HANDLE object = half ? public(m, &record)
+							  : i < 2 ? private(m, &record) : secret(m, &record);
+
+				if (!object)
+					continue;
+				assert_true(fake_tear(m, object, lost[l]));
+				rig_heals();
+			}
+	}
+}
+
 /* It signs rightly, and cannot be given away: so it is no source of its own repair. */
 static void a_key_torn_so_that_it_cannot_leave_is_replaced_from_another(void **state)
 {
@@ -595,6 +624,7 @@ int main(void)
 		ON_FOUR(a_wrong_public_half_is_found_and_replaced),
 		ON_FOUR(a_public_key_of_no_key_is_a_persons_affair),
 		ON_FOUR(what_is_left_of_a_torn_public_key_goes),
+		ON_FOUR(an_object_torn_anywhere_is_put_right),
 		ON_FOUR(a_key_torn_so_that_it_cannot_leave_is_replaced_from_another),
 		ON_FOUR(the_same_key_without_its_mark_goes_once_the_key_is_back),
 		ON_FOUR(another_key_of_the_same_label_is_left_where_it_is),
