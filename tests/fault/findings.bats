@@ -3,6 +3,7 @@
 # What only a person, a later version or nobody can mend is named and left alone; what a tear leaves is mended.
 load ../cli/helper
 load ../cli/fleet
+load signer
 
 setup_file() {
 	own_fleet
@@ -180,28 +181,6 @@ heals() {
 		echo "$turn. $file: $cut of $size"
 		heals $cut "$file"
 	done
-}
-
-# A process with the module: at each line it searches and signs, and says how that went.
-begin_signer() {
-	mkfifo "$BATS_TEST_TMPDIR/to" "$BATS_TEST_TMPDIR/from"
-	"$BUILD/tests/slot/edges" by-line <"$BATS_TEST_TMPDIR/to" >"$BATS_TEST_TMPDIR/from" 2>&1 3>&- &
-	signer_PID=$!
-	exec {to}>"$BATS_TEST_TMPDIR/to" {from}<"$BATS_TEST_TMPDIR/from"
-	read -rt 20 answer <&"$from"
-	[ "$answer" = ready ] || fail "$answer"
-}
-
-signer() {
-	echo >&"$to"
-	read -rt 60 answer <&"$from"
-	[ "$answer" = 0x0 ] || fail "answered $answer"
-}
-
-end_signer() {
-	exec {to}>&-
-	wait "$signer_PID"
-	exec {from}<&-
 }
 
 @test "where policy lets keys stay, one that stays keeps no member from serving again" {

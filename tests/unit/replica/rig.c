@@ -25,6 +25,7 @@ static struct replica_sync_report synced;
 struct rig_link {
 	struct link link;
 	size_t member;
+	CK_SESSION_HANDLE session;
 	bool cut;
 };
 
@@ -53,6 +54,8 @@ static int link_call_(struct link *link, struct p11_call *calls, size_t count, c
 			p11_execute(fake_functions(), r->member, &calls[i]);
 		if (calls[i].rv != CKR_OK)
 			break;
+		if (calls[i].fn == P11_C_OpenSession)
+			r->session = *(CK_SESSION_HANDLE *)calls[i].args[2].out;
 	}
 	link->changes = fake_changes(r->member) + 1;
 	return 0;
@@ -68,8 +71,13 @@ static void link_cut_(struct link *link)
 	((struct rig_link *)link)->cut = true;
 }
 
+/* A host closes what its guest left open. */
 static void link_close_(struct link *link)
 {
+	struct rig_link *r = (struct rig_link *)link;
+
+	if (r->session)
+		fake_functions()->C_CloseSession(r->session);
 	free(link);
 }
 
@@ -185,6 +193,13 @@ int rig_end(void **state)
 void rig_away(size_t member, bool away)
 {
 	gone[member] = away;
+}
+
+void rig_reconnect(size_t member)
+{
+	rig_away(member, true);
+	rig_verify();
+	rig_away(member, false);
 }
 
 /* ---- keys ---- */

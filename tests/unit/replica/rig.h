@@ -37,6 +37,8 @@ int rig_end(void **state);
 
 /* From now on nobody gets to this member; or somebody does again. */
 void rig_away(size_t member, bool away);
+/* Connections of before are gone, with whatever a failed call left open on them. */
+void rig_reconnect(size_t member);
 
 /* A key as an application makes one; it is on all members that can be reached. */
 void rig_key(enum key_kind kind, const char *label, struct record *ret);

@@ -57,6 +57,50 @@ static void plant_like(size_t member, CK_OBJECT_HANDLE object)
 	assert_int_not_equal(fake_plant(member, attrs.items, attrs.count), CK_INVALID_HANDLE);
 }
 
+/* An AES key that somebody made without us; its value is that of foreign. */
+static CK_OBJECT_HANDLE plant_stray(size_t member, const char *label, bool works, bool extractable)
+{
+	CK_OBJECT_CLASS class = CKO_SECRET_KEY;
+	CK_KEY_TYPE type = CKK_AES;
+	CK_BBOOL hidden = CK_TRUE, may = works, leaves = extractable;
+	const CK_ATTRIBUTE stray[] = {
+		{CKA_CLASS, &class, sizeof(class)}, {CKA_KEY_TYPE, &type, sizeof(type)}, {CKA_PRIVATE, &hidden, 1},
+		{CKA_ENCRYPT, &may, 1}, {CKA_DECRYPT, &may, 1}, {CKA_SIGN, &may, 1}, {CKA_EXTRACTABLE, &leaves, 1},
+		{CKA_VALUE, foreign, UID_LEN}, {CKA_LABEL, (void *)(uintptr_t)label, strlen(label)},
+	};
+	CK_OBJECT_HANDLE planted = fake_plant(member, stray, sizeof(stray) / sizeof(stray[0]));
+
+	assert_int_not_equal(planted, CK_INVALID_HANDLE);
+	return planted;
+}
+
+static void count_foreign(void *data, CK_OBJECT_HANDLE handle, const struct p11_attrs *attrs)
+{
+	const CK_ATTRIBUTE value = {CKA_VALUE, foreign, UID_LEN};
+
+	(void)handle;
+	*(size_t *)data += p11_attrs_match(attrs, &value, 1);
+}
+
+/* Objects of that value on all members. */
+static size_t foreign_objects(void)
+{
+	size_t count = 0;
+
+	for (size_t m = 0; m < rig_set->n_members; m++)
+		fake_each(m, count_foreign, &count);
+	return count;
+}
+
+/* A key named after a number. */
+static void make_key(enum key_kind kind, size_t number, struct record *ret)
+{
+	char label[16];
+
+	snprintf(label, sizeof(label), "k%zu", number);
+	rig_key(kind, label, ret);
+}
+
 /* ---- torn records ---- */
 
 static void a_torn_record_is_replaced_by_a_whole_one(void **state)
@@ -187,19 +231,12 @@ static void of_what_one_member_has_in_a_later_version_none_is_touched(void **sta
 static void strays_are_not_adopted_where_a_later_version_wrote(void **state)
 {
 	owned(record) struct record record = {0};
-	CK_OBJECT_CLASS class = CKO_SECRET_KEY;
-	CK_KEY_TYPE type = CKK_AES;
-	CK_BBOOL yes = CK_TRUE;
-	const CK_ATTRIBUTE stray[] = {
-		{CKA_CLASS, &class, sizeof(class)}, {CKA_KEY_TYPE, &type, sizeof(type)}, {CKA_EXTRACTABLE, &yes, 1},
-		{CKA_PRIVATE, &yes, 1}, {CKA_VALUE, foreign, 16}, {CKA_LABEL, (void *)(uintptr_t)"stray", 5},
-	};
 	uint64_t before;
 
 	(void)state;
 	rig_key(KEY_AES_256, "theirs", &record);
 	write_later(2, &record);
-	assert_int_not_equal(fake_plant(2, stray, 6), CK_INVALID_HANDLE);
+	plant_stray(2, "stray", true, true);
 	before = changes();
 	assert_int_equal(rig_sync(SYNC_ALL)->verdict, VERDICT_UNKNOWN);
 	assert_int_equal(rig_sync(SYNC_ALL)->adopted, 0);
@@ -310,10 +347,8 @@ static void an_object_torn_anywhere_is_put_right(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		owned(record) struct record record = {0};
-		char label[16];
 
-		snprintf(label, sizeof(label), "k%zu", i);
-		rig_key(kinds[i], label, &record);
+		make_key(kinds[i], i, &record);
 		for (size_t l = 0; l < sizeof(lost) / sizeof(lost[0]); l++)
 			for (int half = 0; half < 2; half++) {
 				size_t m = l % RIG_MEMBERS;
@@ -337,10 +372,8 @@ static void a_key_torn_so_that_it_cannot_leave_is_replaced_from_another(void **s
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		for (size_t m = 0; m < RIG_MEMBERS; m += 3) {
 			owned(record) struct record record = {0};
-			char label[16];
 
-			snprintf(label, sizeof(label), "k%zu%zu", i, m);
-			rig_key(kinds[i], label, &record);
+			make_key(kinds[i], 10 * i + m, &record);
 			assert_true(fake_change(m, kinds[i] == KEY_RSA_2048 ? private(m, &record) : secret(m, &record),
 						CKA_EXTRACTABLE, NULL, 0));
 			rig_finds(FINDING_ATTRIBUTE, m);
@@ -356,10 +389,8 @@ static void the_same_key_without_its_mark_goes_once_the_key_is_back(void **state
 	(void)state;
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		owned(record) struct record record = {0};
-		char label[16];
 
-		snprintf(label, sizeof(label), "k%zu", i);
-		rig_key(kinds[i], label, &record);
+		make_key(kinds[i], i, &record);
 		assert_true(fake_change(1, i < 2 ? private(1, &record) : secret(1, &record), CKA_ID, "", 0));
 		rig_verify();
 		assert_int_equal(rig_findings(FINDING_DUPLICATE, 1, NULL), 1);
@@ -424,46 +455,60 @@ static void an_attribute_is_missed_where_others_there_have_it(void **state)
 
 static void a_stray_without_a_name_is_adopted_not_destroyed(void **state)
 {
-	CK_OBJECT_CLASS class = CKO_SECRET_KEY;
-	CK_KEY_TYPE type = CKK_AES;
-	CK_BBOOL yes = CK_TRUE;
-	const CK_ATTRIBUTE stray[] = {
-		{CKA_CLASS, &class, sizeof(class)}, {CKA_KEY_TYPE, &type, sizeof(type)}, {CKA_EXTRACTABLE, &yes, 1},
-		{CKA_PRIVATE, &yes, 1}, {CKA_ENCRYPT, &yes, 1}, {CKA_VALUE, foreign, 16},
-	};
-
 	(void)state;
-	assert_int_not_equal(fake_plant(2, stray, 6), CK_INVALID_HANDLE);
+	plant_stray(2, "", true, true);
 	rig_finds(FINDING_EXTRA, 2);
 	assert_false(rig_verify()->members[2].behind);
 	rig_heals();
 	assert_int_equal(rig_verify()->keys, 1);
+	assert_int_equal(foreign_objects(), RIG_MEMBERS);
 }
 
-/* Wherever an adoption is cut short, in the end the key is there once. */
-static void an_adoption_that_is_cut_short_doubles_nothing(void **state)
+/* Whether it may do something, or nothing at all: nobody can say that it is no key. */
+static void what_works_or_may_work_is_never_destroyed(void **state)
 {
-	CK_OBJECT_CLASS class = CKO_SECRET_KEY;
-	CK_KEY_TYPE type = CKK_AES;
-	CK_BBOOL yes = CK_TRUE;
-	const CK_ATTRIBUTE stray[] = {
-		{CKA_CLASS, &class, sizeof(class)}, {CKA_KEY_TYPE, &type, sizeof(type)}, {CKA_EXTRACTABLE, &yes, 1},
-		{CKA_PRIVATE, &yes, 1}, {CKA_ENCRYPT, &yes, 1}, {CKA_VALUE, foreign, 16},
-		{CKA_LABEL, (void *)(uintptr_t)"stray", 5},
-	};
-	unsigned n = 0;
-
 	(void)state;
-	for (bool ended = false; !ended; n++) {
-		assert_true(n < 8);
-		assert_int_not_equal(fake_plant(2, stray, 7), CK_INVALID_HANDLE);
-		/* The deed is done, and nothing after it. */
-		fake_fail(2, P11_C_DestroyObject, 1 + n, CKR_FUNCTION_FAILED, FAKE_BEFORE);
-		ended = rig_sync(SYNC_ALL)->verdict == VERDICT_IN_SYNC;
+	for (int works = 0; works < 2; works++) {
+		CK_OBJECT_HANDLE stray = plant_stray(1, "", works, false);
+
+		rig_finds(FINDING_EXTRA, 1);
+		for (int i = 0; i < 2; i++)
+			assert_int_equal(rig_sync(SYNC_ALL)->n_skipped, 1);
+		assert_int_equal(foreign_objects(), 1);
+		rig_destroy(1, stray);
+	}
+}
+
+/* At whatever call something fails, and after or before the deed: the material is somewhere, and in the end there once. */
+static void an_adoption_that_is_cut_short_loses_and_doubles_nothing(void **state)
+{
+	(void)state;
+	for (unsigned n = 0; n < 240; n += 2) {
+		plant_stray(2, "stray", true, true);
+		fake_fail(2, P11_FN_MAX, 1 + n / 2, CKR_FUNCTION_FAILED, n % 4 ? FAKE_BEFORE : FAKE_AFTER);
+		rig_sync(SYNC_ALL);
+		assert_true(foreign_objects() > 0);
 		fake_heal(2);
+		/* An Init that did it and said no leaves its session to the next. */
+		rig_reconnect(2);
 		rig_heals();
 		assert_int_equal(rig_verify()->keys, 1);
 	}
+}
+
+static void an_adoption_whose_last_step_fails_is_ended_by_the_next_sync(void **state)
+{
+	(void)state;
+	plant_stray(2, "stray", true, true);
+	/* The domain keys are proven by two that are destroyed each time: what is destroyed next is the original. */
+	fake_lie(2, FAKE_LIE_DESTROY);
+	rig_sync(SYNC_ALL);
+	fake_heal(2);
+	assert_true(foreign_objects() > RIG_MEMBERS);
+	rig_verify();
+	assert_true(rig_findings(FINDING_DUPLICATE, 2, NULL) > 0);
+	rig_heals();
+	assert_int_equal(foreign_objects(), RIG_MEMBERS);
 }
 
 /* ---- not replicable ---- */
@@ -590,11 +635,8 @@ static void a_source_that_goes_away_is_not_held_against_who_takes(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < 3; i++) {
-		char label[8];
-
-		snprintf(label, sizeof(label), "k%zu", i);
 		record[i] = (struct record){0};
-		rig_key(KEY_EC_P256, label, &record[i]);
+		make_key(KEY_EC_P256, i, &record[i]);
 		rig_destroy(2, private(2, &record[i]));
 	}
 	fake_watch(source_goes, &armed);
@@ -630,7 +672,9 @@ int main(void)
 		ON_FOUR(another_key_of_the_same_label_is_left_where_it_is),
 		ON_FOUR(an_attribute_is_missed_where_others_there_have_it),
 		ON_FOUR(a_stray_without_a_name_is_adopted_not_destroyed),
-		ON_FOUR(an_adoption_that_is_cut_short_doubles_nothing),
+		ON_FOUR(what_works_or_may_work_is_never_destroyed),
+		ON_FOUR(an_adoption_that_is_cut_short_loses_and_doubles_nothing),
+		ON_FOUR(an_adoption_whose_last_step_fails_is_ended_by_the_next_sync),
 		ON_FOUR(a_key_that_stays_by_policy_keeps_nobody_back),
 		ON_FOUR(a_member_that_takes_no_such_key_is_not_behind),
 		ON_FOUR(whoever_lacks_what_others_could_give_is_behind),
