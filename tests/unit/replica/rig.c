@@ -105,7 +105,7 @@ static int link_open_(const struct member_config *config, struct link **ret, str
 
 static void open_member(struct replica_member *member, size_t m)
 {
-	char number[8];
+	char number[24];
 
 	snprintf(number, sizeof(number), "%zu", m);
 	snprintf(member->name, sizeof(member->name), "m%zu", m);
