@@ -299,6 +299,33 @@ void rig_destroy(size_t member, CK_OBJECT_HANDLE object)
 	fake_functions()->C_CloseSession(session);
 }
 
+enum { CLEARED_MAX = 512 };
+struct clearing {
+	CK_OBJECT_HANDLE handles[CLEARED_MAX];
+	size_t n;
+};
+
+static void choose(void *data, CK_OBJECT_HANDLE handle, const struct p11_attrs *attrs)
+{
+	struct clearing *clearing = data;
+
+	if (domain_owns(attrs))
+		return;
+	assert_true(clearing->n < CLEARED_MAX);
+	clearing->handles[clearing->n++] = handle;
+}
+
+void rig_clear(void)
+{
+	for (size_t m = 0; m < rig_set->n_members; m++) {
+		struct clearing clearing = {.n = 0};
+
+		fake_each(m, choose, &clearing);
+		for (size_t i = 0; i < clearing.n; i++)
+			rig_destroy(m, clearing.handles[i]);
+	}
+}
+
 /* ---- reports ---- */
 
 const struct replica_report *rig_verify(void)
