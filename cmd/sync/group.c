@@ -62,12 +62,14 @@ static int print(struct cli *cli, const struct replica_sync_report *report, stru
 static int enter_audit(struct store *store, const struct sync *a, const struct replica_sync_report *report, bool whole,
 		       struct err *err)
 {
-	char detail[200];
+	char detail[200], joined[40] = "";
 
-	if (a->dry_run || report->copied + report->deleted + report->repaired + report->adopted == 0)
+	if (a->dry_run || report->copied + report->deleted + report->repaired + report->adopted + report->joined == 0)
 		return 0;
-	snprintf(detail, sizeof(detail), "copied %lld, deleted %lld, repaired %lld, adopted %lld: %s", (long long)report->copied,
-		 (long long)report->deleted, (long long)report->repaired, (long long)report->adopted,
+	if (report->joined)
+		snprintf(joined, sizeof(joined), ", joined %lld", (long long)report->joined);
+	snprintf(detail, sizeof(detail), "copied %lld, deleted %lld, repaired %lld, adopted %lld%s: %s", (long long)report->copied,
+		 (long long)report->deleted, (long long)report->repaired, (long long)report->adopted, joined,
 		 whole ? replica_verdict_names[report->verdict] : "not finished");
 	return store_audit(store, "sync", a->group, detail, err);
 }

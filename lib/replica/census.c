@@ -93,10 +93,13 @@ static struct census_key *key_of(struct census *census, const uint8_t *uid)
 	return &census->keys[at];
 }
 
-static void add_stale(struct census_copy *copy, CK_OBJECT_HANDLE handle)
+static bool add_stale(struct census_copy *copy, CK_OBJECT_HANDLE handle)
 {
-	if (copy->n_stale < sizeof(copy->stale) / sizeof(copy->stale[0]))
+	bool room = copy->n_stale < sizeof(copy->stale) / sizeof(copy->stale[0]);
+
+	if (room)
 		copy->stale[copy->n_stale++] = handle;
+	return room;
 }
 
 struct reading {
@@ -113,6 +116,15 @@ static int add_record(void *data, CK_OBJECT_HANDLE handle, struct record *record
 
 	if (!copy)
 		return err_no_memory(err);
+	if (record->state == RECORD_UNKNOWN) {
+		copy->not_understood = true;
+		reading->census->not_understood |= 1u << reading->site;
+		return 0;
+	}
+	if (record->state == RECORD_TORN) {
+		copy->n_torn += add_stale(copy, handle);
+		return 0;
+	}
 	if (copy->record && !record_newer(record, copy->record)) {
 		add_stale(copy, handle);
 		return 0;
@@ -148,6 +160,15 @@ static int add_stray(struct census *census, const struct census_stray *stray, st
 	return 0;
 }
 
+/* Does any member know whose its objects are? A torn record says no more than that somebody did. */
+static bool is_known(const struct census *census, const struct census_key *key)
+{
+	for (size_t s = 0; s < census->n_sites; s++)
+		if (key->copies[s].record || key->copies[s].not_understood)
+			return true;
+	return false;
+}
+
 /* An object of a uid that a record knows joins its key. */
 static bool claim(struct census *census, struct census_stray *stray)
 {
@@ -155,7 +176,7 @@ static bool claim(struct census *census, struct census_stray *stray)
 	struct census_key *key = id && id->ulValueLen == UID_LEN ? census_find(census, id->pValue) : NULL;
 	struct census_copy *copy = key ? &key->copies[stray->site] : NULL;
 
-	if (!copy)
+	if (!copy || !is_known(census, key))
 		return false;
 	if (!copy->objects[stray->object]) {
 		copy->objects[stray->object] = stray->handle;
@@ -274,6 +295,18 @@ static int look_again(struct replica_sites *sites, struct census *census, struct
 	return rc;
 }
 
+/* Of a key that is to be written. */
+static int refuse_unknown(const struct replica_sites *sites, const struct census *census, struct err *err)
+{
+	for (size_t s = 0; s < census->n_sites; s++)
+		if (census->not_understood & 1u << s) {
+			err_set(err, ERR_UNSUPPORTED, "a later version of hsmctl wrote the key's record on '%s'",
+				sites->sites[s].of->name);
+			return err_hint(err, "use that version");
+		}
+	return 0;
+}
+
 /* Records come last: whoever makes a key writes its record first, so that an object which was seen and has none is
  * nobody's, and not one that is just being made. */
 int census_take(struct replica_sites *sites, const uint8_t *only, struct census *ret, struct err *err)
@@ -287,6 +320,8 @@ int census_take(struct replica_sites *sites, const uint8_t *only, struct census 
 	if (rc == 0)
 		rc = look_again(sites, ret, err);
 	claim_all(ret);
+	if (rc == 0 && only)
+		rc = refuse_unknown(sites, ret, err);
 	if (rc < 0) {
 		census_release(ret);
 		return rc;

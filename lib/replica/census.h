@@ -18,7 +18,8 @@ struct census_copy {
 	struct record *record;		/* newest whole record there, owned by the census; NULL = none */
 	CK_OBJECT_HANDLE record_handle;
 	CK_OBJECT_HANDLE stale[8];	/* older or torn records of the same key */
-	size_t n_stale;
+	size_t n_stale, n_torn;		/* torn ones are counted by both */
+	bool not_understood;		/* a record of a later version: what is here of the key stays as it is */
 	/* [0] private or secret key, [1] public half; more than one is damage. */
 	CK_OBJECT_HANDLE objects[RECORD_OBJECTS_MAX];
 	struct p11_attrs attrs[RECORD_OBJECTS_MAX];
@@ -31,7 +32,7 @@ OWN_DEFINE_RELEASE(census_copy)
 
 struct census_key {
 	uint8_t uid[UID_LEN];
-	const struct record *truth;	/* newest of all members; NULL = only objects */
+	const struct record *truth;	/* newest of all members; NULL = none that is whole and understood */
 	struct census_copy *copies;	/* one for each site, by its index */
 };
 
@@ -49,10 +50,12 @@ struct census {
 	struct census_stray *strays;
 	size_t n_strays, cap_strays;
 	size_t n_sites;
+	uint32_t not_understood;	/* sites with records of a later version */
 };
 
 /* Read all sites that are up; only: just the key of this uid, NULL = everything. A site whose link fails on the way is lost
- * (replica_site_lost), not an error. ERR_NO_MEMORY. */
+ * (replica_site_lost), not an error. ERR_NO_MEMORY; ERR_UNSUPPORTED when of just this key a site has a record that is not
+ * understood: whoever asks for one key wants to write it. */
 int census_take(struct replica_sites *sites, const uint8_t *only, struct census *ret, struct err *err);
 void census_release(struct census *census);
 OWN_DEFINE_RELEASE(census)

@@ -50,16 +50,38 @@ static int find_one(struct member_channel *channel, const CK_ATTRIBUTE *template
 	return rc;
 }
 
-int domain_find(struct member_channel *channel, const uint8_t id[static DOMAIN_ID_LEN],
-		CK_OBJECT_HANDLE *ret, struct err *err)
+int domain_list(struct member_channel *channel, const uint8_t id[static DOMAIN_ID_LEN],
+		CK_OBJECT_HANDLE ret[static DOMAIN_KEYS_MAX], size_t *ret_count, struct err *err)
 {
 	const CK_ATTRIBUTE template[] = {
 		{CKA_CLASS, &secret_class, sizeof(secret_class)},
 		LABEL(DOMAIN_LABEL),
 		{CKA_ID, (void *)id, DOMAIN_ID_LEN},
 	};
+	owned(mem) CK_OBJECT_HANDLE *list = NULL;
+	CK_ULONG n = 0;
+	int rc = member_find(channel, template, COUNT(template), &list, &n, err);
 
-	return find_one(channel, template, COUNT(template), "domain key", ret, err);
+	if (rc < 0)
+		return rc;
+	*ret_count = n < DOMAIN_KEYS_MAX ? n : DOMAIN_KEYS_MAX;
+	for (size_t i = 0; i < *ret_count; i++)
+		ret[i] = list[i];
+	return 0;
+}
+
+int domain_find(struct member_channel *channel, const uint8_t id[static DOMAIN_ID_LEN],
+		CK_OBJECT_HANDLE *ret, struct err *err)
+{
+	CK_OBJECT_HANDLE list[DOMAIN_KEYS_MAX];
+	size_t count = 0;
+	int rc = domain_list(channel, id, list, &count, err);
+
+	if (rc == 0 && count == 0)
+		return err_set(err, ERR_NOT_FOUND, "no domain key on '%s'", member_name(member_of(channel)));
+	if (rc == 0)
+		*ret = list[0];
+	return rc;
 }
 
 /* What a domain key is, however it comes about. It must stay extractable: a
@@ -180,25 +202,44 @@ static int transport_try(struct member_channel *channel, CK_OBJECT_HANDLE public
 	return rc < 0 ? rc : 1;
 }
 
-/*
- * The member's transport pair, made when it has none. There may be several: a token
- * finishes the pair that a killed command asked for while the next one makes another.
- */
-static int transport_get(struct replica_site *site, const char *pinned, struct transport *ret, struct err *err)
+/* There may be several: a token finishes the pair that a killed command asked for while the next one makes another. 1 when
+ * the right one is among them. */
+static int transport_look(struct member_channel *channel, const char *pinned, struct transport *ret, struct err *err)
 {
 	const CK_ATTRIBUTE template[] = {
 		{CKA_CLASS, &public_class, sizeof(public_class)}, LABEL(TRANSPORT_LABEL)};
 	owned(mem) CK_OBJECT_HANDLE *list = NULL;
-	CK_OBJECT_HANDLE made, made_private;
 	CK_ULONG n = 0;
-	int rc = member_find(site->channel, template, COUNT(template), &list, &n, err), found = 0;
+	int rc = member_find(channel, template, COUNT(template), &list, &n, err);
 
-	for (CK_ULONG i = 0; i < n && rc == 0 && !found; i++) {
-		found = transport_try(site->channel, list[i], pinned, ret, err);
-		rc = found < 0 ? found : 0;
+	for (CK_ULONG i = 0; i < n && rc == 0; i++) {
+		rc = transport_try(channel, list[i], pinned, ret, err);
+		/* A torn one says nothing of the others. */
+		if (rc == -ERR_UNSUPPORTED || rc == -ERR_INVALID)
+			rc = 0;
 	}
-	if (rc < 0 || found)
-		return rc;
+	return rc;
+}
+
+int domain_transport(struct member_channel *channel, const char *pinned, struct err *err)
+{
+	owned(transport) struct transport transport = {0};
+	int rc = transport_look(channel, pinned, &transport, err);
+
+	if (rc == 0)
+		return err_set(err, ERR_NOT_FOUND, "the transport key that the group pinned is not on '%s'",
+			       member_name(member_of(channel)));
+	return rc < 0 ? rc : 0;
+}
+
+/* The member's transport pair, made when it has none. */
+static int transport_get(struct replica_site *site, const char *pinned, struct transport *ret, struct err *err)
+{
+	CK_OBJECT_HANDLE made, made_private;
+	int rc = transport_look(site->channel, pinned, ret, err);
+
+	if (rc)
+		return rc < 0 ? rc : 0;
 	if (pinned) {
 		err_set(err, ERR_DENIED, "'%s' shows no transport key that is the pinned one", site->of->name);
 		return err_hint(err, "was it initialised anew, or is it another device? a group made again, by 'hsmctl ha delete' and "
@@ -311,6 +352,33 @@ int domain_prove(struct replica_site *from, struct replica_site *to, struct err 
 	return rc;
 }
 
+/* 1 when the two have the same domain key, 0 when a token refuses what the other gave it; whatever else went wrong says
+ * nothing of the keys. */
+static int same_domain(struct replica_site *from, struct replica_site *to, struct err *err)
+{
+	int rc = domain_prove(from, to, err);
+
+	return rc == 0 ? 1 : rc == -ERR_TOKEN || rc == -ERR_DIFFERENT ? 0 : rc;
+}
+
+/* A domain key that is not the one to be brought gives way if it does not work: then nothing is lost with it. 1 when it is
+ * the one. */
+static int make_room(struct replica_site *from, struct replica_site *to, struct err *err)
+{
+	int rc = same_domain(from, to, err);
+
+	if (rc)
+		return rc;
+	rc = same_domain(to, to, err);
+	if (rc > 0) {
+		err_set(err, ERR_DIFFERENT, "'%s' has another domain key, which works", to->of->name);
+		return err_hint(err, "a group made again, by 'hsmctl ha delete' and 'hsmctl ha create', gives all members one");
+	}
+	if (rc == 0)
+		destroy(to->channel, to->domain);
+	return rc;
+}
+
 int domain_join(struct replica_site *from, struct replica_site *to, const uint8_t id[static DOMAIN_ID_LEN],
 		const char *pinned, char ret_fingerprint[static DOMAIN_FINGERPRINT], struct err *err)
 {
@@ -322,18 +390,31 @@ int domain_join(struct replica_site *from, struct replica_site *to, const uint8_
 		return rc;
 	memcpy(ret_fingerprint, transport.fingerprint, DOMAIN_FINGERPRINT);
 	rc = domain_find(to->channel, id, &to->domain, err);
-	if (rc == 0 && domain_prove(from, to, err) == 0)
-		return 0;
 	if (rc == 0)
-		destroy(to->channel, to->domain);
-	else if (rc != -ERR_NOT_FOUND)
-		return rc;
+		rc = make_room(from, to, err);
+	if (rc && rc != -ERR_NOT_FOUND)
+		return rc < 0 ? rc : 0;
 	rc = import_public(from->channel, &transport.attrs, &imported, err);
 	if (rc < 0)
 		return rc;
 	rc = transfer(from, imported, to, transport.private_key, id, &to->domain, err);
 	destroy(from->channel, imported);
 	return rc < 0 ? rc : domain_prove(from, to, err);
+}
+
+int domain_sweep(struct member_channel *channel, const uint8_t id[static DOMAIN_ID_LEN], CK_OBJECT_HANDLE kept,
+		 struct err *err)
+{
+	CK_OBJECT_HANDLE list[DOMAIN_KEYS_MAX];
+	size_t count = 0;
+	int rc = domain_list(channel, id, list, &count, err);
+
+	for (size_t i = 0; i < count && rc == 0; i++) {
+		struct p11_call call = p11_destroy_object(member_session(channel), list[i]);
+
+		rc = list[i] == kept ? 0 : member_run(channel, &call, 1, err);
+	}
+	return rc;
 }
 
 int domain_destroy(struct member_channel *channel, const uint8_t *id, struct err *err)
@@ -391,7 +472,7 @@ int domain_carry(struct replica_site *from, CK_OBJECT_HANDLE key, struct replica
 	int rc = -ERR_UNSUPPORTED;
 
 	if (!from->domain || !to->domain)
-		return err_set(err, ERR_UNSUPPORTED, "'%s' has no domain key",
+		return err_set(err, ERR_UNSUPPORTED, "'%s' has not the domain key of the group",
 			       from->domain ? to->of->name : from->of->name);
 	if (*choice)
 		return carry_by(*choice - 1u, from, key, to, template, count, ret, err);
@@ -406,4 +487,34 @@ int domain_carry(struct replica_site *from, CK_OBJECT_HANDLE key, struct replica
 			return rc;
 	}
 	return rc;
+}
+
+static int wrap_once(struct replica_site *site, CK_OBJECT_HANDLE key, struct err *err)
+{
+	CK_BYTE blob[BLOB_MAX];
+	int rc = -ERR_UNSUPPORTED;
+
+	for (size_t i = 0; i < COUNT(pairs); i++) {
+		CK_MECHANISM mechanism = {pairs[i].wrap, NULL, 0};
+		CK_ULONG len = sizeof(blob);
+		struct p11_call call = p11_wrap_key(member_session(site->channel), &mechanism, site->domain, key, blob, &len);
+
+		rc = member_run(site->channel, &call, 1, err);
+		if (rc == 0 || err->rv != CKR_MECHANISM_INVALID)
+			break;
+	}
+	return rc;
+}
+
+/* A code that libraries use for everything must come twice. */
+int domain_gives(struct replica_site *site, CK_OBJECT_HANDLE key, struct err *err)
+{
+	int rc = wrap_once(site, key, err);
+
+	if (rc == -ERR_TOKEN && p11_rv_class(err->rv) == P11_AMBIGUOUS)
+		rc = wrap_once(site, key, err);
+	if (rc != -ERR_TOKEN || p11_rv_class(err->rv) == P11_HANDLE)
+		return rc;
+	err->code = ERR_NOT_REPLICABLE;
+	return -ERR_NOT_REPLICABLE;
 }

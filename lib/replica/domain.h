@@ -20,11 +20,14 @@ struct err;
 struct member_channel;
 struct replica_site;
 
-enum { DOMAIN_ID_LEN = 16, DOMAIN_FINGERPRINT = 65 };
+enum { DOMAIN_ID_LEN = 16, DOMAIN_FINGERPRINT = 65, DOMAIN_KEYS_MAX = 8 };
 
-/* ERR_NOT_FOUND when the member has none, ERR_AMBIGUOUS with two. */
+/* ERR_NOT_FOUND when the member has none; of several any one (examine.h says what is wrong with them). */
 int domain_find(struct member_channel *channel, const uint8_t id[static DOMAIN_ID_LEN],
 		CK_OBJECT_HANDLE *ret, struct err *err);
+/* All of them, at most DOMAIN_KEYS_MAX; none is fine. */
+int domain_list(struct member_channel *channel, const uint8_t id[static DOMAIN_ID_LEN],
+		CK_OBJECT_HANDLE ret[static DOMAIN_KEYS_MAX], size_t *ret_count, struct err *err);
 
 /* Generate it, unless it is there. */
 int domain_create(struct member_channel *channel, const uint8_t id[static DOMAIN_ID_LEN],
@@ -33,7 +36,8 @@ int domain_create(struct member_channel *channel, const uint8_t id[static DOMAIN
 /*
  * Bring it from one member to another, and prove that both have the same one.
  * pinned: fingerprint the transport key must have, NULL = first time.
- * Repeatable; a domain key that is there and proves equal stays.
+ * Repeatable; a domain key that is there and proves equal stays. One that does not work is replaced, one that works
+ * and is another never: ERR_DIFFERENT.
  */
 int domain_join(struct replica_site *from, struct replica_site *to, const uint8_t id[static DOMAIN_ID_LEN],
 		const char *pinned, char ret_fingerprint[static DOMAIN_FINGERPRINT], struct err *err);
@@ -43,6 +47,14 @@ int domain_join(struct replica_site *from, struct replica_site *to, const uint8_
  * the latter. ERR_DIFFERENT when a key carried from one to the other is not the same.
  */
 int domain_prove(struct replica_site *from, struct replica_site *to, struct err *err);
+
+/* Can the member get the domain key again, should it lose it: is the pinned transport key there, with its private half?
+ * ERR_NOT_FOUND. */
+int domain_transport(struct member_channel *channel, const char *pinned, struct err *err);
+
+/* Destroy all domain keys of id but one. */
+int domain_sweep(struct member_channel *channel, const uint8_t id[static DOMAIN_ID_LEN], CK_OBJECT_HANDLE kept,
+		 struct err *err);
 
 /* Destroy domain keys: that of id, or with NULL every one a group left behind. */
 int domain_destroy(struct member_channel *channel, const uint8_t *id, struct err *err);
@@ -57,5 +69,9 @@ bool domain_owns(const struct p11_attrs *attrs);
  */
 int domain_carry(struct replica_site *from, CK_OBJECT_HANDLE key, struct replica_site *to,
 		 const CK_ATTRIBUTE *template, CK_ULONG count, CK_OBJECT_HANDLE *ret, struct err *err);
+
+/* Does the member give this key away under the domain key? ERR_NOT_REPLICABLE says why not; other codes: could not be
+ * told. Nothing is kept of it. */
+int domain_gives(struct replica_site *site, CK_OBJECT_HANDLE key, struct err *err);
 
 #endif

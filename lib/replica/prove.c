@@ -119,8 +119,11 @@ static int wrap_value(struct replica_site *site, CK_OBJECT_HANDLE key, struct pr
 	uint8_t blob[BLOB_MAX];
 	CK_ULONG len = sizeof(blob);
 	struct p11_call call = p11_wrap_key(member_session(site->channel), &mechanism, site->domain, key, blob, &len);
-	int rc = member_run(site->channel, &call, 1, err);
+	int rc;
 
+	if (!site->domain)
+		return err_set(err, ERR_UNSUPPORTED, "'%s' has not the domain key that would prove it", site->of->name);
+	rc = member_run(site->channel, &call, 1, err);
 	ret->len = SHA256_LEN;
 	return rc < 0 ? rc : crypto_sha256(blob, len, ret->value, err);
 }
@@ -221,33 +224,85 @@ int prove_key(struct replica_site *site, CK_OBJECT_HANDLE key, const struct reco
 static bool may_be_forbidden(CK_RV rv)
 {
 	return rv == CKR_KEY_FUNCTION_NOT_PERMITTED || rv == CKR_KEY_UNEXTRACTABLE || rv == CKR_KEY_NOT_WRAPPABLE ||
-	       rv == CKR_USER_NOT_LOGGED_IN || rv == CKR_MECHANISM_INVALID;
+	       rv == CKR_MECHANISM_INVALID;
 }
 
-int prove_hollow(struct replica_site *site, CK_OBJECT_HANDLE key, struct err *err)
+/* Did the token look at the key at all? */
+static bool says_nothing(CK_RV rv)
+{
+	enum p11_class class = p11_rv_class(rv);
+
+	return class == P11_SESSION || class == P11_BUSY || class == P11_MEMBER || class == P11_CREDENTIAL;
+}
+
+/* What a key can be asked for without harm: any secret key, private ones of a type. */
+static const struct use_of {
+	bool private;
+	CK_KEY_TYPE of;
+	enum p11_fn init, operation;
+	CK_MECHANISM_TYPE type;
+} uses[] = {
+	{false, 0, P11_C_EncryptInit, P11_C_Encrypt, CKM_AES_ECB},
+	{false, 0, P11_C_SignInit, P11_C_Sign, CKM_SHA256_HMAC},
+	{true, CKK_RSA, P11_C_SignInit, P11_C_Sign, CKM_RSA_PKCS},
+	{true, CKK_EC, P11_C_SignInit, P11_C_Sign, CKM_ECDSA},
+	{true, CKK_EC_EDWARDS, P11_C_SignInit, P11_C_Sign, CKM_EDDSA},
+};
+enum { USES = sizeof(uses) / sizeof(uses[0]) };
+
+/* What comes of one use, or (n = USES) of wrapping it. */
+static int try_use(struct replica_site *site, CK_OBJECT_HANDLE key, size_t n, CK_RV *ret, struct err *err)
 {
 	CK_SESSION_HANDLE session = member_session(site->channel);
-	CK_MECHANISM ecb = {CKM_AES_ECB, NULL, 0}, hmac = {CKM_SHA256_HMAC, NULL, 0}, wrap = {CKM_AES_KEY_WRAP_PAD, NULL, 0};
+	CK_MECHANISM mechanism = {n < USES ? uses[n].type : CKM_AES_KEY_WRAP_PAD, NULL, 0};
 	uint8_t block[16] = {0}, out[BLOB_MAX];
-	CK_ULONG lens[3] = {sizeof(out), sizeof(out), sizeof(out)};
-	struct p11_call tries[3][2] = {
-		{p11_init(P11_C_EncryptInit, session, &ecb, key),
-		 p11_transform(P11_C_Encrypt, session, block, sizeof(block), out, &lens[0])},
-		{p11_init(P11_C_SignInit, session, &hmac, key),
-		 p11_transform(P11_C_Sign, session, block, sizeof(block), out, &lens[1])},
-		{p11_wrap_key(session, &wrap, site->domain, key, out, &lens[2])},
-	};
-	bool hollow = true;
+	CK_ULONG len = sizeof(out);
+	struct p11_call calls[2];
+	int rc;
 
-	for (size_t i = 0; i < 3 && hollow; i++) {
-		size_t count = i < 2 ? 2 : 1;
-		int rc = member_call(site->channel, tries[i], count, err);
-		CK_RV rv = tries[i][0].rv == CKR_OK && count == 2 ? tries[i][1].rv : tries[i][0].rv;
+	if (n < USES) {
+		calls[0] = p11_init(uses[n].init, session, &mechanism, key);
+		calls[1] = p11_transform(uses[n].operation, session, block, sizeof(block), out, &len);
+	} else {
+		calls[0] = p11_wrap_key(session, &mechanism, site->domain, key, out, &len);
+	}
+	rc = member_call(site->channel, calls, n < USES ? 2 : 1, err);
+	*ret = calls[0].rv == CKR_OK && n < USES ? calls[1].rv : calls[0].rv;
+	explicit_bzero(out, sizeof(out));
+	return rc;
+}
 
+bool prove_has_kind(const struct p11_attrs *attrs)
+{
+	CK_KEY_TYPE type = p11_attrs_ulong(attrs, CKA_KEY_TYPE, CK_UNAVAILABLE_INFORMATION);
+
+	/* The number of RSA is 0: what a secret key is that lost its type. */
+	return type != CK_UNAVAILABLE_INFORMATION &&
+	       (type != CKK_RSA || p11_attrs_ulong(attrs, CKA_CLASS, CKO_SECRET_KEY) != CKO_SECRET_KEY);
+}
+
+int prove_hollow(struct replica_site *site, CK_OBJECT_HANDLE key, const struct p11_attrs *attrs, struct err *err)
+{
+	CK_KEY_TYPE type = p11_attrs_ulong(attrs, CKA_KEY_TYPE, CK_UNAVAILABLE_INFORMATION);
+	bool private = p11_attrs_ulong(attrs, CKA_CLASS, CKO_SECRET_KEY) == CKO_PRIVATE_KEY;
+	bool kind_known = prove_has_kind(attrs);
+
+	if (!site->domain)
+		return 0;
+	for (size_t n = 0; n <= USES; n++) {
+		CK_RV rv;
+		int rc;
+
+		if (n < USES && kind_known && (uses[n].private != private || (private && uses[n].of != type)))
+			continue;
+		rc = try_use(site, key, n, &rv, err);
 		if (rc < 0)
 			return rc;
-		hollow = rv != CKR_OK && !may_be_forbidden(rv);
+		/* Most private keys may not leave: that says nothing of one that signs wrongly. */
+		if (private && n == USES && rv != CKR_OK && !says_nothing(rv))
+			break;
+		if (rv == CKR_OK || says_nothing(rv) || (kind_known && may_be_forbidden(rv)))
+			return 0;
 	}
-	explicit_bzero(out, sizeof(out));
-	return hollow;
+	return 1;
 }

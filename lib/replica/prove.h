@@ -27,7 +27,8 @@ struct proof {
 
 /*
  * 0 and *ret when the key passed here. ERR_DIFFERENT: it works but is another
- * key, or does not work (err says which). Other codes: could not be told.
+ * key, or does not work (err says which). Other codes: could not be told; ERR_UNSUPPORTED: only the domain key would
+ * show it, and the site has not that of the group.
  * challenge: the same 16 random bytes for all members. Safe to repeat.
  */
 int prove_key(struct replica_site *site, CK_OBJECT_HANDLE key, const struct record *record,
@@ -37,9 +38,11 @@ int prove_key(struct replica_site *site, CK_OBJECT_HANDLE key, const struct reco
 int prove_anchor(struct replica_site *site, CK_OBJECT_HANDLE key, struct record *record, struct err *err);
 
 /*
- * Is a secret key without a name no key at all, what a token lists of an object that it tore? 1 when it can do
- * nothing; 0 when it does something, or is not permitted to: then nobody can say that it is nothing.
+ * Is a private or secret key no key at all, what a token lists of an object that it tore? attrs: what can be read of it.
+ * 1 when it can do nothing; 0 when it does something, or is not permitted to: then nobody can say that it is nothing,
+ * but of an object that has not even a kind (a secret key of type RSA, or of none).
  */
-int prove_hollow(struct replica_site *site, CK_OBJECT_HANDLE key, struct err *err);
+bool prove_has_kind(const struct p11_attrs *attrs);
+int prove_hollow(struct replica_site *site, CK_OBJECT_HANDLE key, const struct p11_attrs *attrs, struct err *err);
 
 #endif

@@ -16,6 +16,7 @@
 enum { RECORD_MAX = 65536, RECORD_VERSION = 1 };
 static const char MAGIC[] = "hsmctl-record";
 static const char APPLICATION[] = "hsmctl";
+static const char NAME[] = "hsmctl record ";
 
 void record_release(struct record *record)
 {
@@ -95,18 +96,12 @@ int record_encode(const struct record *record, struct buf *ret, struct err *err)
 	return buf_check(ret, err);
 }
 
-static int decode_body(struct buf_reader *r, struct record *ret, struct err *err)
+static int decode_rest(struct buf_reader *r, struct record *ret, struct err *err)
 {
-	const uint8_t *magic = buf_get(r, sizeof(MAGIC) - 1), *bytes;
-	uint8_t version = buf_get_u8(r);
+	const uint8_t *bytes;
 	size_t len;
 	int rc = 0;
 
-	if (!magic || memcmp(magic, MAGIC, sizeof(MAGIC) - 1) != 0 || version != RECORD_VERSION)
-		return err_set(err, ERR_INVALID, "not a record of version %d", RECORD_VERSION);
-	bytes = buf_get(r, UID_LEN);
-	if (bytes)
-		memcpy(ret->uid, bytes, UID_LEN);
 	ret->state = buf_get_u8(r);
 	ret->counter = buf_get_u64(r);
 	bytes = buf_get(r, WRITER_LEN);
@@ -126,6 +121,27 @@ static int decode_body(struct buf_reader *r, struct record *ret, struct err *err
 		rc = p11_attrs_decode(r, &ret->objects[i], err);
 	if (rc == 0 && !buf_read_done(r))
 		rc = err_set(err, ERR_INVALID, "a record of wrong length");
+	return rc;
+}
+
+static int decode_body(struct buf_reader *r, struct record *ret, struct err *err)
+{
+	const uint8_t *magic = buf_get(r, sizeof(MAGIC) - 1), *uid;
+	uint8_t version = buf_get_u8(r);
+	int rc = -ERR_INVALID;
+
+	uid = buf_get(r, UID_LEN);
+	if (!uid || memcmp(magic, MAGIC, sizeof(MAGIC) - 1) != 0)
+		return err_set(err, ERR_INVALID, "not a record");
+	if (version == RECORD_VERSION)
+		rc = decode_rest(r, ret, err);
+	/* Whole, by its digest, and not what we would write: somebody else's, who knew better. */
+	if (rc < 0 && rc != -ERR_NO_MEMORY) {
+		record_release(ret);
+		ret->state = RECORD_UNKNOWN;
+		rc = 0;
+	}
+	memcpy(ret->uid, uid, UID_LEN);
 	return rc;
 }
 
@@ -156,7 +172,27 @@ static void name_of(const uint8_t uid[static UID_LEN], char ret[static RECORD_LA
 	char hex[2 * UID_LEN + 1];
 
 	str_hex(uid, UID_LEN, hex);
-	snprintf(ret, RECORD_LABEL, "hsmctl record %s", hex);
+	snprintf(ret, RECORD_LABEL, "%s%s", NAME, hex);
+}
+
+/* Of a torn record at most its label says whose it is: 1 when it does. */
+static int torn_of(struct member_channel *channel, CK_OBJECT_HANDLE handle, struct record *ret, struct err *err)
+{
+	static const CK_ATTRIBUTE_TYPE types[] = {CKA_LABEL};
+	owned(p11_attrs) struct p11_attrs attrs = {0};
+	char label[RECORD_LABEL];
+	int rc = member_get(channel, handle, types, 1, &attrs, err);
+
+	if (rc < 0)
+		return rc;
+	ret->state = RECORD_TORN;
+	p11_attrs_text(&attrs, CKA_LABEL, label, sizeof(label));
+	return str_starts(label, NAME) && str_unhex(label + sizeof(NAME) - 1, ret->uid, UID_LEN);
+}
+
+static int gone_is_fine(int rc, const struct err *err)
+{
+	return rc == -ERR_TOKEN && err->rv == CKR_OBJECT_HANDLE_INVALID ? 0 : rc;
 }
 
 static int read_one(struct member_channel *channel, CK_OBJECT_HANDLE handle,
@@ -168,15 +204,20 @@ static int read_one(struct member_channel *channel, CK_OBJECT_HANDLE handle,
 	const CK_ATTRIBUTE *value;
 	int rc = member_get(channel, handle, types, 1, &attrs, err);
 
-	if (rc < 0)	/* gone meanwhile is fine */
-		return rc == -ERR_TOKEN && err->rv == CKR_OBJECT_HANDLE_INVALID ? 0 : rc;
+	if (rc < 0)
+		return gone_is_fine(rc, err);
 	value = p11_attrs_find(&attrs, CKA_VALUE);
 	/* Whoever cannot read a record does not know whose the objects are. */
 	if (!value)
 		return err_set(err, ERR_TOKEN, "a record on '%s' cannot be read", member_name(member_of(channel)));
-	/* A torn record cannot say whose it is; a whole one is written beside it. */
-	if (record_decode(value->pValue, value->ulValueLen, &record, NULL) < 0)
-		return 0;
+	rc = record_decode(value->pValue, value->ulValueLen, &record, err);
+	if (rc == -ERR_INVALID) {
+		rc = torn_of(channel, handle, &record, err);
+		if (rc <= 0)
+			return gone_is_fine(rc, err);
+	} else if (rc < 0) {
+		return rc;
+	}
 	return each(data, handle, &record, err);
 }
 

@@ -11,7 +11,10 @@
  * which is then destroyed. The highest valid version counts.
  *
  * CKA_APPLICATION is "hsmctl", CKA_LABEL "hsmctl record UID"; the value ends with
- * a digest, so a torn record is told from a whole one.
+ * a digest, so a torn record is told from a whole one. Whatever a later version
+ * is like, it begins with the same word, its number and the uid, and ends with
+ * the digest: so who does not understand it knows at least whose it is, and
+ * leaves that key alone.
  */
 #ifndef REPLICA_RECORD_H
 #define REPLICA_RECORD_H
@@ -25,7 +28,9 @@
 struct err;
 struct member_channel;
 
-enum record_state { RECORD_CREATING, RECORD_LIVE, RECORD_DELETED };
+/* The last two are never written, and only the uid is known of them: a record that a kill left half of; one of a
+ * later version than this program knows. */
+enum record_state { RECORD_CREATING, RECORD_LIVE, RECORD_DELETED, RECORD_TORN, RECORD_UNKNOWN };
 
 enum { UID_LEN = 16, WRITER_LEN = 8, CHECK_MAX = 32, RECORD_OBJECTS_MAX = 2 };
 enum { LEASE_MS = 60000, RECORD_LABEL = 64 };
@@ -59,7 +64,7 @@ bool record_same_version(const struct record *a, const struct record *b);
 int record_advance(struct record *record, enum record_state state, struct err *err);
 
 int record_encode(const struct record *record, struct buf *ret, struct err *err);
-/* ERR_INVALID for anything that is not a whole record. */
+/* ERR_INVALID for anything that is not a whole record; RECORD_UNKNOWN is one of a later version. */
 int record_decode(const void *data, size_t len, struct record *ret, struct err *err);
 
 /* Write this version to a member; the handle of the new data object. */
@@ -83,9 +88,9 @@ int record_withdraw(struct member_channel *channel, CK_OBJECT_HANDLE record, con
 		    struct err *err);
 
 /*
- * Read the records a member holds, of one key or (only NULL) all, torn ones
- * left out. each may take the record's content over by zeroing it; a negative
- * return ends the walk.
+ * Read the records a member holds, of one key or (only NULL) all; one that is torn
+ * or not understood says so by its state. each may take the record's content over by
+ * zeroing it; a negative return ends the walk.
  */
 int record_read_all(struct member_channel *channel, const uint8_t *only,
 		    int (*each)(void *data, CK_OBJECT_HANDLE handle, struct record *record, struct err *err),

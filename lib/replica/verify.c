@@ -19,6 +19,7 @@ static const struct json_field member_fields[] = {
 	JSON_F_STRING(struct replica_report_member, region, JSON_COLUMN, "region of the datacentre"),
 	JSON_F_BOOL(struct replica_report_member, reachable, JSON_COLUMN, "it answered during the whole run"),
 	JSON_F_INT(struct replica_report_member, keys, JSON_COLUMN, 0, 0, "live keys listed there"),
+	JSON_F_BOOL(struct replica_report_member, behind, 0, "something is wrong there that a sync puts right, or did not"),
 	JSON_F_STRING(struct replica_report_member, detail, JSON_NULLABLE, "why it was not reached"),
 	JSON_F_END
 };
@@ -96,24 +97,33 @@ static void describe_finding(struct replica_report_finding *ret, const struct re
 	ret->member = mem_strdup(sites->sites[finding->site].of->name);
 	ret->kind = finding->kind;
 	ret->detail = mem_strdup(finding->detail);
-	if (finding->key != NO_KEY)
+	if (finding->key != NO_KEY && census->keys[finding->key].truth)
 		describe_key(&ret->key, &census->keys[finding->key].truth->objects[0],
 			     key_kind_of(census->keys[finding->key].truth));
-	else if (finding->stray != NO_KEY)
+	else if (finding->key == NO_KEY && finding->stray != NO_KEY)
 		describe_key(&ret->key, &census->strays[finding->stray].attrs,
 			     p11_key_type_name(p11_attrs_ulong(&census->strays[finding->stray].attrs, CKA_KEY_TYPE,
 							       CK_UNAVAILABLE_INFORMATION)));
 }
 
+/* Does it speak against the group, or only say that not all is known, or what policy allows? */
+static bool speaks_against(const struct finding *f, const struct fleet_policy *policy)
+{
+	return f->kind != FINDING_UNREACHABLE && f->kind != FINDING_NOT_UNDERSTOOD &&
+	       (f->kind != FINDING_NOT_REPLICABLE || !policy->allow_unreplicated);
+}
+
 static enum replica_verdict judge(const struct examination *x, const struct replica_sites *sites, enum verify_mode mode)
 {
-	bool all_reached = replica_sites_up(sites) == (1ull << sites->count) - 1;
+	bool all_known = replica_sites_up(sites) == (1ull << sites->count) - 1;
 
-	for (size_t i = 0; i < x->n_findings; i++)
-		if (x->findings[i].kind != FINDING_UNREACHABLE)
+	for (size_t i = 0; i < x->n_findings; i++) {
+		if (speaks_against(&x->findings[i], &sites->set->policy))
 			return VERDICT_DIVERGED;
-	return all_reached && mode == VERIFY_ALL && !x->skipped && !x->failed &&
-			       x->passed == x->live_keys * sites->count
+		all_known = all_known && x->findings[i].kind != FINDING_NOT_UNDERSTOOD;
+	}
+	return all_known && mode == VERIFY_ALL && !x->skipped && !x->failed &&
+			       x->passed + x->excused == x->live_keys * sites->count
 		       ? VERDICT_IN_SYNC
 		       : VERDICT_UNKNOWN;
 }
@@ -133,6 +143,7 @@ static int fill_members(struct replica_report_member **members, size_t *count, c
 		m->role = of->role;
 		m->reachable = sites->sites[i].channel != NULL;
 		m->keys = (int64_t)x->site_keys[i];
+		m->behind = examination_behind(x, i);
 		m->detail = m->reachable ? NULL : mem_strdup(sites->sites[i].err.message);
 	}
 	return 0;

@@ -2,7 +2,8 @@
 /*
  * verify - are the replicas of a group in sync? Three answers, never a guess:
  * in_sync (every member reached, every key proven, nothing found), diverged
- * (something was found), unknown (anything else).
+ * (something was found), unknown (anything else). Keys that cannot be carried to every member by their nature are
+ * named, and diverge where policy wants replicas of all; what a later version wrote makes the verdict unknown.
  */
 #ifndef REPLICA_VERIFY_H
 #define REPLICA_VERIFY_H
@@ -20,6 +21,7 @@ struct replica_report_member {
 	char *name, *datacenter, *region, *detail;
 	unsigned role;
 	bool reachable;
+	bool behind;	/* something is wrong there that a sync puts right; after one: was left undone */
 	int64_t keys;
 };
 
@@ -66,7 +68,8 @@ int replica_verdict_err(enum replica_verdict verdict, const char *group, struct 
 /* ---- sync ---- */
 
 struct replica_sync_note {
-	char *key, *reason;
+	char *key, *member, *reason;
+	unsigned kind;	/* enum finding_kind */
 };
 
 /* What a sync does to one key on one member, as a dry run foresees it. */
@@ -80,9 +83,11 @@ struct replica_sync_report {
 	char *group;
 	unsigned verdict;
 	bool dry_run;
-	int64_t copied, deleted, repaired, adopted;
-	struct replica_sync_note *skipped, *conflicts;
-	size_t n_skipped, n_conflicts;
+	int64_t copied, deleted, repaired, adopted, joined;
+	struct replica_sync_note *skipped;	/* what could not be done */
+	struct replica_sync_note *conflicts;	/* what a person must decide */
+	struct replica_sync_note *left;		/* what stays as it is, by its nature */
+	size_t n_skipped, n_conflicts, n_left;
 	struct replica_sync_step *planned;
 	size_t n_planned;
 	struct replica_report_member *members;

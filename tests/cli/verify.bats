@@ -151,6 +151,14 @@ repaired() {
 	in_sync
 }
 
+@test "the manual page explains each kind of finding that the schema has" {
+	kinds=$(jq -r '.. | objects | select(.kind?.enum?).kind.enum[]' "$SCHEMAS/verify.json")
+	[ "$(wc -w <<<"$kinds")" -ge 17 ]
+	for kind in $kinds; do
+		grep -qxF ".It Cm $kind" "$ROOT/man/hsmctl-verify.1" || fail "$kind is not explained"
+	done
+}
+
 @test "a wrong PIN is an error, not a verdict" {
 	mv "$HSMCTL_STORE/secrets/user.pin" "$HSMCTL_STORE/secrets/kept"
 	install -m 600 /dev/null "$HSMCTL_STORE/secrets/user.pin"

@@ -3,6 +3,7 @@
 # Hosts that call wrongly, requests that kill a token, members with troubles of their own: nobody else's fault hurts.
 load ../cli/helper
 load ../cli/fleet
+load signer
 
 setup_file() {
 	# SoftHSM with faults on demand: fault, below.
@@ -56,28 +57,6 @@ passes() {
 # How often the module said such a thing of a member.
 said() {
 	grep -cE "$1" "$HSMCTL_LOG" 2>/dev/null || true
-}
-
-# A process with the module: at each line it searches and signs, and says how that went.
-begin_signer() {
-	mkfifo "$BATS_TEST_TMPDIR/to.$((++SIGNERS))" "$BATS_TEST_TMPDIR/from.$SIGNERS"
-	edges by-line <"$BATS_TEST_TMPDIR/to.$SIGNERS" >"$BATS_TEST_TMPDIR/from.$SIGNERS" 2>&1 3>&- &
-	signer_PID=$!
-	exec {to}>"$BATS_TEST_TMPDIR/to.$SIGNERS" {from}<"$BATS_TEST_TMPDIR/from.$SIGNERS"
-	read -rt 20 answer <&"$from"
-	[ "$answer" = ready ] || fail "$answer"
-}
-
-signer() {
-	echo >&"$to"
-	read -rt 60 answer <&"$from"
-	[ "$answer" = "${1:-0x0}" ] || fail "answered $answer"
-}
-
-end_signer() {
-	exec {to}>&-
-	wait "$signer_PID"
-	exec {from}<&-
 }
 
 @test "a reserved pointer that leads to no text is refused" {

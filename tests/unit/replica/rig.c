@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Fake tokens, links to them, and what tests ask of them. */
+#include "rig.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "base/secret.h"
+#include "base/str.h"
+#include "member/link.h"
+#include "member/member.h"
+#include "replica/domain.h"
+
+static const char PIN[] = "1234";
+static const uint8_t DOMAIN_ID[] = "group of tests..";
+
+struct replica_set *rig_set;
+static bool gone[RIG_MEMBERS];
+static struct replica_report report;
+static struct replica_sync_report synced;
+
+/* ---- the link ---- */
+
+struct rig_link {
+	struct link link;
+	size_t member;
+	CK_SESSION_HANDLE session;
+	bool cut;
+};
+
+static int unreachable(struct err *err, enum err_retry retry)
+{
+	err_set(err, ERR_UNREACHABLE, "no answer");
+	if (err)
+		err->retry = retry;
+	return -ERR_UNREACHABLE;
+}
+
+static int link_call_(struct link *link, struct p11_call *calls, size_t count, const struct call_limit *limit,
+		      struct err *err)
+{
+	struct rig_link *r = (struct rig_link *)link;
+
+	(void)limit;
+	r->cut = r->cut || gone[r->member];
+	if (r->cut)
+		return unreachable(err, ERR_RETRY_IDEMPOTENT);
+	for (size_t i = 0; i < count; i++) {
+		/* To the token all clients are one application; its host has logged in. */
+		if (calls[i].fn == P11_C_Login)
+			calls[i].rv = CKR_OK;
+		else
+			p11_execute(fake_functions(), r->member, &calls[i]);
+		if (calls[i].rv != CKR_OK)
+			break;
+		if (calls[i].fn == P11_C_OpenSession)
+			r->session = *(CK_SESSION_HANDLE *)calls[i].args[2].out;
+	}
+	link->changes = fake_changes(r->member) + 1;
+	return 0;
+}
+
+static bool link_alive_(struct link *link)
+{
+	return !((struct rig_link *)link)->cut;
+}
+
+static void link_cut_(struct link *link)
+{
+	((struct rig_link *)link)->cut = true;
+}
+
+/* A host closes what its guest left open. */
+static void link_close_(struct link *link)
+{
+	struct rig_link *r = (struct rig_link *)link;
+
+	if (r->session)
+		fake_functions()->C_CloseSession(r->session);
+	free(link);
+}
+
+static int link_open_(const struct member_config *config, struct link **ret, struct err *err);
+static const struct link_ops rig_link_ops = {
+	.open = link_open_, .call = link_call_, .alive = link_alive_, .cut = link_cut_, .close = link_close_,
+};
+
+static int link_open_(const struct member_config *config, struct link **ret, struct err *err)
+{
+	size_t member = (size_t)strtoul(config->address, NULL, 10);
+	struct rig_link *r;
+
+	if (gone[member])
+		return unreachable(err, ERR_RETRY_SAFE);
+	r = mem_new(struct rig_link);
+	if (!r)
+		return err_no_memory(err);
+	*r = (struct rig_link){.link = {.ops = &rig_link_ops, .config = config, .epoch = 1}, .member = member};
+	*ret = &r->link;
+	return 0;
+}
+
+/* ---- the group ---- */
+
+static void open_member(struct replica_member *member, size_t m)
+{
+	char number[24];
+
+	snprintf(number, sizeof(number), "%zu", m);
+	snprintf(member->name, sizeof(member->name), "m%zu", m);
+	snprintf(member->datacenter, sizeof(member->datacenter), "dc%zu", m);
+	snprintf(member->region, sizeof(member->region), "region");
+	member->role = m < 2 ? FLEET_ACTIVE : FLEET_STANDBY;
+	member->index = m;
+	assert_int_equal(member_open(&(struct member_config){.via = &rig_link_ops, .name = member->name, .address = number,
+							     .connect_ms = 1000, .answer_ms = 1000, .call_ms = 60000},
+				     &member->member, NULL), 0);
+}
+
+static void log_in(size_t m)
+{
+	CK_SESSION_HANDLE session;
+
+	assert_int_equal(fake_functions()->C_OpenSession(m, CKF_SERIAL_SESSION, NULL, NULL, &session), CKR_OK);
+	assert_int_equal(fake_functions()->C_Login(session, CKU_USER, (CK_UTF8CHAR *)PIN, 4), CKR_OK);
+}
+
+static void pin(size_t m, const char *fingerprint)
+{
+	snprintf(rig_set->members[m].transport, sizeof(rig_set->members[m].transport), "%s", fingerprint);
+}
+
+/* As `ha create` makes it: the first gives to all, the second shows the first how it would come back. */
+static void make_domain(void)
+{
+	owned(replica_sites) struct replica_sites sites = {0};
+	char fingerprint[DOMAIN_FINGERPRINT];
+
+	assert_int_equal(replica_sites_open(rig_set, UINT32_MAX, &sites, NULL), 0);
+	assert_int_equal(domain_create(sites.sites[0].channel, DOMAIN_ID, &sites.sites[0].domain, NULL), 0);
+	for (size_t m = 1; m < sites.count; m++) {
+		assert_int_equal(domain_join(&sites.sites[0], &sites.sites[m], DOMAIN_ID, NULL, fingerprint, NULL), 0);
+		pin(m, fingerprint);
+	}
+	assert_int_equal(domain_join(&sites.sites[1], &sites.sites[0], DOMAIN_ID, NULL, fingerprint, NULL), 0);
+	pin(0, fingerprint);
+}
+
+static int begin(size_t members)
+{
+	owned(secret) struct secret *secret = NULL;
+
+	fake_reset(members, 1);
+	memset(gone, 0, sizeof(gone));
+	rig_set = mem_new(struct replica_set);
+	*rig_set = (struct replica_set){.name = "rig", .n_members = members};
+	memcpy(rig_set->domain_id, DOMAIN_ID, sizeof(rig_set->domain_id));
+	rig_set->policy = (struct fleet_policy){.min_members = 2, .min_datacenters = 2, .connect_ms = 1000,
+						.answer_ms = 1000, .call_ms = 60000};
+	for (size_t m = 0; m < members; m++) {
+		open_member(&rig_set->members[m], m);
+		log_in(m);
+	}
+	assert_int_equal(secret_new(PIN, 4, &secret, NULL), 0);
+	assert_int_equal(replica_set_login(rig_set, secret, NULL), 0);
+	make_domain();
+	return 0;
+}
+
+int rig_four(void **state)
+{
+	(void)state;
+	return begin(RIG_MEMBERS);
+}
+
+int rig_two(void **state)
+{
+	(void)state;
+	return begin(2);
+}
+
+int rig_end(void **state)
+{
+	(void)state;
+	json_release(&replica_report_type, &report);
+	json_release(&replica_sync_report_type, &synced);
+	replica_set_free(rig_set);
+	rig_set = NULL;
+	return 0;
+}
+
+void rig_away(size_t member, bool away)
+{
+	gone[member] = away;
+}
+
+void rig_reconnect(size_t member)
+{
+	rig_away(member, true);
+	rig_verify();
+	rig_away(member, false);
+}
+
+/* ---- keys ---- */
+
+uint32_t rig_key_with(enum key_kind kind, const char *label, const CK_ATTRIBUTE *more, CK_ULONG count, struct record *ret)
+{
+	owned(replica_sites) struct replica_sites sites = {0};
+	owned(key_request) struct key_request request = {0};
+	struct err err = {0};
+	uint32_t mask = 0;
+
+	assert_int_equal(replica_sites_open(rig_set, UINT32_MAX, &sites, NULL), 0);
+	assert_int_equal(key_request_kind(kind, label, &request, NULL), 0);
+	assert_int_equal(p11_attrs_merge(&request.templates[0], more, count, NULL), 0);
+	if (replica_generate(&sites, &request, ret, &mask, &err) < 0)
+		fail_msg("%s: %s", label, err.message);
+	return mask;
+}
+
+void rig_key(enum key_kind kind, const char *label, struct record *ret)
+{
+	rig_key_with(kind, label, NULL, 0, ret);
+}
+
+struct search {
+	const CK_ATTRIBUTE *template;
+	CK_ULONG count;
+	CK_OBJECT_HANDLE found;
+	size_t n;
+};
+
+static void compare(void *data, CK_OBJECT_HANDLE handle, const struct p11_attrs *attrs)
+{
+	struct search *search = data;
+
+	if (!p11_attrs_match(attrs, search->template, search->count))
+		return;
+	if (search->n++ == 0)
+		search->found = handle;
+}
+
+static CK_OBJECT_HANDLE look_for(size_t member, const CK_ATTRIBUTE *template, CK_ULONG count, size_t *ret_count)
+{
+	struct search search = {template, count, CK_INVALID_HANDLE, 0};
+
+	fake_each(member, compare, &search);
+	if (ret_count)
+		*ret_count = search.n;
+	return search.found;
+}
+
+CK_OBJECT_HANDLE rig_object(size_t member, CK_OBJECT_CLASS class, const void *id, size_t id_len, size_t *ret_count)
+{
+	const CK_ATTRIBUTE template[] = {{CKA_ID, (void *)(uintptr_t)id, id_len}, {CKA_CLASS, &class, sizeof(class)}};
+
+	return look_for(member, template, class == CK_UNAVAILABLE_INFORMATION ? 1 : 2, ret_count);
+}
+
+CK_OBJECT_HANDLE rig_record(size_t member, const uint8_t uid[static UID_LEN], size_t *ret_count)
+{
+	char hex[2 * UID_LEN + 1], label[64];
+
+	str_hex(uid, UID_LEN, hex);
+	snprintf(label, sizeof(label), "hsmctl record %s", hex);
+	return look_for(member, &(CK_ATTRIBUTE){CKA_LABEL, label, strlen(label)}, 1, ret_count);
+}
+
+struct copying {
+	CK_OBJECT_HANDLE wanted;
+	struct p11_attrs attrs;
+};
+
+static void copy(void *data, CK_OBJECT_HANDLE handle, const struct p11_attrs *attrs)
+{
+	struct copying *copying = data;
+
+	if (handle == copying->wanted)
+		assert_int_equal(p11_attrs_merge(&copying->attrs, attrs->items, attrs->count, NULL), 0);
+}
+
+struct p11_attrs rig_attrs(size_t member, CK_OBJECT_HANDLE object)
+{
+	struct copying copying = {.wanted = object};
+
+	fake_each(member, copy, &copying);
+	assert_true(copying.attrs.count > 0);
+	return copying.attrs;
+}
+
+void rig_destroy(size_t member, CK_OBJECT_HANDLE object)
+{
+	CK_SESSION_HANDLE session;
+
+	assert_int_equal(fake_functions()->C_OpenSession(member, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &session),
+			 CKR_OK);
+	assert_int_equal(fake_functions()->C_DestroyObject(session, object), CKR_OK);
+	fake_functions()->C_CloseSession(session);
+}
+
+enum { CLEARED_MAX = 512 };
+struct clearing {
+	CK_OBJECT_HANDLE handles[CLEARED_MAX];
+	size_t n;
+};
+
+static void choose(void *data, CK_OBJECT_HANDLE handle, const struct p11_attrs *attrs)
+{
+	struct clearing *clearing = data;
+
+	if (domain_owns(attrs))
+		return;
+	assert_true(clearing->n < CLEARED_MAX);
+	clearing->handles[clearing->n++] = handle;
+}
+
+void rig_clear(void)
+{
+	for (size_t m = 0; m < rig_set->n_members; m++) {
+		struct clearing clearing = {.n = 0};
+
+		fake_each(m, choose, &clearing);
+		for (size_t i = 0; i < clearing.n; i++)
+			rig_destroy(m, clearing.handles[i]);
+	}
+}
+
+/* ---- reports ---- */
+
+const struct replica_report *rig_verify(void)
+{
+	struct err err = {0};
+
+	json_release(&replica_report_type, &report);
+	if (replica_verify(rig_set, VERIFY_ALL, NULL, &report, &err) < 0)
+		fail_msg("verify: %s", err.message);
+	return &report;
+}
+
+const struct replica_sync_report *rig_sync(enum sync_mode mode)
+{
+	struct err err = {0};
+
+	json_release(&replica_sync_report_type, &synced);
+	if (replica_sync(rig_set, UINT32_MAX, mode, NULL, &synced, &err) < 0)
+		fail_msg("sync: %s", err.message);
+	return &synced;
+}
+
+size_t rig_findings(enum finding_kind kind, size_t member, const struct replica_report_finding **ret)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < report.n_findings; i++) {
+		const struct replica_report_finding *f = &report.findings[i];
+
+		if (f->kind != kind || strcmp(f->member, rig_set->members[member].name) != 0)
+			continue;
+		count++;
+		if (ret)
+			*ret = f;
+	}
+	return count;
+}
+
+static void tell(void)
+{
+	for (size_t i = 0; i < report.n_findings; i++)
+		print_message("%s on %s: %s\n", finding_kind_names[report.findings[i].kind], report.findings[i].member,
+			      report.findings[i].detail);
+}
+
+void rig_finds(enum finding_kind kind, size_t member)
+{
+	rig_verify();
+	if (report.n_findings != 1 || rig_findings(kind, member, NULL) != 1)
+		tell();
+	assert_int_equal(rig_findings(kind, member, NULL), 1);
+	assert_int_equal(report.n_findings, 1);
+}
+
+void rig_in_sync(void)
+{
+	rig_verify();
+	tell();
+	assert_int_equal(report.n_findings, 0);
+	assert_int_equal(report.verdict, VERDICT_IN_SYNC);
+}
+
+void rig_heals(void)
+{
+	rig_sync(SYNC_ALL);
+	for (size_t i = 0; i < synced.n_skipped; i++)
+		print_message("skipped: %s: %s\n", synced.skipped[i].key, synced.skipped[i].reason);
+	assert_int_equal(synced.verdict, VERDICT_IN_SYNC);
+	rig_in_sync();
+}
