@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The audit trail as others see it: appended to, read, verified. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/err.h"
 #include "base/file.h"
+#include "base/mem.h"
 #include "base/str.h"
 #include "store/folder.h"
 #include "store/trail.h"
 
 enum { TRAIL_MAX = 256 << 20 };
+
+const char *const store_outcome_names[] = {"noted", "begun", "done", "failed", "not_known", NULL};
 
 static const struct json_field entry_fields[] = {
 	JSON_F_INT(struct store_audit_entry, number, JSON_REQUIRED | JSON_COLUMN, 1, INT64_MAX,
@@ -25,6 +29,11 @@ static const struct json_field entry_fields[] = {
 		      "what was done"),
 	JSON_F_STRING(struct store_audit_entry, subject, JSON_COLUMN, "what it was done to"),
 	JSON_F_STRING(struct store_audit_entry, detail, JSON_COLUMN, "more about it"),
+	JSON_F_STRING(struct store_audit_entry, deed, JSON_OMIT,
+		      "the same in the entry of its beginning and that of its end"),
+	JSON_F_ENUM(struct store_audit_entry, outcome, JSON_OMIT, store_outcome_names,
+		    "of a deed: begun, or how it ended; absent from an entry by itself"),
+	JSON_F_STRING(struct store_audit_entry, reason, JSON_OMIT, "why it failed, or is not known"),
 	JSON_F_INT(struct store_audit_entry, revision, JSON_REQUIRED | JSON_COLUMN | JSON_WIDE, 0, INT64_MAX,
 		   "revision of the document after it"),
 	JSON_F_STRING(struct store_audit_entry, before, JSON_OMIT,
@@ -55,13 +64,14 @@ const struct json_type store_audit_trail_type = {
 int store_audit(struct store *store, const char *action, const char *subject,
 		const char *detail, struct err *err)
 {
+	const struct store_note note = {.action = action, .subject = subject, .detail = detail};
 	owned(store_trail) struct store_trail *trail = NULL;
 	struct store_state now;
 	int rc = store_check_writable(store, err);
 
 	if (rc == 0)
 		rc = store_trail_open(store, &trail, &now, err);
-	return rc < 0 ? rc : store_trail_append(trail, action, subject, detail, NULL, &now, err);
+	return rc < 0 ? rc : store_trail_append(trail, &note, NULL, &now, err);
 }
 
 /* The whole lines of audit.log, one after the other. */
@@ -125,6 +135,51 @@ int store_audit_read(struct store *store, struct store_audit_trail *ret, struct 
 	if (rc < 0)
 		json_release(&store_audit_trail_type, ret);
 	return rc;
+}
+
+/* ---- one entry a deed ---- */
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static bool is_end(const struct store_audit_entry *entry)
+{
+	return entry->deed && entry->outcome != STORE_BEGUN;
+}
+
+/* The ids of the deeds that ended, sorted. */
+static char **ended(const struct store_audit_trail *trail, size_t *ret_count)
+{
+	char **ids = mem_zalloc((trail->n_entries + 1) * sizeof(*ids));
+
+	*ret_count = 0;
+	for (size_t i = 0; ids && i < trail->n_entries; i++)
+		if (is_end(&trail->entries[i]))
+			ids[(*ret_count)++] = trail->entries[i].deed;
+	if (ids)
+		qsort(ids, *ret_count, sizeof(*ids), by_text);
+	return ids;
+}
+
+int store_audit_fold(struct store_audit_trail *trail, struct err *err)
+{
+	size_t count, kept = 0;
+	owned(mem) char **ids = ended(trail, &count);
+
+	if (!ids)
+		return err_no_memory(err);
+	for (size_t i = 0; i < trail->n_entries; i++) {
+		struct store_audit_entry *entry = &trail->entries[i];
+
+		if (entry->deed && !is_end(entry) && bsearch(&entry->deed, ids, count, sizeof(*ids), by_text))
+			json_release(&store_audit_entry_type, entry);
+		else
+			trail->entries[kept++] = *entry;
+	}
+	trail->n_entries = kept;
+	return 0;
 }
 
 /* How far the chain has been walked. */

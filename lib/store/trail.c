@@ -27,7 +27,8 @@ enum {
 	ACTION_MAX = 100,
 	SUBJECT_MAX = 1000,
 	DETAIL_MAX = 3000,
-	LINE_MAX_LEN = 32768,
+	REASON_MAX = 600,
+	LINE_MAX_LEN = 40960,
 	TAIL_LEN = 2 * LINE_MAX_LEN,
 };
 
@@ -35,7 +36,7 @@ const char store_trail_origin[] =
 	"0000000000000000000000000000000000000000000000000000000000000000";
 
 struct store_trail {
-	const struct store *store;
+	struct store *store;
 	int fd;
 	off_t end;		/* behind the last whole line */
 	int64_t number, revision;	/* of the last entry */
@@ -113,8 +114,9 @@ static int read_tail(const struct store_trail *trail, off_t from, struct buf *re
 
 static int not_a_trail(const struct store_trail *trail, struct err *err)
 {
-	err_set(err, ERR_DIFFERENT, "the end of '%s' is not an entry", trail->store->trail);
-	return err_hint(err, "see 'hsmctl audit verify'");
+	err_set(err, ERR_INVALID, "the end of '%s' is not an entry, and nothing is done that it cannot tell of",
+		trail->store->trail);
+	return err_hint(err, "hsmctl audit repair");
 }
 
 /* The last entry, from its line. */
@@ -167,12 +169,13 @@ static int load_tail(struct store_trail *trail, struct err *err)
 static int say_changed(struct store_trail *trail, const struct store_state *now, struct err *err)
 {
 	char detail[160];
+	const struct store_note note = {.action = "store changed", .subject = "fleet.json", .detail = detail};
 
 	log_error("store", "'%s' was changed by other means than hsmctl since entry %lld of '%s'", trail->store->document,
 		  (long long)trail->number, trail->store->trail);
 	snprintf(detail, sizeof(detail), "found changed by other means since entry %lld; its SHA-256 was %s",
 		 (long long)trail->number, trail->document);
-	return store_trail_append(trail, "store changed", "fleet.json", detail, NULL, now, err);
+	return store_trail_append(trail, &note, NULL, now, err);
 }
 
 /* The document is still the one that the commit was made from. Entries without a digest are of a version that kept none. */
@@ -195,7 +198,17 @@ static int settle(struct store_trail *trail, struct store_state *ret_now, struct
 	return say_changed(trail, ret_now, err);
 }
 
-int store_trail_open(const struct store *store, struct store_trail **ret, struct store_state *ret_now, struct err *err)
+/* It may have been put aside while we waited for its lock. */
+static bool is_current(const struct store_trail *trail)
+{
+	struct stat here, there;
+
+	return fstat(trail->fd, &here) == 0 && stat(trail->store->trail, &there) == 0 && here.st_ino == there.st_ino &&
+	       here.st_dev == there.st_dev;
+}
+
+/* Open and lock it; nothing is known of it yet. */
+static int open_locked(struct store *store, struct store_trail **ret, struct err *err)
 {
 	owned(store_trail) struct store_trail *trail = mem_new(struct store_trail);
 	int rc;
@@ -203,11 +216,26 @@ int store_trail_open(const struct store *store, struct store_trail **ret, struct
 	if (!trail)
 		return err_no_memory(err);
 	trail->store = store;
+	trail->fd = -1;
 	memcpy(trail->hash, store_trail_origin, TRAIL_HASH_TEXT);
-	trail->fd = file_open(store->trail, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW, 0600, err);
-	if (trail->fd < 0)
-		return trail->fd;
-	rc = lock_trail(trail, err);
+	do {
+		if (trail->fd >= 0)
+			close(trail->fd);
+		trail->fd = file_open(store->trail, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW, 0600, err);
+		if (trail->fd < 0)
+			return trail->fd;
+		rc = lock_trail(trail, err);
+	} while (rc == 0 && !is_current(trail));
+	if (rc == 0)
+		*ret = own_take(trail);
+	return rc;
+}
+
+int store_trail_open(struct store *store, struct store_trail **ret, struct store_state *ret_now, struct err *err)
+{
+	owned(store_trail) struct store_trail *trail = NULL;
+	int rc = open_locked(store, &trail, err);
+
 	if (rc == 0)
 		rc = load_tail(trail, err);
 	if (rc == 0 && ftruncate(trail->fd, trail->end) < 0)
@@ -218,6 +246,14 @@ int store_trail_open(const struct store *store, struct store_trail **ret, struct
 		return rc;
 	*ret = own_take(trail);
 	return 0;
+}
+
+int store_trail_check(struct store *store, struct err *err)
+{
+	owned(store_trail) struct store_trail *trail = NULL;
+	int rc = open_locked(store, &trail, err);
+
+	return rc < 0 ? rc : load_tail(trail, err);
 }
 
 /* text, NULL included, cut to max bytes between characters. */
@@ -255,8 +291,7 @@ static int put_sudo_user(struct store_audit_entry *entry)
 	return entry->sudo_user ? 0 : -ERR_NO_MEMORY;
 }
 
-static int fill(const struct store_trail *trail, struct store_audit_entry *entry,
-		const char *action, const char *subject, const char *detail)
+static int fill(const struct store_trail *trail, const struct store_note *note, struct store_audit_entry *entry)
 {
 	char now[CLOCK_TEXT], host[256] = "";
 
@@ -267,11 +302,14 @@ static int fill(const struct store_trail *trail, struct store_audit_entry *entry
 	entry->user = user_name();
 	entry->host = mem_strdup(host);
 	entry->previous = mem_strdup(trail->hash);
+	entry->outcome = note->outcome;
 	if (!entry->time || !entry->user || !entry->host || !entry->previous ||
 	    put_sudo_user(entry) < 0 ||
-	    cut_copy(action, ACTION_MAX, &entry->action) < 0 ||
-	    cut_copy(subject, SUBJECT_MAX, &entry->subject) < 0 ||
-	    cut_copy(detail, DETAIL_MAX, &entry->detail) < 0)
+	    cut_copy(note->action, ACTION_MAX, &entry->action) < 0 ||
+	    cut_copy(note->subject, SUBJECT_MAX, &entry->subject) < 0 ||
+	    cut_copy(note->detail, DETAIL_MAX, &entry->detail) < 0 ||
+	    cut_copy(note->deed, ACTION_MAX, &entry->deed) < 0 ||
+	    cut_copy(note->reason, REASON_MAX, &entry->reason) < 0)
 		return -ERR_NO_MEMORY;
 	return 0;
 }
@@ -318,6 +356,7 @@ static int append_entry(struct store_trail *trail, struct store_audit_entry *ent
 	trail->number = entry->number;
 	trail->revision = entry->revision;
 	memcpy(trail->hash, hash, sizeof(hash));
+	memcpy(trail->store->head, hash, sizeof(hash));
 	snprintf(trail->document, sizeof(trail->document), "%s", entry->document ? entry->document : "");
 	snprintf(trail->before, sizeof(trail->before), "%s", entry->before ? entry->before : "");
 	return 0;
@@ -333,11 +372,11 @@ static int put_documents(struct store_audit_entry *entry, const struct store_sta
 	return 0;
 }
 
-int store_trail_append(struct store_trail *trail, const char *action, const char *subject, const char *detail,
-		       const struct store_state *before, const struct store_state *after, struct err *err)
+int store_trail_append(struct store_trail *trail, const struct store_note *note, const struct store_state *before,
+		       const struct store_state *after, struct err *err)
 {
 	struct store_audit_entry entry = {.revision = after->revision};
-	int rc = fill(trail, &entry, action, subject, detail) < 0 ? err_no_memory(err) : 0;
+	int rc = fill(trail, note, &entry) < 0 ? err_no_memory(err) : 0;
 
 	if (rc == 0 && put_documents(&entry, before, after) < 0)
 		rc = err_no_memory(err);
@@ -350,8 +389,9 @@ int store_trail_append(struct store_trail *trail, const char *action, const char
 int store_trail_recover(struct store_trail *trail, const struct store_state *now, struct err *err)
 {
 	char detail[100];
+	const struct store_note note = {.action = "store recover", .subject = "fleet.json", .detail = detail};
 
 	snprintf(detail, sizeof(detail), "entry %lld was not carried out; the document stays at revision %lld",
 		 (long long)trail->number, (long long)now->revision);
-	return store_trail_append(trail, "store recover", "fleet.json", detail, NULL, now, err);
+	return store_trail_append(trail, &note, NULL, now, err);
 }
