@@ -74,10 +74,10 @@ int store_read(struct store *store, struct fleet **ret, struct err *err);
 
 /* ---- locks of what is worked on ---- */
 
-enum store_subject_kind { STORE_FLEET, STORE_DEVICE, STORE_GROUP, STORE_KEY };
+enum store_subject_kind { STORE_DRILL, STORE_FLEET, STORE_DEVICE, STORE_GROUP, STORE_KEY };
 struct store_subject {
 	enum store_subject_kind kind;
-	const char *name;	/* of the device or group; the fleet has none */
+	const char *name;	/* of the device or group; the drill and the fleet have none */
 	const char *label;	/* of a key of that group */
 };
 struct store_lock;
@@ -85,8 +85,8 @@ struct store_lock;
 /*
  * Take all of them, or none: nobody else works on the same until they are given back, or we die. Waits up to 5 s for
  * each, tells the observer (may be NULL) after a moment for whom, and then fails with ERR_LOCKED, which names the
- * holder. Who holds some takes others only in the order fleet, devices, groups, keys; those of one call may come in
- * any order, and twice.
+ * holder. Who holds some takes others only in the order drill, fleet, devices, groups, keys; those of one call may
+ * come in any order, and twice.
  */
 int store_lock(struct store *store, const struct store_subject *subjects, size_t n, const char *doing,
 	       struct observer *observer, struct store_lock **ret, struct err *err);

@@ -13,6 +13,8 @@
 
 enum { SHOWN_MAX = 400 };
 
+static const char *const kind_names[] = {"drill", "fleet", "device", "group", "key"};
+
 struct store_lock {
 	struct lock **held;
 	size_t count;
@@ -41,25 +43,33 @@ static int name_key(const struct store_subject *subject, char **ret, struct err 
 	return *ret ? 0 : err_no_memory(err);
 }
 
+static bool has_name(const struct store_subject *subject)
+{
+	return subject->kind >= STORE_DEVICE;
+}
+
 static int name_file(const struct store_subject *subject, char **ret, struct err *err)
 {
-	if (subject->kind != STORE_FLEET && !str_is_name(subject->name))
+	const char *kind = kind_names[subject->kind];
+
+	if (has_name(subject) && !str_is_name(subject->name))
 		return err_set(err, ERR_INVALID, "'%s' is not a name: 1 to 63 of a-z 0-9 - _ .", subject->name);
 	if (subject->kind == STORE_KEY)
 		return name_key(subject, ret, err);
-	*ret = subject->kind == STORE_FLEET ? mem_strdup("fleet")
-					    : mem_printf(subject->kind == STORE_DEVICE ? "device-%s" : "group-%s", subject->name);
+	*ret = has_name(subject) ? mem_printf("%s-%s", kind, subject->name) : mem_strdup(kind);
 	return *ret ? 0 : err_no_memory(err);
 }
 
 static void show(const struct store_subject *subject, char text[static SHOWN_MAX])
 {
-	if (subject->kind == STORE_FLEET)
-		snprintf(text, SHOWN_MAX, "the fleet");
-	else if (subject->kind == STORE_KEY)
-		snprintf(text, SHOWN_MAX, "key '%s' of group '%s'", subject->label, subject->name);
+	const char *kind = kind_names[subject->kind];
+
+	if (subject->kind == STORE_KEY)
+		snprintf(text, SHOWN_MAX, "%s '%s' of group '%s'", kind, subject->label, subject->name);
+	else if (has_name(subject))
+		snprintf(text, SHOWN_MAX, "%s '%s'", kind, subject->name);
 	else
-		snprintf(text, SHOWN_MAX, "%s '%s'", subject->kind == STORE_DEVICE ? "device" : "group", subject->name);
+		snprintf(text, SHOWN_MAX, "the %s", kind);
 }
 
 static int take(struct store *store, const struct store_subject *subject, const char *doing, struct observer *observer,

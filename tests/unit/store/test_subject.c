@@ -5,7 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const struct store_subject fleet = {STORE_FLEET, NULL, NULL};
+static const struct store_subject drills = {STORE_DRILL, NULL, NULL}, fleet = {STORE_FLEET, NULL, NULL};
 static const struct store_subject device_a = {STORE_DEVICE, "a", NULL}, device_b = {STORE_DEVICE, "b", NULL};
 static const struct store_subject group_a = {STORE_GROUP, "a", NULL};
 static const struct store_subject key_x = {STORE_KEY, "a", "x / y"}, key_z = {STORE_KEY, "a", "z"};
@@ -22,7 +22,7 @@ static void each_subject_is_by_itself_and_its_holder_named(void **state)
 		const struct store_subject *subject;
 		const char *shown;
 	} all[] = {
-		{&fleet, "the fleet is locked by uid "}, {&device_a, "device 'a' is locked by uid "},
+		{&drills, "the drill is locked by uid "}, {&fleet, "the fleet is"}, {&device_a, "device 'a' is"},
 		{&device_b, "device 'b' is"}, {&group_a, "group 'a' is"}, {&key_x, "key 'x / y' of group 'a' is"},
 		{&key_z, "key 'z' of group 'a' is"}, {&key_other, "key 'z' of group 'b' is"},
 	};
