@@ -199,4 +199,34 @@ bool store_deed_goes_on(const struct store *store, const struct store_audit_entr
  */
 int store_audit_verify(struct store *store, const char *noted, char *ret_head, struct err *err);
 
+
+/* ---- mending the trail ---- */
+
+enum store_damage {
+	STORE_WHOLE,
+	STORE_END_BROKEN,	/* behind the entries that hold there is nothing that is one */
+	STORE_CHAIN_BROKEN,	/* there is */
+};
+struct store_repair {
+	enum store_damage damage;	/* that was found */
+	int64_t entries;	/* that hold */
+	int64_t bytes;		/* that go: behind them, or all */
+	char why[600];		/* for people, "" when it is whole */
+	char *kept;		/* path of a file (0600) beside the trail that holds these bytes; NULL: nothing was done */
+	char digest[65];	/* their SHA-256 */
+};
+void store_repair_release(struct store_repair *repair);
+OWN_DEFINE_RELEASE(store_repair)
+
+/* What a repair would find. ret is zeroed by the caller. */
+int store_audit_look(struct store *store, struct store_repair *ret, struct err *err);
+
+/*
+ * Mend a trail with a broken end: what is behind the last entry that holds is kept beside it, and an entry that tells
+ * of it and its digest stands in its place. Nothing before it is touched. One that is broken further up is ERR_DIFFERENT
+ * unless anew, which puts it aside and begins another with an entry that names its digest. Killed at any point, it can
+ * be run again. Nothing happens to one that is whole.
+ */
+int store_audit_repair(struct store *store, bool anew, struct store_repair *ret, struct err *err);
+
 #endif

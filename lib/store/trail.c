@@ -38,6 +38,7 @@ const char store_trail_origin[] =
 struct store_trail {
 	struct store *store;
 	int fd;
+	bool over;		/* what stands behind the end is overwritten, and not cut after an error */
 	off_t end;		/* behind the last whole line */
 	int64_t number, revision;	/* of the last entry */
 	char document[SHA256_TEXT];	/* "" = it names none */
@@ -92,22 +93,21 @@ static int lock_trail(const struct store_trail *trail, struct err *err)
 	return 0;
 }
 
-static int read_tail(const struct store_trail *trail, off_t from, struct buf *ret, struct err *err)
+static int read_tail(const struct store_trail *trail, off_t from, size_t len, struct buf *ret, struct err *err)
 {
 	uint8_t *at = buf_reserve(ret, TAIL_LEN);
 
 	if (!at)
 		return buf_check(ret, err);
 	for (;;) {
-		ssize_t n = pread(trail->fd, at + ret->len, TAIL_LEN - ret->len,
-				  from + (off_t)ret->len);
+		ssize_t n = pread(trail->fd, at + ret->len, len - ret->len, from + (off_t)ret->len);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
 			return err_errno(err, "cannot read '%s'", trail->store->trail);
 		ret->len += (size_t)n;
-		if (n == 0 || ret->len == TAIL_LEN)
+		if (n == 0 || ret->len == len)
 			return 0;
 	}
 }
@@ -142,19 +142,14 @@ static int take_entry(struct store_trail *trail, const char *line, size_t len, s
 	return 0;
 }
 
-/* Find the last whole line and where it ends. */
-static int load_tail(struct store_trail *trail, struct err *err)
+/* Find the last whole line of so many bytes and where it ends. */
+static int load_end(struct store_trail *trail, off_t size, struct err *err)
 {
 	owned(buf) struct buf tail = {.max = TAIL_LEN};
-	struct stat st;
-	off_t from;
+	off_t from = size > TAIL_LEN ? size - TAIL_LEN : 0;
 	const uint8_t *end, *before;
-	int rc;
+	int rc = read_tail(trail, from, (size_t)(size - from), &tail, err);
 
-	if (fstat(trail->fd, &st) < 0)
-		return err_errno(err, "cannot look at '%s'", trail->store->trail);
-	from = st.st_size > TAIL_LEN ? st.st_size - TAIL_LEN : 0;
-	rc = read_tail(trail, from, &tail, err);
 	if (rc < 0)
 		return rc;
 	end = tail.data ? memrchr(tail.data, '\n', tail.len) : NULL;
@@ -164,6 +159,15 @@ static int load_tail(struct store_trail *trail, struct err *err)
 	before = memrchr(tail.data, '\n', (size_t)(end - tail.data));
 	before = before ? before + 1 : tail.data;
 	return take_entry(trail, (const char *)before, (size_t)(end - before), err);
+}
+
+static int load_tail(struct store_trail *trail, struct err *err)
+{
+	struct stat st;
+
+	if (fstat(trail->fd, &st) < 0)
+		return err_errno(err, "cannot look at '%s'", trail->store->trail);
+	return load_end(trail, st.st_size, err);
 }
 
 static int say_changed(struct store_trail *trail, const struct store_state *now, struct err *err)
@@ -208,7 +212,7 @@ static bool is_current(const struct store_trail *trail)
 }
 
 /* Open and lock it; nothing is known of it yet. */
-static int open_locked(struct store *store, struct store_trail **ret, struct err *err)
+int store_trail_lock(struct store *store, struct store_trail **ret, struct err *err)
 {
 	owned(store_trail) struct store_trail *trail = mem_new(struct store_trail);
 	int rc;
@@ -234,7 +238,7 @@ static int open_locked(struct store *store, struct store_trail **ret, struct err
 int store_trail_open(struct store *store, struct store_trail **ret, struct store_state *ret_now, struct err *err)
 {
 	owned(store_trail) struct store_trail *trail = NULL;
-	int rc = open_locked(store, &trail, err);
+	int rc = store_trail_lock(store, &trail, err);
 
 	if (rc == 0)
 		rc = load_tail(trail, err);
@@ -251,7 +255,7 @@ int store_trail_open(struct store *store, struct store_trail **ret, struct store
 int store_trail_check(struct store *store, struct err *err)
 {
 	owned(store_trail) struct store_trail *trail = NULL;
-	int rc = open_locked(store, &trail, err);
+	int rc = store_trail_lock(store, &trail, err);
 
 	return rc < 0 ? rc : load_tail(trail, err);
 }
@@ -349,7 +353,8 @@ static int append_entry(struct store_trail *trail, struct store_audit_entry *ent
 	if (rc == 0)
 		rc = put_line(trail, &line, err);
 	if (rc < 0) {
-		(void)!ftruncate(trail->fd, trail->end);
+		if (!trail->over)
+			(void)!ftruncate(trail->fd, trail->end);
 		return rc;
 	}
 	trail->end += (off_t)line.len;
@@ -394,4 +399,51 @@ int store_trail_recover(struct store_trail *trail, const struct store_state *now
 	snprintf(detail, sizeof(detail), "entry %lld was not carried out; the document stays at revision %lld",
 		 (long long)trail->number, (long long)now->revision);
 	return store_trail_append(trail, &note, NULL, now, err);
+}
+
+/* ---- what repairs need ---- */
+
+int store_trail_resume(struct store_trail *trail, size_t whole, struct store_state *ret_now, struct err *err)
+{
+	int rc = load_end(trail, (off_t)whole, err);
+
+	if (rc < 0)
+		return rc;
+	trail->over = true;
+	if (fcntl(trail->fd, F_SETFL, 0) < 0 || lseek(trail->fd, trail->end, SEEK_SET) < 0)
+		return err_errno(err, "cannot write '%s'", trail->store->trail);
+	return settle(trail, ret_now, err);
+}
+
+int store_trail_cut(struct store_trail *trail, struct err *err)
+{
+	if (ftruncate(trail->fd, trail->end) < 0 || fdatasync(trail->fd) < 0)
+		return err_errno(err, "cannot cut the end of '%s'", trail->store->trail);
+	return 0;
+}
+
+static int begin_next(struct store *store, const char *path, const struct store_note *note, struct err *err)
+{
+	owned(store_trail) struct store_trail *next = mem_new(struct store_trail);
+	struct store_state now;
+	int rc = next ? store_look(store, &now, err) : err_no_memory(err);
+
+	if (rc < 0)
+		return rc;
+	next->store = store;
+	memcpy(next->hash, store_trail_origin, TRAIL_HASH_TEXT);
+	next->fd = file_open(path, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600, err);
+	return next->fd < 0 ? next->fd : store_trail_append(next, note, NULL, &now, err);
+}
+
+int store_trail_renew(struct store_trail *trail, const struct store_note *note, struct err *err)
+{
+	owned(mem) char *path = file_join(trail->store->path, ".audit.log.next");
+	int rc = path ? begin_next(trail->store, path, note, err) : err_no_memory(err);
+
+	if (rc == 0 && rename(path, trail->store->trail) < 0)
+		rc = err_errno(err, "cannot replace '%s'", trail->store->trail);
+	if (rc < 0 && path)
+		file_remove(path, NULL);
+	return rc < 0 ? rc : store_sync(trail->store, err);
 }

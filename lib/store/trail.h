@@ -37,6 +37,17 @@ OWN_DEFINE(store_trail)
 /* Could it be appended to? Changes nothing. */
 int store_trail_check(struct store *store, struct err *err);
 
+/*
+ * A trail whose end is broken. Lock it, whatever it is; then go on behind its first whole bytes, over what stands
+ * there, and cut off the rest. Killed in between, it is still one whose end is broken.
+ */
+int store_trail_lock(struct store *store, struct store_trail **ret, struct err *err);
+int store_trail_resume(struct store_trail *trail, size_t whole, struct store_state *ret_now, struct err *err);
+int store_trail_cut(struct store_trail *trail, struct err *err);
+
+/* Put one that holds only note in the place of the one that is locked. */
+int store_trail_renew(struct store_trail *trail, const struct store_note *note, struct err *err);
+
 /* An entry of now, on disk when this returns; after an error as if never begun.
  * A commit names the document it is made from, before, so that one which died is told from a
  * document of another hand; everything else, which changes nothing, passes NULL. */

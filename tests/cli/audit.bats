@@ -286,6 +286,66 @@ nothing_is_done() {
 	[ "$(field .audit_head)" = "$(tail -n 1 "$HSMCTL_STORE/audit.log" | jq -r .hash)" ]
 }
 
+@test "a broken end is kept beside the trail and gone on from, after a question" {
+	log=$HSMCTL_STORE/audit.log
+	cp "$log" "$log.whole"
+	for junk in garbage '{"number":9}' ''; do
+		cp "$log" "$log.before"
+		printf '%s\n' "$junk" >>"$log"
+		expect 3 hsmctl audit verify
+		says "hsmctl audit repair"
+		expect 2 hsmctl audit show
+		says "hsmctl audit repair"
+		expect 2 hsmctl audit repair </dev/null
+		says "--yes"
+		cmp <(printf '%s\n' "$junk") <(tail -n 1 "$log")
+		expect 0 hsmctl audit repair --yes -o json
+		is_valid
+		[ "$(field '"\(.repaired) \(.new_chain) \(.entries) \(.cut)"')" = \
+			"true false $(wc -l <"$log.before") $((${#junk} + 1))" ]
+		kept=$(field .kept)
+		[ "$(stat -c %a "$kept")" = 600 ]
+		cmp <(printf '%s\n' "$junk") "$kept"
+		[ "$(sha256sum <"$kept" | cut -d' ' -f1)" = "$(field .sha256)" ]
+		cmp -n "$(stat -c %s "$log.before")" "$log.before" "$log"
+		[ "$(tail -n 1 "$log" | jq -r .hash)" = "$(field .audit_head)" ]
+		[[ $(tail -n 1 "$log" | jq -r .detail) == *"${kept##*/}"*"$(field .sha256)"* ]]
+		expect 0 hsmctl audit verify
+	done
+	expect 0 hsmctl device stop hsm-1
+	expect 0 hsmctl audit repair
+	says "nothing to repair"
+	expect 0 hsmctl audit repair --new-chain -o json
+	is_valid
+	[ "$(field '"\(.repaired) \(.kept) \(has("audit_head"))"')" = "false null false" ]
+	cmp -n "$(stat -c %s "$log.whole")" "$log.whole" "$log"
+}
+
+@test "a chain that is broken further up is put aside only when that is meant" {
+	log=$HSMCTL_STORE/audit.log
+	sed -i '1s/dc-1/dc-9/' "$log"
+	cp "$log" "$log.was"
+	expect 3 hsmctl audit repair --yes
+	says "line 1: it was changed"
+	says "--new-chain"
+	expect 2 hsmctl audit repair --new-chain </dev/null
+	cmp "$log.was" "$log"
+	expect 0 hsmctl audit repair --new-chain --yes -o json
+	is_valid
+	[ "$(field '"\(.repaired) \(.new_chain)"')" = "true true" ]
+	cmp "$log.was" "$(field .kept)"
+	[ "$(sha256sum <"$log.was" | cut -d' ' -f1)" = "$(field .sha256)" ]
+	digest=$(field .sha256)
+	expect 0 hsmctl audit verify -o json
+	[ "$(field .entries)" = 1 ]
+	expect 0 hsmctl audit show
+	prints "$digest"
+	expect 0 hsmctl device stop hsm-1
+	expect 0 hsmctl audit verify
+	chmod 666 "$log"
+	expect 5 hsmctl audit repair --yes
+}
+
 @test "verify finds a changed entry" {
 	sed -i '1s/dc-1/dc-9/' "$HSMCTL_STORE/audit.log"
 	expect 3 hsmctl audit verify -o json
@@ -308,4 +368,5 @@ nothing_is_done() {
 @test "without a store there is no trail" {
 	HSMCTL_STORE=$FLEET_FOLDER/none expect 6 hsmctl audit show
 	HSMCTL_STORE=$FLEET_FOLDER/none expect 6 hsmctl audit verify
+	HSMCTL_STORE=$FLEET_FOLDER/none expect 6 hsmctl audit repair --yes
 }
