@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cancel.h"
@@ -98,15 +97,6 @@ static int await(const struct lock_request *r, int fd, int64_t begin, struct err
 	return 0;
 }
 
-/* A passing file may have gone while we waited for it: then it is nobody's lock. */
-static bool is_there(int fd, const char *path)
-{
-	struct stat here, there;
-
-	return fstat(fd, &here) == 0 && stat(path, &there) == 0 && here.st_ino == there.st_ino &&
-	       here.st_dev == there.st_dev;
-}
-
 int lock_request(const struct lock_request *r, struct lock **ret, struct err *err)
 {
 	owned(lock) struct lock *lock = mem_new(struct lock);
@@ -124,7 +114,8 @@ int lock_request(const struct lock_request *r, struct lock **ret, struct err *er
 			close(lock->fd);
 		lock->fd = file_open(r->path, O_RDWR | O_CREAT | O_NOFOLLOW, 0600, err);
 		rc = lock->fd < 0 ? lock->fd : await(r, lock->fd, begin, err);
-	} while (rc == 0 && r->passing && !is_there(lock->fd, r->path));
+		/* A passing file may have gone while we waited for it: then it is nobody's lock. */
+	} while (rc == 0 && r->passing && !file_is_at(lock->fd, r->path));
 	if (rc < 0)
 		return rc;
 	lock->held = true;
@@ -145,7 +136,7 @@ void lock_free(struct lock *lock)
 {
 	if (!lock)
 		return;
-	if (lock->held && lock->path && is_there(lock->fd, lock->path))
+	if (lock->held && lock->path && file_is_at(lock->fd, lock->path))
 		unlink(lock->path);
 	lock_leave(lock);
 }

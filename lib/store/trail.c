@@ -202,15 +202,6 @@ static int settle(struct store_trail *trail, struct store_state *ret_now, struct
 	return say_changed(trail, ret_now, err);
 }
 
-/* It may have been put aside while we waited for its lock. */
-static bool is_current(const struct store_trail *trail)
-{
-	struct stat here, there;
-
-	return fstat(trail->fd, &here) == 0 && stat(trail->store->trail, &there) == 0 && here.st_ino == there.st_ino &&
-	       here.st_dev == there.st_dev;
-}
-
 /* Open and lock it; nothing is known of it yet. */
 int store_trail_lock(struct store *store, struct store_trail **ret, struct err *err)
 {
@@ -229,7 +220,8 @@ int store_trail_lock(struct store *store, struct store_trail **ret, struct err *
 		if (trail->fd < 0)
 			return trail->fd;
 		rc = lock_trail(trail, err);
-	} while (rc == 0 && !is_current(trail));
+		/* It may have been put aside while we waited. */
+	} while (rc == 0 && !file_is_at(trail->fd, store->trail));
 	if (rc == 0)
 		*ret = own_take(trail);
 	return rc;
