@@ -14,20 +14,59 @@ void admin_release(struct admin *admin)
 {
 	replica_set_free(admin->set);
 	fleet_free(admin->fleet);
+	store_lock_free(admin->lock);
 	store_free(admin->store);
 	*admin = (struct admin){0};
 }
 
-int admin_open(const struct cli *cli, const char *group, struct admin *ret, struct err *err)
+static int find(struct admin *admin, const char *group, struct err *err)
+{
+	int rc;
+
+	fleet_free(own_take(admin->fleet));
+	rc = store_read(admin->store, &admin->fleet, err);
+	return rc < 0 ? rc : fleet_find_group(admin->fleet, group, &admin->group, err);
+}
+
+/* What was read before the lock may be another's past. */
+static int lock(const struct cli *cli, struct admin *admin, const char *group, const char *doing, struct err *err)
+{
+	const struct store_subject subject = {.kind = STORE_GROUP, .name = group};
+	int rc = store_lock(admin->store, &subject, 1, doing, cli->observer, &admin->lock, err);
+
+	return rc < 0 ? rc : find(admin, group, err);
+}
+
+/* doing NULL: others may work on it too. */
+static int open_group(const struct cli *cli, const char *group, const char *doing, struct admin *ret, struct err *err)
 {
 	int rc = store_open(cli_store_url(cli), 0, &ret->store, err);
 
 	if (rc == 0)
-		rc = store_read(ret->store, &ret->fleet, err);
-	if (rc == 0)
-		rc = fleet_find_group(ret->fleet, group, &ret->group, err);
-	if (rc == 0)
-		rc = replica_set_open_admin(ret->fleet, ret->group, store_path(ret->store), &ret->set, err);
+		rc = find(ret, group, err);
+	if (rc == 0 && doing)
+		rc = lock(cli, ret, group, doing, err);
+	return rc < 0 ? rc : replica_set_open_admin(ret->fleet, ret->group, store_path(ret->store), &ret->set, err);
+}
+
+int admin_open(const struct cli *cli, const char *group, struct admin *ret, struct err *err)
+{
+	return open_group(cli, group, NULL, ret, err);
+}
+
+int admin_open_alone(const struct cli *cli, const char *group, const char *doing, struct admin *ret, struct err *err)
+{
+	return open_group(cli, group, doing, ret, err);
+}
+
+int admin_emit(struct cli *cli, const struct store *store, const struct json_type *type, const void *data,
+	       struct err *err)
+{
+	int rc;
+
+	cli->head = store_head(store);
+	rc = cli_emit(cli, type, data, err);
+	cli->head = NULL;
 	return rc;
 }
 
@@ -39,7 +78,7 @@ int admin_print_devices(struct cli *cli, struct store *store, struct err *err)
 
 	if (rc == 0)
 		rc = inventory_make(store, fleet, &inventory, err);
-	return rc < 0 ? rc : cli_emit(cli, &inventory_type, &inventory, err);
+	return rc < 0 ? rc : admin_emit(cli, store, &inventory_type, &inventory, err);
 }
 
 /* The document, without locks and without a word when there is none. */

@@ -18,6 +18,7 @@ struct err;
 /* Everything a command on one group works with; all owned. */
 struct admin {
 	struct store *store;
+	struct store_lock *lock;	/* NULL: others may work on the group too */
 	struct fleet *fleet;
 	struct fleet_group *group;	/* of fleet */
 	struct replica_set *set;	/* logged in, not connected */
@@ -27,6 +28,12 @@ OWN_DEFINE_RELEASE(admin)
 
 /* Open the store, find the group, read its PIN. */
 int admin_open(const struct cli *cli, const char *group, struct admin *ret, struct err *err);
+/* The same, and nobody else works on the group meanwhile; others are shown doing. ERR_LOCKED. */
+int admin_open_alone(const struct cli *cli, const char *group, const char *doing, struct admin *ret, struct err *err);
+
+/* Print a result, with the head of the trail when the command wrote to it through this store. */
+int admin_emit(struct cli *cli, const struct store *store, const struct json_type *type, const void *data,
+	       struct err *err);
 
 /* Print the devices of the store, without asking anybody. */
 int admin_print_devices(struct cli *cli, struct store *store, struct err *err);

@@ -14,7 +14,11 @@
 struct show {
 	int64_t last;
 	const char *since, *subject, *who;
+	unsigned outcome;	/* enum store_outcome; 0: any */
+	bool all;
 };
+
+static const char *const outcome_names[] = {"any", "begun", "done", "failed", "not_known", NULL};
 
 static const struct cli_param options[] = {
 	CLI_OPT_INT(struct show, last, 'n', "last", "N", 1, INT64_MAX, NULL, "Only the newest N of those entries"),
@@ -23,6 +27,9 @@ static const struct cli_param options[] = {
 	CLI_OPT_STRING(struct show, subject, 0, "subject", "NAME", NULL,
 		       "Only what was done to this: payments, hsm-1"),
 	CLI_OPT_STRING(struct show, who, 0, "who", "USER", NULL, "Only what this user did, also by sudo"),
+	CLI_OPT_CHOICE(struct show, outcome, 0, "outcome", outcome_names, "any",
+		       "Only deeds that ended so; begun: that have no end"),
+	CLI_OPT_FLAG(struct show, all, 'a', "all", "Also the entries with which deeds began that ended"),
 	CLI_END
 };
 static const struct cli_param args[] = {CLI_END};
@@ -61,7 +68,8 @@ static bool is_about(const char *subject, const char *name)
 static bool matches(const struct store_audit_entry *entry, const struct show *a, const char *since)
 {
 	return (!a->since || strcmp(entry->time, since) >= 0) && (!a->subject || is_about(entry->subject, a->subject)) &&
-	       (!a->who || str_eq(entry->user, a->who) || str_eq(entry->sudo_user, a->who));
+	       (!a->who || str_eq(entry->user, a->who) || str_eq(entry->sudo_user, a->who)) &&
+	       (!a->outcome || entry->outcome == a->outcome);
 }
 
 /* People see "root (alice)" where programs see two fields. */
@@ -78,8 +86,41 @@ static int name_both(struct store_audit_entry *entry, struct err *err)
 	return 0;
 }
 
+/* "failed: why" before the rest: a row may be cut at its end. NULL: nothing to say. New memory. */
+static int say_outcome(const struct store *store, const struct store_audit_entry *entry, char **ret)
+{
+	bool failed = entry->outcome == STORE_FAILED;
+
+	*ret = NULL;
+	if (entry->outcome == STORE_BEGUN)
+		*ret = mem_strdup(store_deed_goes_on(store, entry) ? "begun, goes on" : "begun, has no end");
+	else if (failed || entry->outcome == STORE_NOT_KNOWN)
+		*ret = mem_printf("%s: %s", failed ? "failed" : "not known", entry->reason ? entry->reason : "no reason given");
+	else
+		return 0;
+	return *ret ? 0 : -ERR_NO_MEMORY;
+}
+
+static int tell_outcome(const struct store *store, struct store_audit_entry *entry, struct err *err)
+{
+	owned(mem) char *word = NULL;
+	char *both;
+
+	if (say_outcome(store, entry, &word) < 0)
+		return err_no_memory(err);
+	if (!word)
+		return 0;
+	both = entry->detail ? mem_printf("%s (%s)", word, entry->detail) : own_take(word);
+	if (!both)
+		return err_no_memory(err);
+	free(entry->detail);
+	entry->detail = both;
+	return 0;
+}
+
 /* Keeps the entries that were asked for, in their order. */
-static int choose(struct store_audit_trail *trail, const struct show *a, bool table, struct err *err)
+static int choose(const struct store *store, struct store_audit_trail *trail, const struct show *a, bool table,
+		  struct err *err)
 {
 	char since[CLOCK_TEXT] = "";
 	size_t kept = 0;
@@ -96,6 +137,8 @@ static int choose(struct store_audit_trail *trail, const struct show *a, bool ta
 		}
 		if (table && rc == 0)
 			rc = name_both(entry, err);
+		if (table && rc == 0)
+			rc = tell_outcome(store, entry, err);
 		trail->entries[kept++] = *entry;
 	}
 	trail->n_entries = kept;
@@ -125,7 +168,10 @@ static int run(struct cli *cli, const void *data, struct err *err)
 		rc = store_audit_read(store, &trail, err);
 	if (rc < 0)
 		return rc;
-	rc = choose(&trail, a, cli->globals.output != CLI_JSON, err);
+	if (!a->all)
+		rc = store_audit_fold(&trail, err);
+	if (rc == 0)
+		rc = choose(store, &trail, a, cli->globals.output != CLI_JSON, err);
 	if (rc == 0)
 		rc = print(cli, &trail, a->last, err);
 	json_release(&store_audit_trail_type, &trail);

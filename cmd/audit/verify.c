@@ -2,6 +2,7 @@
 /* hsmctl audit verify: is the trail whole? */
 #include "audit/audit.h"
 #include "base/err.h"
+#include "base/observer.h"
 #include "base/str.h"
 #include "cli/cli.h"
 #include "crypto/digest.h"
@@ -19,7 +20,7 @@ static const struct cli_param none[] = {CLI_END};
 
 struct result {
 	bool whole;
-	int64_t entries;
+	int64_t entries, unfinished;
 	char *head;
 	char *detail;
 };
@@ -28,6 +29,8 @@ static const struct json_field fields[] = {
 	JSON_F_BOOL(struct result, whole, JSON_COLUMN, "every entry follows from the one before"),
 	JSON_F_INT(struct result, entries, JSON_NULLABLE | JSON_COLUMN, 0, INT64_MAX,
 		   "entries in the trail; null when it is not whole"),
+	JSON_F_INT(struct result, unfinished, JSON_NULLABLE | JSON_COLUMN, 0, INT64_MAX,
+		   "deeds that were begun and have no end, though nobody is at work on them; null when it is not whole"),
 	JSON_F_STRING(struct result, head, JSON_NULLABLE | JSON_COLUMN,
 		      "hash of the newest entry; keep it elsewhere, for --head"),
 	JSON_F_STRING(struct result, detail, JSON_NULLABLE | JSON_COLUMN, "what does not match"),
@@ -48,6 +51,28 @@ static int check_hash(const char *hash, struct err *err)
 	return err_hint(err, "give the head that 'hsmctl audit verify' printed");
 }
 
+/* Whoever began them died, or could not write the end. That is no fault of the trail. */
+static int count_unfinished(struct cli *cli, struct store *store, int64_t *ret, struct err *err)
+{
+	struct store_audit_trail trail = {0};
+	int rc = store_audit_read(store, &trail, err);
+
+	*ret = 0;
+	if (rc == 0)
+		rc = store_audit_fold(&trail, err);
+	for (size_t i = 0; rc == 0 && i < trail.n_entries; i++) {
+		const struct store_audit_entry *entry = &trail.entries[i];
+
+		if (entry->outcome != STORE_BEGUN || store_deed_goes_on(store, entry))
+			continue;
+		observer_note(cli->observer, "entry %lld: '%s' of '%s' was begun at %s and has no end", (long long)entry->number,
+			      entry->action, entry->subject ? entry->subject : "", entry->time);
+		++*ret;
+	}
+	json_release(&store_audit_trail_type, &trail);
+	return rc;
+}
+
 static int run(struct cli *cli, const void *data, struct err *err)
 {
 	const struct verify *a = data;
@@ -66,6 +91,11 @@ static int run(struct cli *cli, const void *data, struct err *err)
 		*err = why;
 		return found;
 	}
+	result.unfinished = -1;
+	if (found >= 0)
+		rc = count_unfinished(cli, store, &result.unfinished, err);
+	if (rc < 0)
+		return rc;
 	result.whole = found >= 0;
 	result.entries = found >= 0 ? found : -1;
 	result.head = found > 0 ? head : NULL;

@@ -2,6 +2,8 @@
 /* hsmctl device backup: have a cloud put a device's keys into a storage container. */
 #include "device/backup.h"
 
+#include <stdio.h>
+
 #include "access.h"
 #include "base/err.h"
 #include "base/mem.h"
@@ -29,19 +31,35 @@ static const struct cli_param args[] = {
 void backup_place_release(struct backup_place *place)
 {
 	fleet_free(place->fleet);
+	store_lock_free(place->lock);
 	store_free(place->store);
 	*place = (struct backup_place){0};
 }
 
-int backup_place_open(const struct cli *cli, const char *device, struct backup_place *ret, struct err *err)
+static int find(struct backup_place *place, const char *device, struct err *err)
 {
+	int rc;
+
+	fleet_free(own_take(place->fleet));
+	rc = store_read(place->store, &place->fleet, err);
+	return rc < 0 ? rc : fleet_find_device(place->fleet, device, &place->device, err);
+}
+
+int backup_place_open(const struct cli *cli, const char *device, const char *doing, struct backup_place *ret,
+		      struct err *err)
+{
+	const struct store_subject subject = {.kind = STORE_DEVICE, .name = device};
 	const struct provider *provider = NULL;
+	char shown[128];
 	int rc = store_open(cli_store_url(cli), 0, &ret->store, err);
 
+	snprintf(shown, sizeof(shown), "%s %.80s", doing, device);
 	if (rc == 0)
-		rc = store_read(ret->store, &ret->fleet, err);
+		rc = find(ret, device, err);
 	if (rc == 0)
-		rc = fleet_find_device(ret->fleet, device, &ret->device, err);
+		rc = store_lock(ret->store, &subject, 1, shown, cli->observer, &ret->lock, err);
+	if (rc == 0)
+		rc = find(ret, device, err);
 	if (rc == 0)
 		rc = provider_of(ret->fleet, ret->device, &provider, err);
 	if (rc < 0)
@@ -54,33 +72,33 @@ int backup_place_open(const struct cli *cli, const char *device, struct backup_p
 	return provider->layout(&ret->layout, err);
 }
 
-/* What happened stands in the trail, also when its end was not seen. */
-static int record(const struct backup_place *place, const struct provider_backup *what,
-		  const struct provider_backup_result *result, struct err *err)
+/* What the cloud was asked to do was checked by then. Once it has begun, what became of it is known only by its word. */
+static void end_deed(struct store_deed *deed, const struct provider_backup *what,
+		     const struct provider_backup_result *result, int rc, const struct err *why)
 {
-	owned(mem) char *detail = mem_printf("%s %s %s: %s", result->id ? result->id : "backup",
-					     what->id ? "from" : "into", what->container, result->state);
+	owned(mem) char *detail = !result->state ? NULL
+						 : mem_printf("%s %s %s: %s", result->id ? result->id : "backup",
+							      what->id ? "from" : "into", what->container, result->state);
 
-	if (!detail)
-		return err_no_memory(err);
-	return store_audit(place->store, what->id ? "device restore" : "device backup", place->device->name, detail,
-			   err);
+	store_deed_end(deed, detail, rc < 0 && result->state ? -ERR_NOT_KNOWN : rc, why);
 }
 
 int backup_run(struct cli *cli, const struct backup_place *place, const struct provider_access *access,
 	       const struct provider_backup *what, struct err *err)
 {
 	const struct provider_call call = {.store = place->store, .observer = cli->observer, .access = access};
+	owned(store_deed) struct store_deed *deed = NULL;
 	struct provider_backup_result result = {0};
-	struct err second = {0};
-	int rc = place->layout->backup(&call, place->fleet, place->device, what, &result, err);
+	/* Not the container: nobody has looked yet whether a secret stands in its URL. */
+	int rc = store_deed_begin(place->store, what->id ? "device restore" : "device backup", place->device->name,
+				  what->id, &deed, err);
 
-	if (result.state && record(place, what, &result, &second) < 0 && rc == 0) {
-		*err = second;
-		rc = -(int)second.code;
-	}
+	if (rc < 0)
+		return rc;
+	rc = place->layout->backup(&call, place->fleet, place->device, what, &result, err);
+	end_deed(deed, what, &result, rc, err);
 	if (rc == 0)
-		rc = cli_emit(cli, &provider_backup_type, &result, err);
+		rc = admin_emit(cli, place->store, &provider_backup_type, &result, err);
 	json_release(&provider_backup_type, &result);
 	return rc;
 }
@@ -89,13 +107,13 @@ static int run(struct cli *cli, const void *data, struct err *err)
 {
 	const struct backup *a = data;
 	owned(backup_place) struct backup_place place = {0};
-	int rc = backup_place_open(cli, a->device, &place, err);
+	int rc = backup_place_open(cli, a->device, "device backup", &place, err);
 
 	return rc < 0 ? rc : backup_run(cli, &place, &a->access, &a->what, err);
 }
 
 const struct cli_command device_backup_command = {
-	.name = "backup", .summary = "Have the cloud put a device's keys into a storage container",
+	.name = "backup", .summary = "Have the cloud put a device's keys into a storage container", .flags = CLI_CHANGES,
 	.options = options, .args = args, .args_size = sizeof(struct backup),
 	.output = &provider_backup_type, .run = run,
 };

@@ -9,6 +9,7 @@
 /* The device and the store it is in; all owned. */
 struct backup_place {
 	struct store *store;
+	struct store_lock *lock;		/* on the device: it joins no group meanwhile */
 	struct fleet *fleet;
 	struct fleet_device *device;		/* of fleet */
 	const struct provider_layout *layout;	/* that can make backups of it */
@@ -16,10 +17,11 @@ struct backup_place {
 void backup_place_release(struct backup_place *place);
 OWN_DEFINE_RELEASE(backup_place)
 
-/* ERR_UNSUPPORTED for a device that no cloud runs. */
-int backup_place_open(const struct cli *cli, const char *device, struct backup_place *ret, struct err *err);
+/* doing is shown to others who want the device. ERR_UNSUPPORTED for one that no cloud runs. */
+int backup_place_open(const struct cli *cli, const char *device, const char *doing, struct backup_place *ret,
+		      struct err *err);
 
-/* Have it done, note it in the trail as soon as the cloud has begun, and print what came of it. */
+/* Have it done, with an entry before and after, and print what came of it. */
 int backup_run(struct cli *cli, const struct backup_place *place, const struct provider_access *access,
 	       const struct provider_backup *what, struct err *err);
 

@@ -59,7 +59,7 @@ static int run(struct cli *cli, const void *data, struct err *err)
 }
 
 const struct cli_command device_decommission_command = {
-	.name = "decommission", .summary = "Unmake a device, with its token and all keys on it", .flags = CLI_DESTROYS,
+	.name = "decommission", .summary = "Unmake a device, with its token and all keys on it", .flags = CLI_DESTROYS | CLI_CHANGES,
 	.options = options, .args = args, .args_size = sizeof(struct decommission),
 	.output = &inventory_type, .run = run,
 };

@@ -14,7 +14,7 @@ struct power {
 };
 extern const struct cli_param power_options[], power_args[];
 
-/* Do it to one device; the fleet is that of the edit. */
+/* Do it to one device, which is locked; the fleet is that of the edit, which has yielded. */
 typedef int (*power_verb)(struct store *store, struct store_edit *edit, const struct provider *provider,
 			  struct fleet_device *device, struct err *err);
 

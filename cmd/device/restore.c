@@ -52,7 +52,7 @@ static int run(struct cli *cli, const void *data, struct err *err)
 {
 	const struct restore *a = data;
 	owned(backup_place) struct backup_place place = {0};
-	int rc = backup_place_open(cli, a->device, &place, err);
+	int rc = backup_place_open(cli, a->device, "device restore", &place, err);
 
 	if (rc == 0)
 		rc = check_free(&place, err);
@@ -62,7 +62,7 @@ static int run(struct cli *cli, const void *data, struct err *err)
 }
 
 const struct cli_command device_restore_command = {
-	.name = "restore", .summary = "Have the cloud put the keys of a backup into a device", .flags = CLI_DESTROYS,
+	.name = "restore", .summary = "Have the cloud put the keys of a backup into a device", .flags = CLI_DESTROYS | CLI_CHANGES,
 	.options = options, .args = args, .args_size = sizeof(struct restore),
 	.output = &provider_backup_type, .run = run,
 };

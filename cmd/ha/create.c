@@ -75,14 +75,17 @@ static int add_member(struct fleet *fleet, struct fleet_group *group, const char
 	return rc < 0 ? rc : fleet_set(&member->partition, partition->name, err);
 }
 
+static int check_name(const char *name, struct err *err)
+{
+	return str_is_name(name) ? 0 : err_set(err, ERR_USAGE, "'%s' is not a name: 1 to 63 of a-z 0-9 - _ .", name);
+}
+
 /* The group in the document to be; members are checked one by one. */
 static int describe(struct fleet *fleet, const struct create *a, struct fleet_group **ret, struct err *err)
 {
 	struct fleet_group *group;
 	int rc = 0;
 
-	if (!str_is_name(a->group))
-		return err_set(err, ERR_USAGE, "'%s' is not a name: 1 to 63 of a-z 0-9 - _ .", a->group);
 	if (fleet_group(fleet, a->group)) {
 		err_set(err, ERR_EXISTS, "there is a group '%s' already", a->group);
 		return err_hint(err, "hsmctl ha show %s", a->group);
@@ -162,14 +165,49 @@ static void put_members(struct buf *text, const struct fleet *fleet, const struc
 	}
 }
 
-/* The trail says who the members are. */
-static int commit(struct store_edit *edit, const struct fleet_group *group, struct err *err)
+/* The group and the devices it takes: nobody else makes one of either, and nobody unmakes a device. */
+static int lock(struct cli *cli, struct admin *admin, const struct create *a, const char *doing, struct err *err)
 {
-	owned(buf) struct buf text = {.max = 4096};
+	const struct cli_strings *lists[] = {&a->members, &a->standbys};
+	struct store_subject subjects[2 * CLI_STRINGS_MAX + 1] = {{.kind = STORE_GROUP, .name = a->group}};
+	size_t n = 1;
+	int rc = check_name(a->group, err);
 
+	if (rc == 0)
+		rc = store_read(admin->store, &admin->fleet, err);
+	for (size_t list = 0; list < 2; list++)
+		for (size_t i = 0; rc == 0 && i < lists[list]->count; i++) {
+			struct fleet_device *device;
+			struct fleet_partition *partition;
+
+			rc = fleet_locate(admin->fleet, lists[list]->items[i], &device, &partition, err);
+			if (rc == 0)
+				subjects[n++] = (struct store_subject){.kind = STORE_DEVICE, .name = device->name};
+		}
+	return rc < 0 ? rc : store_lock(admin->store, subjects, n, doing, cli->observer, &admin->lock, err);
+}
+
+/* The trail says who the members are, before their tokens are touched and after. */
+static int make(struct cli *cli, struct admin *admin, struct store_edit *edit, struct fleet_group *group, struct err *err)
+{
+	owned(replica_sites) struct replica_sites sites = {0};
+	owned(buf) struct buf text = {.max = 4096};
+	owned(store_deed) struct store_deed *deed = NULL;
+	int rc = replica_sites_open(admin->set, UINT32_MAX, &sites, err);
+
+	if (rc == 0)
+		rc = all_up(&sites, err);
 	put_members(&text, store_edit_fleet(edit), group, FLEET_ACTIVE);
 	put_members(&text, store_edit_fleet(edit), group, FLEET_STANDBY);
-	return store_edit_commit(edit, "ha create", group->name, buf_text(&text), err);
+	if (rc == 0)
+		rc = store_deed_begin(admin->store, "ha create", group->name, buf_text(&text), &deed, err);
+	if (rc < 0)
+		return rc;
+	rc = make_domain(&sites, group, cli, err);
+	if (rc == 0)
+		rc = store_deed_commit(deed, edit, NULL, err);
+	store_deed_end(deed, NULL, rc, err);
+	return rc;
 }
 
 static int run(struct cli *cli, const void *data, struct err *err)
@@ -177,30 +215,27 @@ static int run(struct cli *cli, const void *data, struct err *err)
 	const struct create *a = data;
 	owned(store_edit) struct store_edit *edit = NULL;
 	owned(admin) struct admin admin = {0};
-	owned(replica_sites) struct replica_sites sites = {0};
 	struct fleet_group *group = NULL;
 	char doing[128];
 	int rc = store_open(cli_store_url(cli), 0, &admin.store, err);
 
 	snprintf(doing, sizeof(doing), "ha create %.80s", a->group);
 	if (rc == 0)
-		rc = store_edit_begin(admin.store, doing, &edit, err);
+		rc = lock(cli, &admin, a, doing, err);
 	if (rc == 0)
-		rc = describe(store_edit_fleet(edit), a, &group, err);
+		rc = store_edit_begin(admin.store, doing, &edit, err);
+	if (rc < 0)
+		return rc;
+	store_edit_yield(edit);
+	rc = describe(store_edit_fleet(edit), a, &group, err);
 	if (rc == 0)
 		rc = replica_set_open_admin(store_edit_fleet(edit), group, store_path(admin.store), &admin.set, err);
 	if (rc == 0)
-		rc = replica_sites_open(admin.set, UINT32_MAX, &sites, err);
-	if (rc == 0)
-		rc = all_up(&sites, err);
-	if (rc == 0)
-		rc = make_domain(&sites, group, cli, err);
-	if (rc == 0)
-		rc = commit(edit, group, err);
+		rc = make(cli, &admin, edit, group, err);
 	if (rc < 0)
 		return rc;
 	/* Read again what stands in the store now, and show it. */
-	replica_sites_release(&sites);
+	fleet_free(own_take(admin.fleet));
 	rc = store_read(admin.store, &admin.fleet, err);
 	if (rc == 0)
 		rc = fleet_find_group(admin.fleet, a->group, &admin.group, err);
@@ -208,6 +243,6 @@ static int run(struct cli *cli, const void *data, struct err *err)
 }
 
 const struct cli_command ha_create_command = {
-	.name = "create", .summary = "Make a group of partitions",
+	.name = "create", .summary = "Make a group of partitions", .flags = CLI_CHANGES,
 	.options = options, .args = args, .args_size = sizeof(struct create), .output = &ha_show_type, .run = run,
 };

@@ -64,6 +64,7 @@ static int run(struct cli *cli, const void *data, struct err *err)
 	const struct delete *a = data;
 	owned(store_edit) struct store_edit *edit = NULL;
 	owned(admin) struct admin admin = {0};
+	const struct store_subject subject = {.kind = STORE_GROUP, .name = a->group};
 	struct deleted deleted = {.name = (char *)a->group};
 	char text[200];
 	int rc = admin_open(cli, a->group, &admin, err);
@@ -73,16 +74,18 @@ static int run(struct cli *cli, const void *data, struct err *err)
 		rc = cli_confirm(cli, text, NULL, err);
 	snprintf(text, sizeof(text), "ha delete %s", a->group);
 	if (rc == 0)
+		rc = store_lock(admin.store, &subject, 1, text, cli->observer, &admin.lock, err);
+	if (rc == 0)
 		rc = store_edit_begin(admin.store, text, &edit, err);
 	if (rc == 0)
 		rc = remove_group(edit, a->group, err);
 	if (rc < 0)
 		return rc;
 	deleted.members = drop_domain(admin.set);
-	return cli_emit(cli, &deleted_type, &deleted, err);
+	return admin_emit(cli, admin.store, &deleted_type, &deleted, err);
 }
 
 const struct cli_command ha_delete_command = {
-	.name = "delete", .summary = "End a group; its keys stay on the members", .flags = CLI_DESTROYS,
+	.name = "delete", .summary = "End a group; its keys stay on the members", .flags = CLI_DESTROYS | CLI_CHANGES,
 	.options = options, .args = args, .args_size = sizeof(struct delete), .output = &deleted_type, .run = run,
 };

@@ -124,7 +124,7 @@ int ha_show_group(struct cli *cli, struct admin *admin, struct err *err)
 	view.policy = admin->set->policy;
 	rc = view_members(admin, &sites, &x, &view, err);
 	if (rc == 0)
-		rc = cli_emit(cli, &ha_show_type, &view, err);
+		rc = admin_emit(cli, admin->store, &ha_show_type, &view, err);
 	json_release(&ha_show_type, &view);
 	return rc;
 }

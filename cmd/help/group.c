@@ -73,7 +73,7 @@ static int write_schema(const char *folder, const struct json_type *type, struct
 
 	if (!path)
 		return err_no_memory(err);
-	r = json_schema(type, &text, err);
+	r = cli_schema(all_groups, type, &text, err);
 	return r < 0 ? r : file_write(path, text.data, text.len, 0644, err);
 }
 

@@ -22,12 +22,17 @@ static const struct cli_param args[] = {
 };
 
 /* Delete it and say what of it was done. */
-static int destroy(struct key_look *look, const struct census_key *key, struct key_view *view, uint32_t *ret_left,
-		   struct err *err)
+static int destroy(struct key_look *look, const struct census_key *key, const struct delete *a, struct key_view *view,
+		   uint32_t *ret_left, struct err *err)
 {
+	owned(store_deed) struct store_deed *deed = NULL;
 	uint32_t had = key_look_sites(look, key), took = 0;
-	int rc = replica_destroy(&look->sites, key->truth, &took, err);
+	int rc = store_deed_begin(look->admin.store, "key delete", a->group, a->label, &deed, err);
 
+	if (rc < 0)
+		return rc;
+	rc = replica_destroy(&look->sites, key->truth, &took, err);
+	store_deed_end(deed, NULL, rc, err);
 	*ret_left = ~took;
 	if (rc == 0)
 		rc = key_view_fill(view, key->truth, &look->sites, had & took, err);
@@ -50,11 +55,9 @@ static int run(struct cli *cli, const void *data, struct err *err)
 	if (rc == 0)
 		rc = cli_confirm(cli, question, NULL, err);
 	if (rc == 0)
-		rc = destroy(&look, key, &view, &left, err);
+		rc = destroy(&look, key, a, &view, &left, err);
 	if (rc == 0)
-		rc = store_audit(look.admin.store, "key delete", a->group, a->label, err);
-	if (rc == 0)
-		rc = cli_emit(cli, &key_document_type, &view, err);
+		rc = admin_emit(cli, look.admin.store, &key_document_type, &view, err);
 	json_release(&key_view_type, &view);
 	if (rc == 0)
 		key_note(cli, &look.sites, left, "the key is still on", "; the next sync removes it there");
@@ -62,6 +65,6 @@ static int run(struct cli *cli, const void *data, struct err *err)
 }
 
 const struct cli_command key_delete_command = {
-	.name = "delete", .summary = "Delete a key from every member, for good", .flags = CLI_DESTROYS,
+	.name = "delete", .summary = "Delete a key from every member, for good", .flags = CLI_DESTROYS | CLI_CHANGES,
 	.options = options, .args = args, .args_size = sizeof(struct delete), .output = &key_document_type, .run = run,
 };

@@ -40,6 +40,8 @@ OWN_DEFINE_RELEASE(key_look)
 
 /* Open the group and take a census of the members that are up. ERR_UNREACHABLE when none is. */
 int key_look_open(struct cli *cli, const char *group, struct key_look *ret, struct err *err);
+/* The second half of that: look->admin is open. */
+int key_look_read(struct cli *cli, struct key_look *look, struct err *err);
 
 /*
  * The live key with exactly this label (and CKA_ID, hexadecimal of either case, when given).

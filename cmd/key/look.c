@@ -80,20 +80,27 @@ void key_look_release(struct key_look *look)
 	admin_release(&look->admin);
 }
 
-int key_look_open(struct cli *cli, const char *group, struct key_look *ret, struct err *err)
+int key_look_read(struct cli *cli, struct key_look *look, struct err *err)
 {
-	int rc = admin_open(cli, group, &ret->admin, err);
+	const char *group = look->admin.group->name;
+	int rc;
 
 	observer_step(cli->observer, group, "reading its keys", 0, 0);
+	rc = replica_sites_open(look->admin.set, UINT32_MAX, &look->sites, err);
 	if (rc == 0)
-		rc = replica_sites_open(ret->admin.set, UINT32_MAX, &ret->sites, err);
-	if (rc == 0)
-		rc = census_take(&ret->sites, NULL, &ret->census, err);
-	if (rc == 0 && !replica_sites_up(&ret->sites)) {
+		rc = census_take(&look->sites, NULL, &look->census, err);
+	if (rc == 0 && !replica_sites_up(&look->sites)) {
 		err_set(err, ERR_UNREACHABLE, "no member of '%s' can be reached", group);
 		return err_hint(err, "hsmctl status %s", group);
 	}
 	return rc;
+}
+
+int key_look_open(struct cli *cli, const char *group, struct key_look *ret, struct err *err)
+{
+	int rc = admin_open(cli, group, &ret->admin, err);
+
+	return rc < 0 ? rc : key_look_read(cli, ret, err);
 }
 
 uint32_t key_look_sites(const struct key_look *look, const struct census_key *key)

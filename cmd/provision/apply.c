@@ -105,7 +105,7 @@ static int run(struct cli *cli, const void *data, struct err *err)
 }
 
 const struct cli_command provision_apply_command = {
-	.name = "apply", .summary = "Make the devices of FILE exist and run", .flags = CLI_DESTROYS,
+	.name = "apply", .summary = "Make the devices of FILE exist and run", .flags = CLI_DESTROYS | CLI_CHANGES,
 	.options = options, .args = args, .args_size = sizeof(struct apply),
 	.output = &inventory_type, .run = run,
 };

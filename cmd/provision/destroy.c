@@ -60,6 +60,6 @@ static int run(struct cli *cli, const void *data, struct err *err)
 
 const struct cli_command provision_destroy_command = {
 	.name = "destroy", .summary = "Destroy all devices of the store, with their tokens and keys",
-	.flags = CLI_DESTROYS, .options = options, .args = none, .args_size = sizeof(struct destroy),
+	.flags = CLI_DESTROYS | CLI_CHANGES, .options = options, .args = none, .args_size = sizeof(struct destroy),
 	.output = &inventory_type, .run = run,
 };

@@ -2,6 +2,7 @@
 /* Documents that provision takes: fleets, and plans that were kept in a file. */
 #include <string.h>
 
+#include "admin.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/mem.h"
@@ -104,7 +105,7 @@ int provision_open(const struct cli *cli, const struct wish *wish, struct store 
 	return rc < 0 ? rc : store_open(cli_store_url(cli), STORE_CREATE, ret, err);
 }
 
-static int emit(struct cli *cli, const struct inventory *inventory, bool steps, struct err *err)
+static int emit(struct cli *cli, const struct store *store, const struct inventory *inventory, bool steps, struct err *err)
 {
 	struct inventory shown = *inventory;
 	size_t left = 0;
@@ -114,7 +115,7 @@ static int emit(struct cli *cli, const struct inventory *inventory, bool steps, 
 		left += inventory->steps[i].state != STEP_DONE;
 	if (!steps && cli->globals.output != CLI_JSON)
 		shown.n_steps = 0;
-	rc = cli_emit(cli, &inventory_type, &shown, err);
+	rc = admin_emit(cli, store, &inventory_type, &shown, err);
 	if (rc == 0 && left && !shown.n_steps)
 		cli_say(cli, "%zu steps are left to the administrators of the devices (see 'hsmctl provision show')", left);
 	return rc;
@@ -128,5 +129,5 @@ int provision_print(struct cli *cli, const struct provider_call *call, bool step
 
 	if (rc == 0)
 		rc = inventory_look(call, fleet, inventory, err);
-	return rc < 0 ? rc : emit(cli, inventory, steps, err);
+	return rc < 0 ? rc : emit(cli, call->store, inventory, steps, err);
 }

@@ -48,10 +48,10 @@ static void note_absent(struct cli *cli, const struct replica_sync_report *repor
 				      report->dry_run ? "was not looked at" : "was not brought up to date", report->members[i].detail);
 }
 
-static int print(struct cli *cli, const struct replica_sync_report *report, struct err *err)
+static int print(struct cli *cli, const struct store *store, const struct replica_sync_report *report, struct err *err)
 {
 	bool plan = report->dry_run && cli->globals.output != CLI_JSON;
-	int rc = cli_emit(cli, plan ? &replica_sync_plan_type : &replica_sync_report_type, report, err);
+	int rc = admin_emit(cli, store, plan ? &replica_sync_plan_type : &replica_sync_report_type, report, err);
 
 	if (rc == 0)
 		note_absent(cli, report);
@@ -59,19 +59,29 @@ static int print(struct cli *cli, const struct replica_sync_report *report, stru
 }
 
 /* Also of a sync that came to an early end: what it did stands. */
-static int enter_audit(struct store *store, const struct sync *a, const struct replica_sync_report *report, bool whole,
-		       struct err *err)
+static void end_deed(struct store_deed *deed, const struct replica_sync_report *report, int rc, const struct err *why)
 {
 	char detail[200], joined[40] = "";
 
-	if (a->dry_run || report->copied + report->deleted + report->repaired + report->adopted + report->joined == 0)
-		return 0;
 	if (report->joined)
 		snprintf(joined, sizeof(joined), ", joined %lld", (long long)report->joined);
 	snprintf(detail, sizeof(detail), "copied %lld, deleted %lld, repaired %lld, adopted %lld%s: %s", (long long)report->copied,
 		 (long long)report->deleted, (long long)report->repaired, (long long)report->adopted, joined,
-		 whole ? replica_verdict_names[report->verdict] : "not finished");
-	return store_audit(store, "sync", a->group, detail, err);
+		 rc == 0 ? replica_verdict_names[report->verdict] : "not finished");
+	store_deed_end(deed, detail, rc, why);
+}
+
+static int bring_up(struct cli *cli, const struct sync *a, struct admin *admin, struct replica_sync_report *report,
+		    struct err *err)
+{
+	owned(store_deed) struct store_deed *deed = NULL;
+	int rc = store_deed_begin(admin->store, "sync", a->group, NULL, &deed, err);
+
+	if (rc < 0)
+		return rc;
+	rc = replica_sync(admin->set, UINT32_MAX, SYNC_ALL, cli->observer, report, err);
+	end_deed(deed, report, rc, err);
+	return rc;
 }
 
 static int run(struct cli *cli, const void *data, struct err *err)
@@ -79,21 +89,24 @@ static int run(struct cli *cli, const void *data, struct err *err)
 	const struct sync *a = data;
 	owned(admin) struct admin admin = {0};
 	struct replica_sync_report report = {0};
-	int rc = admin_open(cli, a->group, &admin, err), audited;
+	char doing[128];
+	int rc;
 
+	snprintf(doing, sizeof(doing), "sync %.80s", a->group);
+	rc = a->dry_run ? admin_open(cli, a->group, &admin, err) : admin_open_alone(cli, a->group, doing, &admin, err);
 	if (rc == 0)
-		rc = replica_sync(admin.set, UINT32_MAX, a->dry_run ? SYNC_DRY_RUN : SYNC_ALL, cli->observer, &report, err);
-	audited = admin.store ? enter_audit(admin.store, a, &report, rc == 0, rc == 0 ? err : NULL) : 0;
+		rc = a->dry_run ? replica_sync(admin.set, UINT32_MAX, SYNC_DRY_RUN, cli->observer, &report, err)
+				: bring_up(cli, a, &admin, &report, err);
 	if (rc == 0)
-		rc = print(cli, &report, err);
+		rc = print(cli, admin.store, &report, err);
 	if (rc == 0)
-		rc = audited < 0 ? audited : judge(a, &report, err);
+		rc = judge(a, &report, err);
 	json_release(&replica_sync_report_type, &report);
 	return rc;
 }
 
 static const struct cli_command command = {
-	.summary = "Bring every member of a group up to date",
+	.summary = "Bring every member of a group up to date", .flags = CLI_CHANGES,
 	.options = options, .args = args, .args_size = sizeof(struct sync),
 	.output = &replica_sync_report_type, .run = run,
 };

@@ -19,7 +19,6 @@ enum err_code {
 	ERR_FAILED,	   /* nothing more precise is known */
 	ERR_NO_MEMORY,
 	ERR_IO,		   /* a file or a system call failed */
-	ERR_EXISTS,
 	ERR_IN_USE,	   /* something still depends on it, or a port is taken */
 	ERR_UNSUPPORTED,   /* this token or provider cannot do that */
 	ERR_NOT_REPLICABLE,/* a key that members cannot carry over */
@@ -36,6 +35,7 @@ enum err_code {
 	ERR_PIN,	   /* wrong, locked or expired PIN: never tried again */
 	ERR_NOT_OURS,	   /* a store that others own or can write */
 	ERR_NOT_FOUND,
+	ERR_EXISTS,
 	ERR_UNREACHABLE,
 	ERR_POLICY,	   /* too few members for the durability policy */
 	ERR_NOT_KNOWN,	   /* a write that may have been made, or may still be */

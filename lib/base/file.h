@@ -38,6 +38,9 @@ int file_remove(const char *path, struct err *err);
 
 bool file_exists(const char *path);
 
+/* Is the open file still the one of that name? */
+bool file_is_at(int fd, const char *path);
+
 /*
  * ERR_NOT_OURS unless path belongs to this user or root and neither group nor
  * others can write it. secret_file: nor read it.

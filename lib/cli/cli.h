@@ -71,6 +71,7 @@ enum {
 	CLI_FILES = 8,		/* argument or option completes file names */
 	CLI_ACCESS = 16,	/* option: how to prove who we are to a cloud. Many verbs share these: the
 				 * synopsis sums them up, a manual page describes them once */
+	CLI_CHANGES = 32,	/* command: it writes to the audit trail, whose head its result carries */
 };
 
 #define CLI_FIELD_(T, f, ctype) _Generic(((T *)0)->f, ctype: offsetof(T, f))
@@ -110,7 +111,7 @@ enum {
 struct cli_command {
 	const char *name;		/* verb; NULL: the group's own command (sync, verify) */
 	const char *summary;
-	unsigned flags;			/* CLI_DESTROYS, CLI_HIDDEN */
+	unsigned flags;			/* CLI_DESTROYS, CLI_CHANGES, CLI_HIDDEN */
 	const struct cli_param *options;
 	const struct cli_param *args;
 	size_t args_size;		/* of the struct the rows point into */
@@ -152,6 +153,7 @@ struct cli {
 	bool lines;			/* documents on one line each: shell, --watch */
 	const struct cli_group *const *groups;	/* of a line of the shell: what may be typed there; else NULL */
 	int status;			/* exit status when run returned 0: of shell's lines */
+	const char *head;		/* of the audit trail, when the command wrote to it; the result carries it */
 };
 
 /* main() of a subcommand binary: parse, run, print errors; the exit status. */
@@ -174,8 +176,12 @@ const char *cli_store_url(const struct cli *cli);
 void cli_state_path(const char *name, char *ret, size_t size);
 
 /* Print a result document: JSON with -o json, tables for people otherwise. Nothing, and the code of
- * base/cancel.h, once the command is cancelled: what it found since then may be wrong. */
+ * base/cancel.h, once the command is cancelled: what it found since then may be wrong.
+ * With cli->head, and CLI_CHANGES, the JSON ends with it as "audit_head". */
 int cli_emit(struct cli *cli, const struct json_type *type, const void *data, struct err *err);
+
+/* The schema of a result, with audit_head where a command that prints it changes something. groups NULL-terminated. */
+int cli_schema(const struct cli_group *const *groups, const struct json_type *type, struct buf *ret, struct err *err);
 
 /* Print free text (a report, Prometheus lines) as the result; also into a full
  * disk or a closed stdout, which is ERR_IO. */

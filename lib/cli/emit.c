@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/cancel.h"
 #include "base/err.h"
+#include "base/mem.h"
 #include "base/str.h"
 #include "cli/table.h"
 #include "cli/text.h"
@@ -80,14 +81,80 @@ static struct table_style style_of(const struct cli *cli)
 	return (struct table_style){.width = (size_t)columns, .bold = wants_colour(), .utf8 = text_speaks_utf8()};
 }
 
-static int emit_json(const struct cli *cli, const struct json_type *type, const void *data,
-		     struct buf *text, struct err *err)
+static int write_line(const struct cli *cli, const struct json_type *type, const void *data, struct buf *text,
+		      struct err *err)
 {
 	int r = json_write(type, data, !cli->lines, text, err);
 
 	if (r == 0 && cli->lines)
 		buf_put_u8(text, '\n');
 	return r;
+}
+
+/* The fields of a result and one more, which stands behind them in memory too. New memory. */
+static struct json_field *with_head(const struct json_type *type)
+{
+	static const struct json_field head = {
+		.name = "audit_head", .kind = JSON_STRING, .flags = JSON_OMIT,
+		.summary = "hash of the newest audit entry of what was done; keep it elsewhere, for 'audit verify --head'",
+	};
+	size_t count = 0;
+	struct json_field *fields;
+
+	while (type->fields[count].name)
+		count++;
+	fields = mem_zalloc((count + 2) * sizeof(*fields));
+	if (!fields)
+		return NULL;
+	memcpy(fields, type->fields, count * sizeof(*fields));
+	fields[count] = head;
+	fields[count].offset = (type->size + sizeof(char *) - 1) / sizeof(char *) * sizeof(char *);
+	return fields;
+}
+
+static int write_with_head(const struct cli *cli, const struct json_type *type, const void *data, struct buf *text,
+			   struct err *err)
+{
+	owned(mem) struct json_field *fields = with_head(type);
+	owned(mem) char *both = mem_zalloc(type->size + 2 * sizeof(char *));
+	struct json_type longer = *type;
+	const struct json_field *last = fields;
+
+	if (!fields || !both)
+		return err_no_memory(err);
+	while (last[1].name)
+		last++;
+	memcpy(both, data, type->size);
+	memcpy(both + last->offset, &cli->head, sizeof(cli->head));
+	longer.fields = fields;
+	return write_line(cli, &longer, both, text, err);
+}
+
+static int emit_json(const struct cli *cli, const struct json_type *type, const void *data, struct buf *text, struct err *err)
+{
+	bool changed = cli->head && type == cli->command->output && (cli->command->flags & CLI_CHANGES);
+
+	return changed ? write_with_head(cli, type, data, text, err) : write_line(cli, type, data, text, err);
+}
+
+static bool changes(const struct cli_group *const *groups, const struct json_type *type)
+{
+	for (; *groups; groups++)
+		for (const struct cli_command *const *c = (*groups)->commands; *c; c++)
+			if ((*c)->output == type && ((*c)->flags & CLI_CHANGES))
+				return true;
+	return false;
+}
+
+int cli_schema(const struct cli_group *const *groups, const struct json_type *type, struct buf *ret, struct err *err)
+{
+	owned(mem) struct json_field *fields = with_head(type);
+	struct json_type longer = *type;
+
+	if (!fields)
+		return err_no_memory(err);
+	longer.fields = fields;
+	return json_schema(changes(groups, type) ? &longer : type, ret, err);
 }
 
 static int print(struct cli *cli, const struct json_type *type, const void *data, struct err *err)

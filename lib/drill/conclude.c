@@ -128,24 +128,27 @@ static int keep(const struct exercise *x, struct err *err)
 	return rc < 0 ? rc : write_file(x, "report.html", &html, err);
 }
 
-static int enter_audit(const struct exercise *x, struct err *err)
+static int end_deed(struct exercise *x, const struct err *why, struct err *err)
 {
-	const struct drill_report *r = x->report;
+	struct drill_report *r = x->report;
 	owned(mem) char *detail = mem_printf("%s %s: %s, sha256 %s", r->scenario, r->id,
 					     drill_verdict_names[r->verdict], r->evidence.sha256);
 
-	return detail ? store_audit(x->store, "drill run", r->group, detail, err) : err_no_memory(err);
+	if (!detail)
+		return err_no_memory(err);
+	store_deed_end(x->deed, detail, r->verdict == DRILL_ABORTED ? -ERR_FAILED : 0, why);
+	return fleet_set(&r->evidence.audit_head, store_head(x->store), err);
 }
 
-/* How members and keys are now. To be cancelled here is how the run ended, no finding. */
+/* How members and keys are now. To be cancelled here is how the run ended, unless it had failed before; no finding. */
 static int look_again(struct exercise *x, int *why_rc, struct err *why, struct err *err)
 {
 	int rc = find_absent(x, err);
 
 	if (rc == 0)
 		rc = verify_after(x, err);
-	if (!cancel_is(rc))
-		return rc;
+	if (!cancel_is(rc) || *why_rc < 0)
+		return cancel_is(rc) ? 0 : rc;
 	*why = *err;
 	*why_rc = rc;
 	return 0;
@@ -166,13 +169,16 @@ static int decide(struct exercise *x, int *why_rc, struct err *why, struct err *
 	return *why_rc < 0 ? drill_abort(x->report, why, err) : drill_judge(x->report, &x->config->limits, err);
 }
 
-static int file_report(struct exercise *x, struct err *err)
+/* It must be kept before the trail names it, and then holds the head of the trail too. */
+static int file_report(struct exercise *x, const struct err *why, struct err *err)
 {
 	int rc = drill_evidence(x->report, x->module, &x->keys, err);
 
 	if (rc == 0)
 		rc = keep(x, err);
-	return rc < 0 ? rc : enter_audit(x, err);
+	if (rc == 0)
+		rc = end_deed(x, why, err);
+	return rc < 0 ? rc : keep(x, err);
 }
 
 int exercise_conclude(struct exercise *x, int why_rc, struct err *why, struct err *err)
@@ -182,7 +188,9 @@ int exercise_conclude(struct exercise *x, int why_rc, struct err *why, struct er
 	/* A drill that broke something has a report, however it ended. */
 	cancel_shield();
 	if (rc == 0)
-		rc = file_report(x, err);
+		rc = file_report(x, why, err);
+	if (rc < 0)
+		store_deed_end(x->deed, NULL, rc, err);
 	cancel_unshield();
 	if (rc < 0)
 		return rc;
@@ -191,5 +199,8 @@ int exercise_conclude(struct exercise *x, int why_rc, struct err *why, struct er
 		return why_rc;
 	}
 	rc = drill_verdict_err(x->report, err);
-	return why_rc < 0 ? err_wrap(err, "%s", why->message) : rc;
+	if (why_rc == 0)
+		return rc;
+	err_wrap(err, "%s", why->message);
+	return *why->hint ? err_hint(err, "%s", why->hint) : rc;
 }

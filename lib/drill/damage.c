@@ -13,8 +13,6 @@
 #include "replica/set.h"
 #include "store/store.h"
 
-enum { RECORD_MS = 600000 };	/* how long an edit by others is waited for */
-
 static bool in(uint32_t mask, size_t i)
 {
 	return mask & UINT32_C(1) << i;
@@ -82,41 +80,22 @@ int exercise_break(struct exercise *x, uint32_t mask, enum fault_kind kind, stru
 	return rc;
 }
 
-/* However long somebody else edits: the member is back, but nobody finds it before this is written. */
-static int begin_record(struct exercise *x, const char *name, struct store_edit **ret, struct err *err)
-{
-	int64_t end = clock_now_ms() + RECORD_MS;
-	bool told = false;
-
-	for (;;) {
-		int rc = store_edit_begin(x->store, "drill run", ret, err);
-
-		if (rc != -ERR_LOCKED)
-			return rc;
-		if (clock_now_ms() >= end)
-			return err_hint(err, "then 'hsmctl device start %s' writes its address down", name);
-		if (!told)
-			observer_note(x->observer, "%s: its new address is written down when the store is free: %s", name,
-				      err->message);
-		told = true;
-	}
-}
-
 static int record_address(struct exercise *x, const struct fleet_device *healed, struct err *err)
 {
 	owned(store_edit) struct store_edit *edit = NULL;
 	struct fleet_device *device;
-	int rc = begin_record(x, healed->name, &edit, err);
+	int rc = store_edit_begin(x->store, "drill run", &edit, err);
 
-	if (rc == 0)
-		rc = fleet_find_device(store_edit_fleet(edit), healed->name, &device, err);
+	/* The member is back, but nobody finds it before this is written. */
+	if (rc < 0)
+		return err_hint(err, "'hsmctl device start %s' writes its new address down", healed->name);
+	rc = fleet_find_device(store_edit_fleet(edit), healed->name, &device, err);
 	for (size_t i = 0; rc == 0 && i < device->n_partitions && i < healed->n_partitions; i++)
 		rc = fleet_set(&device->partitions[i].link.address, healed->partitions[i].link.address, err);
 	return rc < 0 ? rc : store_edit_commit(edit, "drill heal", healed->name, "its address changed", err);
 }
 
-/* The store is not locked for it: others may hold it for an hour. A restarted device may have another
- * address, which every reader must learn. */
+/* The device is the drill's alone. Restarted it may have another address, which every reader must learn. */
 static int heal_device(struct exercise *x, const char *name, struct err *err)
 {
 	owned(fleet) struct fleet *before = NULL, *fleet = NULL;

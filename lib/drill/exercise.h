@@ -21,23 +21,27 @@ struct drill_workload;
 struct fleet;
 struct fleet_device;
 struct fleet_group;
-struct lock;
 struct replica_report;
 struct replica_set;
 struct secret;
+struct store_deed;
+struct store_lock;
 
 struct exercise {
 	struct store *store;
 	const struct drill_config *config;
 	struct observer *observer;
 	struct drill_report *report;	/* the caller's */
-	struct lock *lock;
+	char doing[160];		/* shown to others who want what we hold */
+	struct store_lock *lock;
+	struct store_deed *deed;
 	const struct drill_scenario *scenario;
 	struct fleet *fleet;
 	struct fleet_group *group;	/* in fleet */
 	struct replica_set *set;	/* to probe members with */
 	struct secret *pin;
 	uint32_t targets[DRILL_STEPS_MAX];	/* members of each step */
+	struct store_lock *devices;	/* theirs: nobody else starts, stops or unmakes them meanwhile */
 	uint32_t broken;		/* members that are not healed yet */
 	size_t fault_of[32];		/* the newest fault of a member, in the report */
 	uint32_t returning;		/* healed members that did not answer yet */

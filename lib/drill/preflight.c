@@ -10,7 +10,7 @@
 #include "member/member.h"
 #include "replica/set.h"
 #include "replica/verify.h"
-
+#include "store/store.h"
 
 /* Token information is padded with blanks and not terminated. */
 static int set_padded(char **field, const CK_UTF8CHAR *text, size_t len, struct err *err)
@@ -155,6 +155,17 @@ static int check_devices(const struct exercise *x, uint32_t targets, struct err 
 	return 0;
 }
 
+static int lock_devices(struct exercise *x, uint32_t targets, struct err *err)
+{
+	struct store_subject subjects[32];
+	size_t n = 0;
+
+	for (size_t i = 0; i < x->group->n_members; i++)
+		if (targets & UINT32_C(1) << i)
+			subjects[n++] = (struct store_subject){.kind = STORE_DEVICE, .name = x->group->members[i].device};
+	return store_lock(x->store, subjects, n, x->doing, x->observer, &x->devices, err);
+}
+
 static int take_verdict(struct exercise *x, const struct replica_report *v, struct err *err)
 {
 	struct drill_verify *to = &x->report->verify;
@@ -191,6 +202,8 @@ int exercise_preflight(struct exercise *x, struct err *err)
 
 	if (rc == 0)
 		rc = check_devices(x, targets, err);
+	if (rc == 0)
+		rc = lock_devices(x, targets, err);
 	for (size_t i = 0; i < x->set->n_members && rc == 0; i++)
 		rc = describe_member(x, i, &up, err);
 	if (rc == 0)

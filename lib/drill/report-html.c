@@ -357,6 +357,8 @@ static void put_evidence(const struct drill_report *r, struct buf *out)
 	} else {
 		html_fact(out, "Signature", e->note ? e->note : "none");
 	}
+	if (e->audit_head)
+		html_code_fact(out, "Audit entry", e->audit_head);
 	buf_put_str(out, "</dl>\n");
 	html_section_close(out);
 }

@@ -147,6 +147,7 @@ static const struct json_field evidence_fields[] = {
 	JSON_F_STRING(struct drill_evidence, mechanism, JSON_NULLABLE, "how it signed"),
 	JSON_F_STRING(struct drill_evidence, public_key, JSON_NULLABLE, "SHA-256 of its SubjectPublicKeyInfo"),
 	JSON_F_STRING(struct drill_evidence, note, JSON_OMIT, "why there is no signature"),
+	JSON_F_STRING(struct drill_evidence, audit_head, JSON_OMIT, "hash of the audit entry that names this digest"),
 	JSON_F_END
 };
 static const struct json_type evidence_type = {

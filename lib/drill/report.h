@@ -83,6 +83,7 @@ struct drill_evidence {
 	char *key, *mechanism;		/* label of the group's key; "ECDSA-SHA256" … */
 	char *public_key;		/* SHA-256 of its SubjectPublicKeyInfo, hex */
 	char *note;			/* why there is no signature */
+	char *audit_head;		/* of the trail, when the drill's end stood in it */
 };
 
 struct drill_operations {

@@ -13,7 +13,6 @@
 #include "base/cred.h"
 #include "base/err.h"
 #include "base/file.h"
-#include "base/lock.h"
 #include "base/mem.h"
 #include "base/observer.h"
 #include "base/secret.h"
@@ -35,7 +34,9 @@ void exercise_release(struct exercise *x)
 	secret_free(x->pin);
 	replica_set_free(x->set);
 	fleet_free(x->fleet);
-	lock_free(x->lock);
+	store_lock_free(x->devices);
+	store_deed_free(x->deed);
+	store_lock_free(x->lock);
 }
 
 double exercise_ms(const struct exercise *x, int64_t now_ns)
@@ -85,13 +86,10 @@ static int check_config(const struct drill_config *config, struct err *err)
 /* Two drills at once would measure each other. */
 static int take_lock(struct exercise *x, struct err *err)
 {
-	owned(mem) char *folder = store_file(x->store, "drills");
-	owned(mem) char *path = store_file(x->store, "drills/lock");
-	char doing[160];
-	int rc = folder && path ? file_mkdirs(folder, 0700, err) : err_no_memory(err);
+	const struct store_subject subject = {.kind = STORE_DRILL};
 
-	snprintf(doing, sizeof(doing), "drill run %.60s on %.60s", x->config->scenario, x->config->group);
-	return rc < 0 ? rc : lock_take(path, doing, 0, &x->lock, err);
+	snprintf(x->doing, sizeof(x->doing), "drill run %.60s on %.60s", x->config->scenario, x->config->group);
+	return store_lock(x->store, &subject, 1, x->doing, x->observer, &x->lock, err);
 }
 
 static int read_pin(struct exercise *x, struct err *err)
@@ -234,6 +232,18 @@ static int describe(struct exercise *x, struct err *err)
 	return rc < 0 ? rc : make_id(r, time, err);
 }
 
+/* The last that may refuse: no entry, no drill. */
+static int begin_deed(struct exercise *x, struct err *err)
+{
+	struct drill_report *r = x->report;
+	owned(mem) char *detail = mem_printf("%s %s", r->scenario, r->id);
+	int rc = detail ? store_deed_begin(x->store, "drill run", r->group, detail, &x->deed, err) : err_no_memory(err);
+
+	if (rc < 0)
+		free(own_take(r->id));
+	return rc;
+}
+
 static int prepare(struct exercise *x, struct err *err)
 {
 	int rc = check_config(x->config, err);
@@ -250,15 +260,9 @@ static int prepare(struct exercise *x, struct err *err)
 		rc = exercise_preflight(x, err);
 	if (rc == 0)
 		rc = load_module(x, err);
-	return rc < 0 ? rc : describe(x, err);
-}
-
-/* So that the trail knows of a drill that was killed. */
-static int enter_audit(const struct exercise *x, struct err *err)
-{
-	owned(mem) char *detail = mem_printf("%s %s", x->report->scenario, x->report->id);
-
-	return detail ? store_audit(x->store, "drill start", x->report->group, detail, err) : err_no_memory(err);
+	if (rc == 0)
+		rc = describe(x, err);
+	return rc < 0 ? rc : begin_deed(x, err);
 }
 
 int drill_run(struct store *store, const struct drill_config *config, struct observer *observer,
@@ -273,8 +277,6 @@ int drill_run(struct store *store, const struct drill_config *config, struct obs
 	if (rc < 0)
 		return rc;
 	cancel_hold();
-	rc = enter_audit(&x, &why);
-	if (rc == 0)
-		rc = exercise_perform(&x, &why);
+	rc = exercise_perform(&x, &why);
 	return exercise_conclude(&x, rc, &why, err);
 }

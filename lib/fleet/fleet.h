@@ -170,6 +170,11 @@ int fleet_read(const char *text, size_t len, const char *source, unsigned flags,
 int fleet_read_file(const char *path, unsigned flags, struct fleet **ret, struct err *err);
 int fleet_write(const struct fleet *fleet, struct buf *ret, struct err *err);
 int fleet_copy(const struct fleet *fleet, struct fleet **ret, struct err *err);
+/*
+ * What was changed from base to ours is changed in theirs too: datacentres, devices and groups one by one, by
+ * their names. ERR_CHANGED names what theirs has neither as it was nor as it should be; theirs is then of no use.
+ */
+int fleet_rebase(const struct fleet *base, const struct fleet *ours, struct fleet *theirs, struct err *err);
 struct fleet *fleet_new(void);
 void fleet_free(struct fleet *fleet);
 OWN_DEFINE(fleet)

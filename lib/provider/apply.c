@@ -18,13 +18,54 @@
 struct applier {
 	struct walk walk;	/* first: cast back */
 	const struct provider_call *call;
-	struct store_edit *edit;
+	struct store_edit *edit;	/* has yielded */
+	struct store_lock *device;	/* on the one that is worked on */
+	struct store_deed *deed;	/* of one that goes */
 	struct fleet *before;	/* as the store had it */
 	size_t done, total;
 	struct inventory *result;	/* takes failures; the caller's */
 };
 
 static const char *const doing[] = {"making", "starting", "updating", "destroying"};
+
+/* ---- locks ---- */
+
+static int lock_fleet(const struct provider_call *call, const char *shown, struct store_lock **ret, struct err *err)
+{
+	const struct store_subject subject = {.kind = STORE_FLEET};
+
+	return store_lock(call->store, &subject, 1, shown, call->observer, ret, err);
+}
+
+static int lock_device(const struct provider_call *call, const char *name, const char *shown, struct store_lock **ret,
+		       struct err *err)
+{
+	const struct store_subject subject = {.kind = STORE_DEVICE, .name = name};
+
+	return store_lock(call->store, &subject, 1, shown, call->observer, ret, err);
+}
+
+/* A group may have been made of it since the document was read, until it was locked. */
+static int check_free_now(struct store *store, const char *name, struct err *err)
+{
+	owned(fleet) struct fleet *now = NULL;
+	int rc = store_read(store, &now, err);
+
+	return rc < 0 || !fleet_device(now, name) ? rc : provider_check_free(now, name, err);
+}
+
+/* ---- one change ---- */
+
+static int destroy(struct applier *a, const struct provider *provider, const struct change *change, struct err *err)
+{
+	owned(mem) char *subject = mem_printf("device %s", change->name);
+	int rc = subject ? check_free_now(a->walk.store, change->name, err) : err_no_memory(err);
+
+	if (rc == 0)
+		rc = store_deed_begin(a->call->store, "provision apply", subject, change_kind_names[CHANGE_DESTROY], &a->deed,
+				      err);
+	return rc < 0 ? rc : provider->destroy(a->walk.store, change->device, err);
+}
 
 static int carry_out(struct walk *walk, const struct change *change, struct err *err)
 {
@@ -39,9 +80,21 @@ static int carry_out(struct walk *walk, const struct change *change, struct err 
 	if (rc < 0 || provider->layout)
 		return rc;
 	observer_step(a->call->observer, change->name, doing[change->kind], a->done, a->total);
+	rc = lock_device(a->call, change->name, "provision apply", &a->device, err);
+	if (rc < 0)
+		return rc;
 	if (change->kind == CHANGE_DESTROY)
-		return provider->destroy(walk->store, change->device, err);
+		return destroy(a, provider, change, err);
 	return provider->apply(walk->store, walk->fleet, change->device, a->call->observer, err);
+}
+
+/* The change is recorded, or has failed. */
+static void let_go(struct applier *a, int rc, const struct err *why)
+{
+	if (a->deed)
+		store_deed_end(a->deed, NULL, rc, why);
+	store_deed_free(own_take(a->deed));
+	store_lock_free(own_take(a->device));
 }
 
 static int record(struct walk *walk, const struct change *change, struct err *err)
@@ -49,16 +102,22 @@ static int record(struct walk *walk, const struct change *change, struct err *er
 	struct applier *a = (struct applier *)walk;
 	owned(mem) char *subject = mem_printf("%s %s", change->noun, change->name);
 	owned(mem) char *detail = mem_printf("%s: %s", change_kind_names[change->kind], change->detail);
+	int rc = subject && detail ? 0 : err_no_memory(err);
 
-	if (!subject || !detail)
-		return err_no_memory(err);
 	a->done++;
-	return store_edit_commit(a->edit, "provision apply", subject, detail, err);
+	if (rc == 0)
+		rc = a->deed ? store_deed_commit(a->deed, a->edit, detail, err)
+			     : store_edit_commit(a->edit, "provision apply", subject, detail, err);
+	let_go(a, rc, err);
+	return rc;
 }
 
 static int failed(struct walk *walk, const char *device, const struct err *why, struct err *err)
 {
-	return inventory_fail(((struct applier *)walk)->result, device, why, err);
+	struct applier *a = (struct applier *)walk;
+
+	let_go(a, -(int)why->code, why);
+	return inventory_fail(a->result, device, why, err);
 }
 
 /* ---- what stands in a cloud ---- */
@@ -76,6 +135,49 @@ static int record_step(struct provider_step *step, const char *subject, const ch
 	return store_edit_commit(r->edit, r->action, subject, detail, err);
 }
 
+/* Whether a device of it is no longer wanted, and stood in a cloud. */
+static bool goes(const struct fleet *before, const struct fleet_device *device, const struct fleet *desired)
+{
+	const struct provider *provider;
+
+	return !fleet_device(desired, device->name) && provider_of(before, device, &provider, NULL) == 0 && provider->layout;
+}
+
+/* Those that go, locked and free; their names for the trail. */
+static int lock_going(struct applier *a, const struct fleet *desired, struct buf *names, struct err *err)
+{
+	const struct fleet *before = a->before;
+	owned(mem) struct store_subject *subjects = mem_zalloc((before->n_devices + 1) * sizeof(*subjects));
+	size_t n = 0;
+	int rc;
+
+	if (!subjects)
+		return err_no_memory(err);
+	for (size_t i = 0; i < before->n_devices; i++)
+		if (goes(before, &before->devices[i], desired))
+			subjects[n++] = (struct store_subject){.kind = STORE_DEVICE, .name = before->devices[i].name};
+	rc = store_lock(a->call->store, subjects, n, "provision apply", a->call->observer, &a->device, err);
+	for (size_t i = 0; rc == 0 && i < n; i++) {
+		buf_printf(names, "%s %s", names->len ? "," : "destroy:", subjects[i].name);
+		rc = check_free_now(a->call->store, subjects[i].name, err);
+	}
+	return rc;
+}
+
+/* Also with nothing to go: an earlier run may have been killed. */
+static int unmake_rest(struct applier *a, const struct provider_layout *layout, const struct fleet *desired, struct err *err)
+{
+	owned(buf) struct buf names = {.max = 4096};
+	int rc = lock_going(a, desired, &names, err);
+
+	if (rc == 0 && names.len)
+		rc = store_deed_begin(a->call->store, "provision apply", "devices", buf_text(&names), &a->deed, err);
+	if (rc == 0)
+		rc = layout->remove(a->call, a->before, desired, err);
+	let_go(a, rc, err);
+	return rc;
+}
+
 static int settle(struct walk *walk, struct err *err)
 {
 	struct applier *a = (struct applier *)walk;
@@ -87,9 +189,8 @@ static int settle(struct walk *walk, struct err *err)
 		rc = provider_layout_of(a->before, &unmake, err);
 	if (rc == 0 && make)
 		rc = make->apply(a->call, walk->desired, walk->fleet, &recorder.step, err);
-	/* Also with nothing before: an earlier run may have been killed. */
 	unmake = unmake ? unmake : make;
-	return rc < 0 || !unmake ? rc : unmake->remove(a->call, a->before, walk->desired, err);
+	return rc < 0 || !unmake ? rc : unmake_rest(a, unmake, walk->desired, err);
 }
 
 /* ---- the whole ---- */
@@ -150,6 +251,7 @@ static int begin(struct applier *a, const struct fleet *desired, const struct pr
 int provider_apply(const struct provider_call *call, const struct fleet *desired, const struct provider_plan *seen,
 		   bool exactly, struct inventory *ret, struct err *err)
 {
+	owned(store_lock) struct store_lock *lock = NULL;
 	owned(store_edit) struct store_edit *edit = NULL;
 	owned(fleet) struct fleet *complete = NULL, *before = NULL;
 	struct applier applier = {
@@ -157,10 +259,14 @@ int provider_apply(const struct provider_call *call, const struct fleet *desired
 			 .record = record},
 		.call = call, .result = ret,
 	};
-	int rc = store_edit_begin(call->store, "provision apply", &edit, err);
+	int rc = lock_fleet(call, "provision apply", &lock, err);
 
 	if (rc == 0)
-		rc = plan_prepare(call, store_edit_fleet(edit), desired, &complete, err);
+		rc = store_edit_begin(call->store, "provision apply", &edit, err);
+	if (rc < 0)
+		return rc;
+	store_edit_yield(edit);
+	rc = plan_prepare(call, store_edit_fleet(edit), desired, &complete, err);
 	applier.edit = edit;
 	if (rc == 0)
 		rc = begin(&applier, complete, seen, exactly, err);
@@ -169,32 +275,59 @@ int provider_apply(const struct provider_call *call, const struct fleet *desired
 		return rc;
 	applier.walk.desired = complete;
 	applier.walk.fleet = store_edit_fleet(edit);
-	return walk_run(&applier.walk, err);
+	rc = walk_run(&applier.walk, err);
+	let_go(&applier, rc, err);
+	return rc;
 }
 
 /* ---- destroy ---- */
 
-static int destroy_device(struct store *store, struct store_edit *edit, size_t i, const char *action, struct err *err)
+/* layout: unmakes it; NULL for one of a cloud: is unmade already. */
+static int unmake_device(const struct provider_call *call, const struct fleet *fleet, const struct fleet_device *device,
+			 const struct provider_layout *layout, struct err *err)
+{
+	const struct provider *provider;
+	int rc = provider_of(fleet, device, &provider, err);
+
+	if (rc < 0 || layout)
+		return rc < 0 ? rc : layout->decommission(call, fleet, device, err);
+	return provider->layout ? 0 : provider->destroy(call->store, device, err);
+}
+
+/* For the trail. */
+static int what_and_where(const struct fleet *fleet, const struct fleet_device *device, char **ret, struct err *err)
+{
+	const struct provider *provider;
+	int rc = provider_of(fleet, device, &provider, err);
+
+	if (rc < 0)
+		return rc;
+	*ret = mem_printf("%s in %s", provider->makes, device->datacenter);
+	return *ret ? 0 : err_no_memory(err);
+}
+
+static int destroy_device(const struct provider_call *call, struct store_edit *edit, size_t i,
+			  const struct provider_layout *layout, const char *action, struct err *err)
 {
 	struct fleet *fleet = store_edit_fleet(edit);
-	const struct fleet_device *device = &fleet->devices[i];
-	owned(mem) char *subject = mem_printf("device %s", device->name);
+	owned(mem) char *subject = mem_printf("device %s", fleet->devices[i].name);
+	owned(store_deed) struct store_deed *deed = NULL;
 	owned(mem) char *detail = NULL;
-	const struct provider *provider;
 	int rc = subject ? cancel_check(err) : err_no_memory(err);
 
 	if (rc == 0)
-		rc = provider_of(fleet, device, &provider, err);
-	if (rc == 0) {
-		detail = mem_printf("%s in %s", provider->makes, device->datacenter);
-		rc = detail ? 0 : err_no_memory(err);
-	}
-	if (rc == 0 && !provider->layout)
-		rc = provider->destroy(store, device, err);
+		rc = what_and_where(fleet, &fleet->devices[i], &detail, err);
+	if (rc == 0)
+		rc = store_deed_begin(call->store, action, subject, NULL, &deed, err);
 	if (rc < 0)
 		return rc;
-	walk_forget_device(fleet, i);
-	return store_edit_commit(edit, action, subject, detail, err);
+	rc = unmake_device(call, fleet, &fleet->devices[i], layout, err);
+	if (rc == 0) {
+		walk_forget_device(fleet, i);
+		rc = store_deed_commit(deed, edit, detail, err);
+	}
+	store_deed_end(deed, NULL, rc, err);
+	return rc;
 }
 
 /* What belonged to all devices: PINs and certificates. */
@@ -235,30 +368,58 @@ static int forget_places(struct store_edit *edit, struct err *err)
 static int empty_cloud(const struct provider_call *call, const struct fleet *fleet, struct err *err)
 {
 	const struct provider_layout *layout = NULL;
+	owned(store_deed) struct store_deed *deed = NULL;
 	int rc = provider_layout_of(fleet, &layout, err);
 
-	return rc < 0 || !layout ? rc : layout->remove(call, fleet, NULL, err);
+	if (rc == 0 && layout)
+		rc = store_deed_begin(call->store, "provision destroy", "devices", "all that stand in the cloud", &deed, err);
+	if (rc < 0 || !layout)
+		return rc;
+	rc = layout->remove(call, fleet, NULL, err);
+	store_deed_end(deed, NULL, rc, err);
+	return rc;
+}
+
+static int lock_all(const struct provider_call *call, const struct fleet *fleet, struct store_lock **ret, struct err *err)
+{
+	owned(mem) struct store_subject *subjects = mem_zalloc((fleet->n_devices + 1) * sizeof(*subjects));
+	owned(fleet) struct fleet *now = NULL;
+	int rc;
+
+	if (!subjects)
+		return err_no_memory(err);
+	for (size_t i = 0; i < fleet->n_devices; i++)
+		subjects[i] = (struct store_subject){.kind = STORE_DEVICE, .name = fleet->devices[i].name};
+	rc = store_lock(call->store, subjects, fleet->n_devices, "provision destroy", call->observer, ret, err);
+	/* Who made a group of them held these locks. */
+	if (rc == 0)
+		rc = store_read(call->store, &now, err);
+	return rc < 0 ? rc : check_no_groups(now, err);
 }
 
 int provider_destroy(const struct provider_call *call, struct err *err)
 {
+	owned(store_lock) struct store_lock *lock = NULL, *devices = NULL;
 	owned(store_edit) struct store_edit *edit = NULL;
-	int rc = store_edit_begin(call->store, "provision destroy", &edit, err);
+	int rc = lock_fleet(call, "provision destroy", &lock, err);
 	struct fleet *fleet;
 	size_t total;
 
+	if (rc == 0)
+		rc = store_edit_begin(call->store, "provision destroy", &edit, err);
 	if (rc < 0)
 		return rc;
+	store_edit_yield(edit);
 	fleet = store_edit_fleet(edit);
 	total = fleet->n_devices;
-	rc = check_no_groups(fleet, err);
+	rc = lock_all(call, fleet, &devices, err);
 	if (rc == 0)
 		rc = empty_cloud(call, fleet, err);
 	while (rc == 0 && fleet->n_devices) {
 		size_t last = fleet->n_devices - 1;
 
 		observer_step(call->observer, fleet->devices[last].name, doing[CHANGE_DESTROY], total - last - 1, total);
-		rc = destroy_device(call->store, edit, last, "provision destroy", err);
+		rc = destroy_device(call, edit, last, NULL, "provision destroy", err);
 	}
 	if (rc == 0)
 		rc = forget_places(edit, err);
@@ -303,15 +464,21 @@ int provider_check_zeroised(const struct provider_call *call, const struct fleet
 
 int provider_decommission(const struct provider_call *call, const char *name, struct err *err)
 {
+	owned(store_lock) struct store_lock *lock = NULL, *alone = NULL;
 	owned(store_edit) struct store_edit *edit = NULL;
 	const struct provider_layout *layout = NULL;
 	const struct provider *provider;
 	struct fleet_device *device;
 	struct fleet *fleet;
-	int rc = store_edit_begin(call->store, "device decommission", &edit, err);
+	int rc = lock_fleet(call, "device decommission", &lock, err);
 
+	if (rc == 0)
+		rc = lock_device(call, name, "device decommission", &alone, err);
+	if (rc == 0)
+		rc = store_edit_begin(call->store, "device decommission", &edit, err);
 	if (rc < 0)
 		return rc;
+	store_edit_yield(edit);
 	fleet = store_edit_fleet(edit);
 	rc = provider_check_free(fleet, name, err);
 	if (rc == 0)
@@ -320,9 +487,7 @@ int provider_decommission(const struct provider_call *call, const char *name, st
 		rc = provider_of(fleet, device, &provider, err);
 	if (rc == 0 && provider->layout)
 		rc = provider->layout(&layout, err);
-	if (rc == 0 && layout)
-		rc = layout->decommission(call, fleet, device, err);
 	if (rc < 0)
 		return rc;
-	return destroy_device(call->store, edit, (size_t)(device - fleet->devices), "device decommission", err);
+	return destroy_device(call, edit, (size_t)(device - fleet->devices), layout, "device decommission", err);
 }

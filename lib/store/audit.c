@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The audit trail as others see it: appended to, read, verified. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/err.h"
-#include "base/file.h"
+#include "base/mem.h"
 #include "base/str.h"
 #include "store/folder.h"
-#include "store/trail.h"
+#include "store/chain.h"
 
-enum { TRAIL_MAX = 256 << 20 };
+const char *const store_outcome_names[] = {"noted", "begun", "done", "failed", "not_known", NULL};
 
 static const struct json_field entry_fields[] = {
 	JSON_F_INT(struct store_audit_entry, number, JSON_REQUIRED | JSON_COLUMN, 1, INT64_MAX,
@@ -25,6 +26,11 @@ static const struct json_field entry_fields[] = {
 		      "what was done"),
 	JSON_F_STRING(struct store_audit_entry, subject, JSON_COLUMN, "what it was done to"),
 	JSON_F_STRING(struct store_audit_entry, detail, JSON_COLUMN, "more about it"),
+	JSON_F_STRING(struct store_audit_entry, deed, JSON_OMIT,
+		      "the same in the entry of its beginning and that of its end"),
+	JSON_F_ENUM(struct store_audit_entry, outcome, JSON_OMIT, store_outcome_names,
+		    "of a deed: begun, or how it ended; absent from an entry by itself"),
+	JSON_F_STRING(struct store_audit_entry, reason, JSON_OMIT, "why it failed, or is not known"),
 	JSON_F_INT(struct store_audit_entry, revision, JSON_REQUIRED | JSON_COLUMN | JSON_WIDE, 0, INT64_MAX,
 		   "revision of the document after it"),
 	JSON_F_STRING(struct store_audit_entry, before, JSON_OMIT,
@@ -55,150 +61,83 @@ const struct json_type store_audit_trail_type = {
 int store_audit(struct store *store, const char *action, const char *subject,
 		const char *detail, struct err *err)
 {
+	const struct store_note note = {.action = action, .subject = subject, .detail = detail};
 	owned(store_trail) struct store_trail *trail = NULL;
 	struct store_state now;
 	int rc = store_check_writable(store, err);
 
 	if (rc == 0)
 		rc = store_trail_open(store, &trail, &now, err);
-	return rc < 0 ? rc : store_trail_append(trail, action, subject, detail, NULL, &now, err);
-}
-
-/* The whole lines of audit.log, one after the other. */
-struct lines {
-	struct buf text;
-	size_t at, number;
-	const char *line;
-	size_t len;
-};
-
-static int lines_open(const struct store *store, struct lines *lines, struct err *err)
-{
-	int rc = file_read(store->trail, &lines->text, err);
-
-	return rc == -ERR_NOT_FOUND ? 0 : rc;
-}
-
-static bool lines_next(struct lines *lines)
-{
-	const char *from = (const char *)lines->text.data + lines->at;
-	const char *end = lines->at < lines->text.len
-				  ? memchr(from, '\n', lines->text.len - lines->at)
-				  : NULL;
-
-	if (!end)
-		return false;
-	lines->line = from;
-	lines->len = (size_t)(end - from);
-	lines->at += lines->len + 1;
-	lines->number++;
-	return true;
-}
-
-static void own_lines(struct lines *lines)
-{
-	buf_release(&lines->text);
-}
-
-static int read_entry(const struct store *store, const struct lines *lines,
-		      struct store_audit_entry *ret, struct err *err)
-{
-	char source[32];
-	int rc;
-
-	snprintf(source, sizeof(source), "entry %zu", lines->number);
-	rc = json_read(&store_audit_entry_type, lines->line, lines->len, source, 0, ret, err);
-	return rc == -ERR_INVALID ? err_wrap(err, "'%s'", store->trail) : rc;
+	return rc < 0 ? rc : store_trail_append(trail, &note, NULL, &now, err);
 }
 
 int store_audit_read(struct store *store, struct store_audit_trail *ret, struct err *err)
 {
-	__attribute__((cleanup(own_lines))) struct lines lines = {.text = {.max = TRAIL_MAX}};
-	int rc = lines_open(store, &lines, err);
+	owned(buf) struct buf text = {0};
+	struct store_lines lines = {.text = &text};
+	int rc = store_chain_read(store, &text, err);
 
-	while (rc == 0 && lines_next(&lines)) {
+	while (rc == 0 && store_lines_next(&lines)) {
 		struct store_audit_entry *entry =
 			json_append(&ret->entries, &ret->n_entries, sizeof(*entry));
 
-		rc = entry ? read_entry(store, &lines, entry, err) : err_no_memory(err);
+		rc = entry ? store_lines_entry(store, &lines, entry, err) : err_no_memory(err);
 	}
 	if (rc < 0)
 		json_release(&store_audit_trail_type, ret);
 	return rc;
 }
 
-/* How far the chain has been walked. */
-struct chain {
-	int64_t number, revision;
-	char hash[TRAIL_HASH_TEXT];
-	struct store_state looked;	/* the document before the walk */
-	char document[SHA256_TEXT];	/* what the trail says of that revision, "" = nothing */
-	const char *noted;		/* hash to look for */
-	bool seen;			/* it was there */
-};
+/* ---- one entry a deed ---- */
 
-static int mismatch(const struct store *store, const struct lines *lines, const char *why,
-		    struct err *err)
+static int by_text(const void *a, const void *b)
 {
-	return err_set(err, ERR_DIFFERENT, "'%s' line %zu: %s", store->trail, lines->number, why);
+	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* The line is byte for byte what the entry makes, and follows the one before. */
-static int check_entry(const struct store *store, const struct lines *lines,
-		       const struct store_audit_entry *entry, struct chain *chain, struct err *err)
+static bool is_end(const struct store_audit_entry *entry)
 {
-	owned(buf) struct buf line = {.max = SIZE_MAX};
-	char hash[TRAIL_HASH_TEXT];
-	int rc = store_trail_hash(entry, hash, err);
+	return entry->deed && entry->outcome != STORE_BEGUN;
+}
 
-	if (rc == 0)
-		rc = store_trail_line(entry, &line, err);
-	if (rc < 0)
-		return rc;
-	if (entry->number != chain->number + 1)
-		return mismatch(store, lines, "entries are missing before it", err);
-	if (!str_eq(entry->previous, chain->hash))
-		return mismatch(store, lines, "it does not follow the entry before it", err);
-	if (!str_eq(entry->hash, hash) || line.len != lines->len ||
-	    memcmp(line.data, lines->line, line.len) != 0)
-		return mismatch(store, lines, "it was changed", err);
-	chain->number = entry->number;
-	chain->revision = entry->revision;
-	memcpy(chain->hash, hash, sizeof(hash));
-	chain->seen = chain->seen || str_eq(chain->noted, hash);
-	if (entry->document && entry->revision == chain->looked.revision)
-		snprintf(chain->document, sizeof(chain->document), "%s", entry->document);
+/* The ids of the deeds that ended, sorted. */
+static char **ended(const struct store_audit_trail *trail, size_t *ret_count)
+{
+	char **ids = mem_zalloc((trail->n_entries + 1) * sizeof(*ids));
+
+	*ret_count = 0;
+	for (size_t i = 0; ids && i < trail->n_entries; i++)
+		if (is_end(&trail->entries[i]))
+			ids[(*ret_count)++] = trail->entries[i].deed;
+	if (ids)
+		qsort(ids, *ret_count, sizeof(*ids), by_text);
+	return ids;
+}
+
+int store_audit_fold(struct store_audit_trail *trail, struct err *err)
+{
+	size_t count, kept = 0;
+	owned(mem) char **ids = ended(trail, &count);
+
+	if (!ids)
+		return err_no_memory(err);
+	for (size_t i = 0; i < trail->n_entries; i++) {
+		struct store_audit_entry *entry = &trail->entries[i];
+
+		if (entry->deed && !is_end(entry) && bsearch(&entry->deed, ids, count, sizeof(*ids), by_text))
+			json_release(&store_audit_entry_type, entry);
+		else
+			trail->entries[kept++] = *entry;
+	}
+	trail->n_entries = kept;
 	return 0;
 }
 
-static int check_line(const struct store *store, const struct lines *lines, struct chain *chain,
-		      struct err *err)
-{
-	struct store_audit_entry entry = {0};
-	int rc = read_entry(store, lines, &entry, err);
-
-	if (rc == -ERR_INVALID)
-		return mismatch(store, lines, "it is not an entry", err);
-	if (rc == 0)
-		rc = check_entry(store, lines, &entry, chain, err);
-	json_release(&store_audit_entry_type, &entry);
-	return rc;
-}
-
-static int walk(const struct store *store, struct chain *chain, struct err *err)
-{
-	__attribute__((cleanup(own_lines))) struct lines lines = {.text = {.max = TRAIL_MAX}};
-	int rc = lines_open(store, &lines, err);
-
-	memcpy(chain->hash, store_trail_origin, TRAIL_HASH_TEXT);
-	while (rc == 0 && lines_next(&lines))
-		rc = check_line(store, &lines, chain, err);
-	return rc;
-}
+/* ---- the chain ---- */
 
 /* Without a lock others may commit meanwhile: a document's entry is there before it, and the trail is at most
  * one entry ahead. */
-static int judge(const struct store *store, const struct chain *chain, int64_t after, struct err *err)
+static int judge(const struct store *store, const struct store_chain *chain, int64_t after, struct err *err)
 {
 	if (chain->revision < chain->looked.revision)
 		return err_set(err, ERR_DIFFERENT,
@@ -221,12 +160,15 @@ static int judge(const struct store *store, const struct chain *chain, int64_t a
 
 int store_audit_verify(struct store *store, const char *noted, char *ret_head, struct err *err)
 {
-	struct chain chain = {.noted = noted};
+	owned(buf) struct buf text = {0};
+	struct store_chain chain = {.noted = noted};
 	struct store_state after;
 	int rc = store_look(store, &chain.looked, err);
 
 	if (rc == 0)
-		rc = walk(store, &chain, err);
+		rc = store_chain_read(store, &text, err);
+	if (rc == 0)
+		rc = store_chain_walk(store, &text, &chain, err);
 	if (rc == 0)
 		rc = store_look(store, &after, err);
 	if (rc == 0)

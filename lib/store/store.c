@@ -125,7 +125,8 @@ static int set_paths(struct store *store, const char *path)
 	store->next = store->path ? file_join(store->path, ".fleet.json.next") : NULL;
 	store->trail = store->path ? file_join(store->path, "audit.log") : NULL;
 	store->lock = store->path ? file_join(store->path, "lock") : NULL;
-	return store->document && store->next && store->trail && store->lock ? 0 : -ERR_NO_MEMORY;
+	store->locks = store->path ? file_join(store->path, "locks") : NULL;
+	return store->document && store->next && store->trail && store->lock && store->locks ? 0 : -ERR_NO_MEMORY;
 }
 
 static int check_file(const char *path, struct err *err)
@@ -214,12 +215,18 @@ void store_free(struct store *store)
 	free(store->next);
 	free(store->trail);
 	free(store->lock);
+	free(store->locks);
 	free(store);
 }
 
 const char *store_path(const struct store *store)
 {
 	return store->path;
+}
+
+const char *store_head(const struct store *store)
+{
+	return *store->head ? store->head : NULL;
 }
 
 char *store_file(const struct store *store, const char *fmt, ...)

@@ -27,7 +27,8 @@ enum {
 	ACTION_MAX = 100,
 	SUBJECT_MAX = 1000,
 	DETAIL_MAX = 3000,
-	LINE_MAX_LEN = 32768,
+	REASON_MAX = 600,
+	LINE_MAX_LEN = 40960,
 	TAIL_LEN = 2 * LINE_MAX_LEN,
 };
 
@@ -35,8 +36,9 @@ const char store_trail_origin[] =
 	"0000000000000000000000000000000000000000000000000000000000000000";
 
 struct store_trail {
-	const struct store *store;
+	struct store *store;
 	int fd;
+	bool over;		/* what stands behind the end is overwritten, and not cut after an error */
 	off_t end;		/* behind the last whole line */
 	int64_t number, revision;	/* of the last entry */
 	char document[SHA256_TEXT];	/* "" = it names none */
@@ -91,30 +93,30 @@ static int lock_trail(const struct store_trail *trail, struct err *err)
 	return 0;
 }
 
-static int read_tail(const struct store_trail *trail, off_t from, struct buf *ret, struct err *err)
+static int read_tail(const struct store_trail *trail, off_t from, size_t len, struct buf *ret, struct err *err)
 {
 	uint8_t *at = buf_reserve(ret, TAIL_LEN);
 
 	if (!at)
 		return buf_check(ret, err);
 	for (;;) {
-		ssize_t n = pread(trail->fd, at + ret->len, TAIL_LEN - ret->len,
-				  from + (off_t)ret->len);
+		ssize_t n = pread(trail->fd, at + ret->len, len - ret->len, from + (off_t)ret->len);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
 			return err_errno(err, "cannot read '%s'", trail->store->trail);
 		ret->len += (size_t)n;
-		if (n == 0 || ret->len == TAIL_LEN)
+		if (n == 0 || ret->len == len)
 			return 0;
 	}
 }
 
 static int not_a_trail(const struct store_trail *trail, struct err *err)
 {
-	err_set(err, ERR_DIFFERENT, "the end of '%s' is not an entry", trail->store->trail);
-	return err_hint(err, "see 'hsmctl audit verify'");
+	err_set(err, ERR_INVALID, "the end of '%s' is not an entry, and nothing is done that it cannot tell of",
+		trail->store->trail);
+	return err_hint(err, "hsmctl audit repair");
 }
 
 /* The last entry, from its line. */
@@ -140,19 +142,14 @@ static int take_entry(struct store_trail *trail, const char *line, size_t len, s
 	return 0;
 }
 
-/* Find the last whole line and where it ends. */
-static int load_tail(struct store_trail *trail, struct err *err)
+/* Find the last whole line of so many bytes and where it ends. */
+static int load_end(struct store_trail *trail, off_t size, struct err *err)
 {
 	owned(buf) struct buf tail = {.max = TAIL_LEN};
-	struct stat st;
-	off_t from;
+	off_t from = size > TAIL_LEN ? size - TAIL_LEN : 0;
 	const uint8_t *end, *before;
-	int rc;
+	int rc = read_tail(trail, from, (size_t)(size - from), &tail, err);
 
-	if (fstat(trail->fd, &st) < 0)
-		return err_errno(err, "cannot look at '%s'", trail->store->trail);
-	from = st.st_size > TAIL_LEN ? st.st_size - TAIL_LEN : 0;
-	rc = read_tail(trail, from, &tail, err);
 	if (rc < 0)
 		return rc;
 	end = tail.data ? memrchr(tail.data, '\n', tail.len) : NULL;
@@ -164,15 +161,25 @@ static int load_tail(struct store_trail *trail, struct err *err)
 	return take_entry(trail, (const char *)before, (size_t)(end - before), err);
 }
 
+static int load_tail(struct store_trail *trail, struct err *err)
+{
+	struct stat st;
+
+	if (fstat(trail->fd, &st) < 0)
+		return err_errno(err, "cannot look at '%s'", trail->store->trail);
+	return load_end(trail, st.st_size, err);
+}
+
 static int say_changed(struct store_trail *trail, const struct store_state *now, struct err *err)
 {
 	char detail[160];
+	const struct store_note note = {.action = "store changed", .subject = "fleet.json", .detail = detail};
 
 	log_error("store", "'%s' was changed by other means than hsmctl since entry %lld of '%s'", trail->store->document,
 		  (long long)trail->number, trail->store->trail);
 	snprintf(detail, sizeof(detail), "found changed by other means since entry %lld; its SHA-256 was %s",
 		 (long long)trail->number, trail->document);
-	return store_trail_append(trail, "store changed", "fleet.json", detail, NULL, now, err);
+	return store_trail_append(trail, &note, NULL, now, err);
 }
 
 /* The document is still the one that the commit was made from. Entries without a digest are of a version that kept none. */
@@ -195,7 +202,8 @@ static int settle(struct store_trail *trail, struct store_state *ret_now, struct
 	return say_changed(trail, ret_now, err);
 }
 
-int store_trail_open(const struct store *store, struct store_trail **ret, struct store_state *ret_now, struct err *err)
+/* Open and lock it; nothing is known of it yet. */
+int store_trail_lock(struct store *store, struct store_trail **ret, struct err *err)
 {
 	owned(store_trail) struct store_trail *trail = mem_new(struct store_trail);
 	int rc;
@@ -203,11 +211,27 @@ int store_trail_open(const struct store *store, struct store_trail **ret, struct
 	if (!trail)
 		return err_no_memory(err);
 	trail->store = store;
+	trail->fd = -1;
 	memcpy(trail->hash, store_trail_origin, TRAIL_HASH_TEXT);
-	trail->fd = file_open(store->trail, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW, 0600, err);
-	if (trail->fd < 0)
-		return trail->fd;
-	rc = lock_trail(trail, err);
+	do {
+		if (trail->fd >= 0)
+			close(trail->fd);
+		trail->fd = file_open(store->trail, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW, 0600, err);
+		if (trail->fd < 0)
+			return trail->fd;
+		rc = lock_trail(trail, err);
+		/* It may have been put aside while we waited. */
+	} while (rc == 0 && !file_is_at(trail->fd, store->trail));
+	if (rc == 0)
+		*ret = own_take(trail);
+	return rc;
+}
+
+int store_trail_open(struct store *store, struct store_trail **ret, struct store_state *ret_now, struct err *err)
+{
+	owned(store_trail) struct store_trail *trail = NULL;
+	int rc = store_trail_lock(store, &trail, err);
+
 	if (rc == 0)
 		rc = load_tail(trail, err);
 	if (rc == 0 && ftruncate(trail->fd, trail->end) < 0)
@@ -218,6 +242,14 @@ int store_trail_open(const struct store *store, struct store_trail **ret, struct
 		return rc;
 	*ret = own_take(trail);
 	return 0;
+}
+
+int store_trail_check(struct store *store, struct err *err)
+{
+	owned(store_trail) struct store_trail *trail = NULL;
+	int rc = store_trail_lock(store, &trail, err);
+
+	return rc < 0 ? rc : load_tail(trail, err);
 }
 
 /* text, NULL included, cut to max bytes between characters. */
@@ -255,8 +287,7 @@ static int put_sudo_user(struct store_audit_entry *entry)
 	return entry->sudo_user ? 0 : -ERR_NO_MEMORY;
 }
 
-static int fill(const struct store_trail *trail, struct store_audit_entry *entry,
-		const char *action, const char *subject, const char *detail)
+static int fill(const struct store_trail *trail, const struct store_note *note, struct store_audit_entry *entry)
 {
 	char now[CLOCK_TEXT], host[256] = "";
 
@@ -267,11 +298,14 @@ static int fill(const struct store_trail *trail, struct store_audit_entry *entry
 	entry->user = user_name();
 	entry->host = mem_strdup(host);
 	entry->previous = mem_strdup(trail->hash);
+	entry->outcome = note->outcome;
 	if (!entry->time || !entry->user || !entry->host || !entry->previous ||
 	    put_sudo_user(entry) < 0 ||
-	    cut_copy(action, ACTION_MAX, &entry->action) < 0 ||
-	    cut_copy(subject, SUBJECT_MAX, &entry->subject) < 0 ||
-	    cut_copy(detail, DETAIL_MAX, &entry->detail) < 0)
+	    cut_copy(note->action, ACTION_MAX, &entry->action) < 0 ||
+	    cut_copy(note->subject, SUBJECT_MAX, &entry->subject) < 0 ||
+	    cut_copy(note->detail, DETAIL_MAX, &entry->detail) < 0 ||
+	    cut_copy(note->deed, ACTION_MAX, &entry->deed) < 0 ||
+	    cut_copy(note->reason, REASON_MAX, &entry->reason) < 0)
 		return -ERR_NO_MEMORY;
 	return 0;
 }
@@ -311,13 +345,15 @@ static int append_entry(struct store_trail *trail, struct store_audit_entry *ent
 	if (rc == 0)
 		rc = put_line(trail, &line, err);
 	if (rc < 0) {
-		(void)!ftruncate(trail->fd, trail->end);
+		if (!trail->over)
+			(void)!ftruncate(trail->fd, trail->end);
 		return rc;
 	}
 	trail->end += (off_t)line.len;
 	trail->number = entry->number;
 	trail->revision = entry->revision;
 	memcpy(trail->hash, hash, sizeof(hash));
+	memcpy(trail->store->head, hash, sizeof(hash));
 	snprintf(trail->document, sizeof(trail->document), "%s", entry->document ? entry->document : "");
 	snprintf(trail->before, sizeof(trail->before), "%s", entry->before ? entry->before : "");
 	log_info("store", "entry %lld of '%s': %s %s%s%s", (long long)entry->number, trail->store->trail, entry->action,
@@ -335,11 +371,11 @@ static int put_documents(struct store_audit_entry *entry, const struct store_sta
 	return 0;
 }
 
-int store_trail_append(struct store_trail *trail, const char *action, const char *subject, const char *detail,
-		       const struct store_state *before, const struct store_state *after, struct err *err)
+int store_trail_append(struct store_trail *trail, const struct store_note *note, const struct store_state *before,
+		       const struct store_state *after, struct err *err)
 {
 	struct store_audit_entry entry = {.revision = after->revision};
-	int rc = fill(trail, &entry, action, subject, detail) < 0 ? err_no_memory(err) : 0;
+	int rc = fill(trail, note, &entry) < 0 ? err_no_memory(err) : 0;
 
 	if (rc == 0 && put_documents(&entry, before, after) < 0)
 		rc = err_no_memory(err);
@@ -352,8 +388,56 @@ int store_trail_append(struct store_trail *trail, const char *action, const char
 int store_trail_recover(struct store_trail *trail, const struct store_state *now, struct err *err)
 {
 	char detail[100];
+	const struct store_note note = {.action = "store recover", .subject = "fleet.json", .detail = detail};
 
 	snprintf(detail, sizeof(detail), "entry %lld was not carried out; the document stays at revision %lld",
 		 (long long)trail->number, (long long)now->revision);
-	return store_trail_append(trail, "store recover", "fleet.json", detail, NULL, now, err);
+	return store_trail_append(trail, &note, NULL, now, err);
+}
+
+/* ---- what repairs need ---- */
+
+int store_trail_resume(struct store_trail *trail, size_t whole, struct store_state *ret_now, struct err *err)
+{
+	int rc = load_end(trail, (off_t)whole, err);
+
+	if (rc < 0)
+		return rc;
+	trail->over = true;
+	if (fcntl(trail->fd, F_SETFL, 0) < 0 || lseek(trail->fd, trail->end, SEEK_SET) < 0)
+		return err_errno(err, "cannot write '%s'", trail->store->trail);
+	return settle(trail, ret_now, err);
+}
+
+int store_trail_cut(struct store_trail *trail, struct err *err)
+{
+	if (ftruncate(trail->fd, trail->end) < 0 || fdatasync(trail->fd) < 0)
+		return err_errno(err, "cannot cut the end of '%s'", trail->store->trail);
+	return 0;
+}
+
+static int begin_next(struct store *store, const char *path, const struct store_note *note, struct err *err)
+{
+	owned(store_trail) struct store_trail *next = mem_new(struct store_trail);
+	struct store_state now;
+	int rc = next ? store_look(store, &now, err) : err_no_memory(err);
+
+	if (rc < 0)
+		return rc;
+	next->store = store;
+	memcpy(next->hash, store_trail_origin, TRAIL_HASH_TEXT);
+	next->fd = file_open(path, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600, err);
+	return next->fd < 0 ? next->fd : store_trail_append(next, note, NULL, &now, err);
+}
+
+int store_trail_renew(struct store_trail *trail, const struct store_note *note, struct err *err)
+{
+	owned(mem) char *path = file_join(trail->store->path, ".audit.log.next");
+	int rc = path ? begin_next(trail->store, path, note, err) : err_no_memory(err);
+
+	if (rc == 0 && rename(path, trail->store->trail) < 0)
+		rc = err_errno(err, "cannot replace '%s'", trail->store->trail);
+	if (rc < 0 && path)
+		file_remove(path, NULL);
+	return rc < 0 ? rc : store_sync(trail->store, err);
 }

@@ -20,17 +20,42 @@ enum { TRAIL_HASH_TEXT = 65 };
 
 struct store_trail;
 
+/* What an entry says; texts that are too long are cut. */
+struct store_note {
+	const char *action, *subject, *detail;
+	const char *deed;	/* its id; NULL: an entry by itself */
+	enum store_outcome outcome;
+	const char *reason;
+};
+
 /* Lock, cut a torn last line off and, after a commit that died or a change by other means, say so. *ret_now is
- * the document as it is. */
-int store_trail_open(const struct store *store, struct store_trail **ret, struct store_state *ret_now, struct err *err);
+ * the document as it is. ERR_INVALID when its end is not an entry. */
+int store_trail_open(struct store *store, struct store_trail **ret, struct store_state *ret_now, struct err *err);
 void store_trail_free(struct store_trail *trail);	/* unlocks */
 OWN_DEFINE(store_trail)
 
+/* Could it be appended to? Changes nothing. */
+int store_trail_check(struct store *store, struct err *err);
+
+/*
+ * A trail whose end is broken. Lock it, whatever it is; then go on behind its first whole bytes, over what stands
+ * there, and cut off the rest. Killed in between, it is still one whose end is broken.
+ */
+int store_trail_lock(struct store *store, struct store_trail **ret, struct err *err);
+int store_trail_resume(struct store_trail *trail, size_t whole, struct store_state *ret_now, struct err *err);
+int store_trail_cut(struct store_trail *trail, struct err *err);
+
+/* Put one that holds only note in the place of the one that is locked. */
+int store_trail_renew(struct store_trail *trail, const struct store_note *note, struct err *err);
+
 /* An entry of now, on disk when this returns; after an error as if never begun.
- * Long texts are cut. A commit names the document it is made from, before, so that one which died is told from a
+ * A commit names the document it is made from, before, so that one which died is told from a
  * document of another hand; everything else, which changes nothing, passes NULL. */
-int store_trail_append(struct store_trail *trail, const char *action, const char *subject, const char *detail,
-		       const struct store_state *before, const struct store_state *after, struct err *err);
+int store_trail_append(struct store_trail *trail, const struct store_note *note, const struct store_state *before,
+		       const struct store_state *after, struct err *err);
+
+/* A commit whose entry is note: store_edit_commit() with more to say. */
+int store_edit_note(struct store_edit *edit, const struct store_note *note, struct err *err);
 
 /* The last entry was not carried out; the document stayed as it is now. */
 int store_trail_recover(struct store_trail *trail, const struct store_state *now, struct err *err);

@@ -314,7 +314,7 @@ peered() {
 			sku: {family: \"B\", name: \"Standard_B1\"}, properties: {}}}"
 	}
 	theirs '{}'
-	expect 1 hsmctl device decommission hsm-west --yes
+	expect 6 hsmctl device decommission hsm-west --yes
 	says "is not marked as this fleet's"
 	[ "$(stored '.devices | length')" = 2 ]
 	theirs '{"hsmctl-fleet": "other"}'
@@ -519,7 +519,7 @@ late() {
 	made
 	[ -n "$(resources virtualNetworks)" ]
 	edit '.name = "other"'
-	refused 1
+	refused 6
 	says "the store holds the fleet 'two-regions', not 'other'"
 	says "destroy that fleet first"
 	[ "$(stored .name)" = two-regions ]
@@ -649,7 +649,7 @@ late() {
 	made
 	network=$NETWORK/virtualNetworks/two-regions-east
 	retag "$network" '{"owner": "key-management"}'
-	expect 1 hsmctl provision destroy --yes
+	expect 6 hsmctl provision destroy --yes
 	says "is not marked as this fleet's"
 	[ -n "$(resources virtualNetworks/two-regions-east)" ]
 	[ "$(stored '.devices | length')" = 2 ]

@@ -176,10 +176,10 @@ teardown() { end_azure; }
 		\"properties\": {\"addressSpace\": {\"addressPrefixes\": [\"10.2.0.0/16\"]}}},
 		\"$NETWORK/virtualNetworks/two-regions-west\": {\"location\": \"westus\", \"tags\": {\"hsmctl-fleet\": \"other\"},
 		\"properties\": {\"addressSpace\": {\"addressPrefixes\": [\"10.3.0.0/16\"]}}}}" >/dev/null
-	expect 1 hsmctl provision plan "$FLEET" -o json
+	expect 6 hsmctl provision plan "$FLEET" -o json
 	prints "is not marked as this fleet's"
 	prints "belongs to the fleet 'other'"
-	expect 1 hsmctl provision apply "$FLEET"
+	expect 6 hsmctl provision apply "$FLEET"
 	[ -z "$(writes)" ]
 }
 

@@ -97,7 +97,7 @@ no_group() {
 }
 
 @test "a second group of this name, or with its members, is refused" {
-	expect 1 hsmctl ha create payments --member hsm-east-1
+	expect 6 hsmctl ha create payments --member hsm-east-1
 	says "there is a group 'payments' already"
 	says "hsmctl ha show payments"
 	expect 1 hsmctl ha create other --member hsm-west-2

@@ -13,6 +13,7 @@
 #	not COMMAND...			it fails; "! COMMAND" ends a test only as its last line
 #	until_true COMMAND...		it succeeds in the end; COMMAND is asked again for ten seconds
 #	is_valid			stdout is JSON that its schema accepts
+#	hold SUBJECT			another process, $holder, has the store's lock on it, until let_go
 #
 # Tests with devices begin with own_fleet [DEVICES] instead, and end with
 # teardown() { end_fleet; }.
@@ -72,6 +73,19 @@ field() {
 is_valid() {
 	printf '%s' "$output" | /usr/bin/python3 "$ROOT/tests/cli/validate.py" "$SCHEMAS" ||
 		fail "not valid"
+}
+
+hold() {
+	local word
+	coproc HOLDER { exec /usr/bin/python3 "$ROOT/tests/cli/hold.py" "$HSMCTL_STORE/locks/$1" 3>&-; }
+	holder=$HOLDER_PID
+	read -t 60 -r -u "${HOLDER[0]}" word
+	[ "$word" = held ]
+}
+
+let_go() {
+	kill "$holder"
+	wait "$holder" 2>/dev/null || true
 }
 
 # A store on tmpfs and a document of a fleet with so many devices (hsm-1 in dc-1,

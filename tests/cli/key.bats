@@ -68,9 +68,54 @@ objects() {
 	says "--label"
 	expect 2 hsmctl key generate payments --type ec-p256 --label ''
 	says "needs a label"
-	expect 1 hsmctl key generate payments --type ec-p256 --label a-ec-p256
+	expect 6 hsmctl key generate payments --type ec-p256 --label a-ec-p256
 	says "has a key 'a-ec-p256' already"
 	[ "$(keys)" = 2 ]
+}
+
+@test "a label that is taken is refused, unless that is meant" {
+	expect 6 hsmctl -o json key generate payments a-ec-p256 --type aes-128
+	is_valid
+	[ "$(field .error.code)" = exists ]
+	says "--allow-duplicate"
+	expect 0 hsmctl key generate payments a-ec-p256 --type aes-128 --allow-duplicate
+	[ "$(keys)" = 3 ]
+	hsmctl -q key delete payments a-ec-p256 --yes --id "$(hsmctl -o json key list payments |
+		jq -r '.keys[] | select(.label == "a-ec-p256" and .type == "aes-128") | .id')" >/dev/null
+	# A key that is deleted has no label any more.
+	own_key once aes-128
+	hsmctl -q key delete payments once --yes >/dev/null
+	own_key once aes-128
+	hsmctl -q key delete payments once --yes >/dev/null
+	[ "$(keys)" = 2 ]
+}
+
+@test "of commands that make one label at the same time exactly one does, the others say so" {
+	for n in 1 2 3 4 5 6 7 8; do
+		for side in a b; do
+			(
+				status=0
+				hsmctl -o json key generate payments "race-$n" --type aes-128 \
+					>"$BATS_TEST_TMPDIR/$n$side" 2>"$BATS_TEST_TMPDIR/$n$side.err" 3>&- || status=$?
+				echo $status >"$BATS_TEST_TMPDIR/$n$side.status"
+			) &
+		done
+	done
+	wait
+	for n in 1 2 3 4 5 6 7 8; do
+		output="$(cat "$BATS_TEST_TMPDIR/$n"{a,b}.err)"
+		case "$(sort -n "$BATS_TEST_TMPDIR/$n"{a,b}.status | xargs)" in
+		"0 6") [[ $output == *"has a key 'race-$n' already"* ]] || fail ;;
+		"0 8") [[ $output == *"key 'race-$n' of group 'payments' is locked by"* ]] || fail ;;
+		*) fail "race-$n: $(cat "$BATS_TEST_TMPDIR/$n"{a,b}.status)" ;;
+		esac
+	done
+	expect 0 hsmctl -o json key list payments
+	[ "$(field '[.keys[].label | select(startswith("race-"))] | length')" = 8 ]
+	in_sync
+	for n in 1 2 3 4 5 6 7 8; do
+		hsmctl -q key delete payments "race-$n" --yes >/dev/null
+	done
 }
 
 @test "a label is taken exactly, or refused with the limit or the character" {

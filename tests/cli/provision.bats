@@ -240,7 +240,7 @@ add_group() {
 	write_fleet 1
 	expect 0 hsmctl provision apply "$FLEET"
 	write_fleet 1 '.name = "other"'
-	expect 1 hsmctl provision apply "$FLEET"
+	expect 6 hsmctl provision apply "$FLEET"
 	says "the store holds the fleet 'test'"
 }
 
@@ -464,6 +464,53 @@ add_group() {
 	[ "$status" -eq 0 ]
 	wait "$first"
 	expect 0 hsmctl status --check
+}
+
+@test "an apply that takes long keeps nobody from what is not its own" {
+	expect 0 hsmctl provision apply "$FLEET"
+	write_fleet 3
+	hold device-hsm-3
+	hsmctl provision apply "$FLEET" >"$FLEET_FOLDER/out" 2>"$FLEET_FOLDER/err" 3>&- &
+	apply=$!
+	until_true grep -q "waiting: device 'hsm-3' is locked by uid 0, pid $holder " "$FLEET_FOLDER/err"
+	# However long it takes.
+	kill -STOP "$apply"
+	expect 0 hsmctl device stop hsm-1
+	expect 0 hsmctl device start hsm-1
+	expect 0 hsmctl ha create payments --member hsm-1 --member hsm-2
+	expect 0 hsmctl key generate payments k --type aes-128
+	for line in "provision apply $FLEET" "provision destroy --yes" "device decommission hsm-2 --yes"; do
+		# shellcheck disable=SC2086
+		run --separate-stderr hsmctl $line
+		[ "$status" -ne 0 ]
+		[[ $stderr == *"the fleet is locked by"*"pid $apply "* || $stderr == *"payments"* ]] || fail "$line"
+	done
+	let_go
+	kill -CONT "$apply"
+	wait "$apply"
+	expect 0 hsmctl ha show payments
+	expect 0 hsmctl device list -o json
+	[ "$(field '[.devices[] | "\(.name) \(.state)"] | join(", ")')" = "hsm-1 running, hsm-2 running, hsm-3 running" ]
+	expect 0 hsmctl audit verify
+}
+
+@test "a device that joined a group meanwhile is not destroyed" {
+	write_fleet 3
+	expect 0 hsmctl provision apply "$FLEET"
+	write_fleet 2
+	hold device-hsm-3
+	hsmctl provision apply "$FLEET" --yes >"$FLEET_FOLDER/out" 2>"$FLEET_FOLDER/err" 3>&- &
+	apply=$!
+	until_true grep -q "waiting: device 'hsm-3' is locked" "$FLEET_FOLDER/err"
+	kill -STOP "$apply"
+	let_go
+	expect 0 hsmctl ha create payments --member hsm-3
+	kill -CONT "$apply"
+	wait "$apply" && status=0 || status=$?
+	[ "$status" -ne 0 ]
+	grep -q "'hsm-3' serves in group 'payments'" "$FLEET_FOLDER/err"
+	expect 0 hsmctl ha show payments -o json
+	[ "$(field '.members[0].state')" = up ]
 }
 
 @test "apply can be killed anywhere and run again" {

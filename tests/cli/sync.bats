@@ -186,6 +186,28 @@ planned() {
 	lists hsm-west-1 "ID: *$domain"
 }
 
+@test "a second sync of the group waits for the first, says for whom, and ends with 8" {
+	hold group-payments
+	expect 8 hsmctl -o json sync payments
+	is_valid
+	[ "$(field .error.code)" = locked ]
+	says "waiting: group 'payments' is locked by uid 0, pid $holder "
+	says "since long ago, doing 'something else'"
+	# Who only looks needs no lock.
+	expect 0 hsmctl sync payments --dry-run
+	in_sync
+	hsmctl sync payments >/dev/null 2>"$BATS_TEST_TMPDIR/err" 3>&- &
+	second=$!
+	until_true grep -q "^hsmctl: waiting: group 'payments'" "$BATS_TEST_TMPDIR/err"
+	let_go
+	wait "$second"
+	# What a killed one leaves is no lock.
+	[ -e "$HSMCTL_STORE/locks/group-payments" ] || touch "$HSMCTL_STORE/locks/group-payments"
+	expect 0 hsmctl sync payments
+	[ -z "$stderr" ]
+	[ ! -e "$HSMCTL_STORE/locks/group-payments" ]
+}
+
 @test "sync that is killed at any moment can be run again" {
 	seed
 	killed=0

@@ -29,8 +29,9 @@ static void statuses_are_those_of_the_contract(void **state)
 	} cases[] = {
 		{ERR_FAILED, 1},    {ERR_GUARD, 1},   {ERR_USAGE, 2},	     {ERR_INVALID, 2},
 		{ERR_AMBIGUOUS, 2}, {ERR_CONFIRM, 2}, {ERR_DIFFERENT, 3},    {ERR_OBJECTIVE, 4},
-		{ERR_DENIED, 5},    {ERR_NOT_OURS, 5}, {ERR_NOT_FOUND, 6},   {ERR_UNREACHABLE, 7},
-		{ERR_POLICY, 7},    {ERR_LOCKED, 8},  {ERR_CHANGED, 8},	     {ERR_TIMEOUT, 9},
+		{ERR_DENIED, 5},    {ERR_NOT_OURS, 5}, {ERR_NOT_FOUND, 6},   {ERR_EXISTS, 6},
+		{ERR_UNREACHABLE, 7}, {ERR_POLICY, 7}, {ERR_LOCKED, 8},	     {ERR_CHANGED, 8},
+		{ERR_TIMEOUT, 9},
 		{ERR_INTERRUPTED, 130}, {ERR_TERMINATED, 143}, {ERR_HUNG_UP, 129}, {ERR_QUIT, 131},
 	};
 

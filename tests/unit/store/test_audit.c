@@ -174,14 +174,17 @@ static void a_trail_that_is_none_is_not_extended(void **state)
 	for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
 		owned(buf) struct buf log = {.max = 65536};
 		struct store_audit_trail trail = {0};
+		struct store_edit *edit = NULL;
+		struct err err;
 		size_t after;
 		char *same;
 
 		buf_put(&log, text, len);
 		buf_put_str(&log, endings[i]);
 		must_write(store, "audit.log", log.data, log.len);
-		assert_int_equal(store_audit(store, "note", "n", NULL, NULL), -ERR_DIFFERENT);
-		assert_int_equal(commit(store, "h", NULL), -ERR_DIFFERENT);
+		assert_int_equal(store_audit(store, "note", "n", NULL, NULL), -ERR_INVALID);
+		assert_int_equal(store_edit_begin(store, "x", &edit, &err), -ERR_INVALID);
+		assert_non_null(strstr(err.hint, "audit repair"));
 		assert_int_equal(store_audit_verify(store, NULL, NULL, NULL), -ERR_DIFFERENT);
 		assert_int_equal(store_audit_read(store, &trail, NULL), -ERR_INVALID);
 		same = must_slurp(store, "audit.log", &after);

@@ -120,6 +120,102 @@ static void the_holder_of_the_lock_is_named(void **state)
 	assert_int_equal(store_edit_begin(store, "other", &other, &err), 0);
 }
 
+static size_t litter(const char *path)
+{
+	DIR *dir = opendir(path);
+	struct dirent *entry;
+	size_t n = 0;
+
+	while ((entry = readdir(dir)))
+		n += !str_eq(entry->d_name, ".") && !str_eq(entry->d_name, "..") &&
+		     !str_eq(entry->d_name, "lock") && !str_eq(entry->d_name, "fleet.json") &&
+		     !str_eq(entry->d_name, "audit.log");
+	closedir(dir);
+	return n;
+}
+
+static void must_add_place(struct store *store, const char *name)
+{
+	owned(store_edit) struct store_edit *edit = NULL;
+	struct fleet_datacenter *place;
+	struct fleet *fleet;
+	struct err err;
+
+	assert_int_equal(store_edit_begin(store, "x", &edit, NULL), 0);
+	fleet = store_edit_fleet(edit);
+	place = json_append(&fleet->datacenters, &fleet->n_datacenters, sizeof(*place));
+	assert_int_equal(fleet_set(&place->name, name, NULL), 0);
+	assert_int_equal(fleet_set(&place->region, "east", NULL), 0);
+	assert_int_equal(fleet_set(&place->provider, "softhsm", NULL), 0);
+	if (store_edit_commit(edit, "add", name, NULL, &err) < 0)
+		fail_msg("%s", err.message);
+}
+
+/* Between a yield and a commit others edit, and both changes are kept. */
+static void a_slow_edit_keeps_nobody_out(void **state)
+{
+	owned(store) struct store *store = must_open(*state), *other = must_open(*state);
+	owned(store_edit) struct store_edit *slow = NULL;
+	owned(fleet) struct fleet *fleet = NULL;
+	struct err err;
+
+	must_commit(store, "f");
+	assert_int_equal(store_edit_begin(store, "provision apply", &slow, &err), 0);
+	store_edit_yield(slow);
+	for (int i = 1; i <= 2; i++) {
+		must_add_place(other, i == 1 ? "g" : "h");
+		assert_int_equal(fleet_set(&store_edit_fleet(slow)->name, i == 1 ? "t" : "u", NULL), 0);
+		assert_int_equal(store_edit_commit(slow, "a", "b", NULL, &err), 0);
+		assert_int_equal(store_edit_fleet(slow)->revision, 1 + 2 * i);
+		assert_null(fleet_datacenter(store_edit_fleet(slow), "g"));
+	}
+	fleet = must_read(store);
+	assert_int_equal(fleet->revision, 5);
+	assert_string_equal(fleet->name, "u");
+	assert_non_null(fleet_datacenter(fleet, "g"));
+	assert_non_null(fleet_datacenter(fleet, "h"));
+	assert_int_equal(must_verify(store), 5);
+}
+
+static void two_changes_of_one_part_are_a_conflict(void **state)
+{
+	owned(store) struct store *store = must_open(*state), *other = must_open(*state);
+	owned(store_edit) struct store_edit *slow = NULL;
+	owned(fleet) struct fleet *fleet = NULL;
+	struct err err;
+
+	must_commit(store, "f");
+	assert_int_equal(store_edit_begin(store, "x", &slow, &err), 0);
+	store_edit_yield(slow);
+	must_commit(other, "theirs");
+	assert_int_equal(fleet_set(&store_edit_fleet(slow)->name, "ours", NULL), 0);
+	assert_int_equal(store_edit_commit(slow, "a", "b", NULL, &err), -ERR_CHANGED);
+	assert_string_equal(err.message, "fleet 'theirs' was changed by another command meanwhile");
+	fleet = must_read(store);
+	assert_string_equal(fleet->name, "theirs");
+	assert_int_equal(must_verify(store), 2);
+	assert_int_equal(litter(*state), 0);
+}
+
+static void a_slow_edit_waits_for_the_lock_to_commit(void **state)
+{
+	owned(store) struct store *store = must_open(*state), *other = must_open(*state);
+	owned(store_edit) struct store_edit *slow = NULL, *quick = NULL;
+	struct err err;
+
+	must_commit(store, "f");
+	assert_int_equal(store_edit_begin(store, "x", &slow, &err), 0);
+	store_edit_yield(slow);
+	assert_int_equal(store_edit_begin(other, "ha create payments", &quick, &err), 0);
+	assert_int_equal(fleet_set(&store_edit_fleet(slow)->name, "t", NULL), 0);
+	assert_int_equal(store_edit_commit(slow, "a", "b", NULL, &err), -ERR_LOCKED);
+	assert_non_null(strstr(err.message, "doing 'ha create payments'"));
+	store_edit_free(own_take(quick));
+	assert_int_equal(store_edit_commit(slow, "a", "b", NULL, &err), 0);
+	/* and gives it back */
+	must_commit(other, "f");
+}
+
 static pid_t start(void (*work)(const char *path, int id), const char *path, int id)
 {
 	pid_t pid = fork();
@@ -182,20 +278,6 @@ static void concurrent_edits_are_all_kept(void **state)
 	fleet = must_read(store);
 	assert_int_equal(fleet->revision, 2 * ROUNDS);
 	assert_int_equal(must_verify(store), 4 * ROUNDS);
-}
-
-static size_t litter(const char *path)
-{
-	DIR *dir = opendir(path);
-	struct dirent *entry;
-	size_t n = 0;
-
-	while ((entry = readdir(dir)))
-		n += !str_eq(entry->d_name, ".") && !str_eq(entry->d_name, "..") &&
-		     !str_eq(entry->d_name, "lock") && !str_eq(entry->d_name, "fleet.json") &&
-		     !str_eq(entry->d_name, "audit.log");
-	closedir(dir);
-	return n;
 }
 
 static int64_t last_revision(struct store *store)
@@ -376,6 +458,9 @@ int main(void)
 		temp_test(invalid_changes_are_refused),
 		temp_test(a_changed_document_is_not_overwritten),
 		temp_test(the_holder_of_the_lock_is_named),
+		temp_test(a_slow_edit_keeps_nobody_out),
+		temp_test(two_changes_of_one_part_are_a_conflict),
+		temp_test(a_slow_edit_waits_for_the_lock_to_commit),
 		temp_test(concurrent_edits_are_all_kept),
 		temp_test(a_killed_commit_is_old_or_new),
 		temp_test(the_trail_says_what_was_not_carried_out),
