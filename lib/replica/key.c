@@ -161,7 +161,8 @@ static const CK_ATTRIBUTE_TYPE by_record[] = {
 
 /* On members as well, where tokens know them; bit i of what is known of a token is row i. */
 static const CK_ATTRIBUTE_TYPE where_known[] = {
-	CKA_ALLOWED_MECHANISMS, CKA_WRAP_TEMPLATE, CKA_UNWRAP_TEMPLATE, CKA_DERIVE_TEMPLATE, CKA_MODIFIABLE, CKA_COPYABLE};
+	CKA_ALLOWED_MECHANISMS, CKA_WRAP_TEMPLATE, CKA_UNWRAP_TEMPLATE,
+	CKA_DERIVE_TEMPLATE, CKA_MODIFIABLE, CKA_COPYABLE};
 
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
 #define ASKED (1u << 31)
@@ -277,6 +278,15 @@ static bool replica_leaves_out(const struct p11_attr_info *info, bool is_public)
 	return !is_public && (info->flags & P11_FIXED);
 }
 
+/* SoftHSM goes by it from where it stands in a template. */
+static int modifiable_last(struct p11_attrs *attrs, struct err *err)
+{
+	bool there = p11_attrs_find(attrs, CKA_MODIFIABLE), modifiable = p11_attrs_bool(attrs, CKA_MODIFIABLE, true);
+
+	p11_attrs_remove(attrs, CKA_MODIFIABLE);
+	return there ? p11_attrs_set_bool(attrs, CKA_MODIFIABLE, modifiable, err) : 0;
+}
+
 int key_replica_template(const struct record *record, size_t index, struct p11_attrs *ret, struct err *err)
 {
 	const struct p11_attrs *from = &record->objects[index];
@@ -293,7 +303,9 @@ int key_replica_template(const struct record *record, size_t index, struct p11_a
 		rc = p11_attrs_set(ret, CKA_ID, record->uid, UID_LEN, err);
 	if (rc == 0 && index == 0)
 		rc = p11_attrs_set_bool(ret, CKA_EXTRACTABLE, true, err);
-	return rc < 0 ? rc : p11_attrs_set_bool(ret, CKA_TOKEN, true, err);
+	if (rc == 0)
+		rc = p11_attrs_set_bool(ret, CKA_TOKEN, true, err);
+	return rc < 0 ? rc : modifiable_last(ret, err);
 }
 
 /* Which of them the token has no value of, not even an empty one. */

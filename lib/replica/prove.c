@@ -197,7 +197,8 @@ static int wrap_value(struct replica_site *site, CK_OBJECT_HANDLE key, struct pr
 /* ---- secret keys ---- */
 
 /* What a secret key makes of 16 bytes. */
-static int transform(const struct trial *t, const uint8_t block[static CHALLENGE_LEN], struct proof *ret, struct err *err)
+static int transform(const struct trial *t, const uint8_t block[static CHALLENGE_LEN], struct proof *ret,
+		     struct err *err)
 {
 	CK_ULONG len = sizeof(ret->value);
 	int rc = use(t, block, CHALLENGE_LEN, ret->value, &len, err);
@@ -273,7 +274,7 @@ static bool may_have_twin(const struct p11_attrs *attrs)
 
 /*
  * A key that may do nothing by which it shows what it is (or not on this token) is carried to its own member, into a
- * session object that may, and that is gone with the proof. What could be carried so is what could be carried to others.
+ * session object that may, and that is gone with the proof. What is carried so is what is carried to others.
  */
 static int twin_make(const struct trial *t, CK_OBJECT_HANDLE *ret, struct err *err)
 {
@@ -320,7 +321,8 @@ static bool wants_pin(const struct trial *t, const struct p11_attrs *attrs)
 }
 
 /* With the key itself, in the first way that its record permits and the token goes along with. */
-static int try_itself(const struct trial *of, const struct p11_attrs *attrs, trial_step step, void *data, struct err *err)
+static int try_itself(const struct trial *of, const struct p11_attrs *attrs, trial_step step, void *data,
+		      struct err *err)
 {
 	struct trial t = *of;
 	int rc = err_set(err, ERR_UNSUPPORTED, "the key may not be tried");
@@ -336,8 +338,8 @@ static int try_itself(const struct trial *of, const struct p11_attrs *attrs, tri
 }
 
 /* ERR_UNSUPPORTED: neither with the key nor with a twin of it. */
-static int try(struct replica_site *site, CK_OBJECT_HANDLE key, const struct p11_attrs *attrs, const struct pubkey *public,
-	       trial_step step, void *data, struct err *err)
+static int try(struct replica_site *site, CK_OBJECT_HANDLE key, const struct p11_attrs *attrs,
+	       const struct pubkey *public, trial_step step, void *data, struct err *err)
 {
 	const CK_ATTRIBUTE *allowed = p11_attrs_find(attrs, CKA_ALLOWED_MECHANISMS);
 	const struct trial t = {.site = site, .key = key, .way = way_of(attrs),

@@ -230,6 +230,9 @@ static CK_RV apply_one(struct p11_attrs *attrs, enum way way, bool officer, cons
 		return CKR_ATTRIBUTE_VALUE_INVALID;
 	if (way < COPY && (item->type == CKA_CLASS || item->type == CKA_KEY_TYPE))
 		return CKR_OK;
+	/* SoftHSM minds it from where it stands in the template. */
+	if (way == UNWRAP && !p11_attrs_bool(attrs, CKA_MODIFIABLE, true))
+		return CKR_ATTRIBUTE_READ_ONLY;
 	if (read_only(attrs, rule, way, officer, item))
 		return CKR_ATTRIBUTE_READ_ONLY;
 	return p11_attrs_set(attrs, item->type, item->pValue, item->ulValueLen, NULL) < 0 ? CKR_HOST_MEMORY : CKR_OK;

@@ -144,6 +144,15 @@ static void secret_keys(struct side *a, CK_OBJECT_HANDLE domain)
 	CK_ATTRIBUTE check[] = {t[0], t[1], TEXT(CKA_CHECK_VALUE, "abc")};
 
 	say(a, "unwrap with a check value", a->f->C_UnwrapKey(a->s, &pad, domain, blob, len, check, 3, &other));
+	CK_ATTRIBUTE fixed_first[] = {t[0], t[1], NUM(CKA_MODIFIABLE, no), TEXT(CKA_LABEL, "fixed"), t[2]};
+	CK_ATTRIBUTE fixed_last[] = {t[0], t[1], TEXT(CKA_LABEL, "fixed"), t[2], NUM(CKA_MODIFIABLE, no)};
+
+	say(a, "unwrap fixed and then named", a->f->C_UnwrapKey(a->s, &pad, domain, blob, len, fixed_first, 5, &other));
+	say(a, "unwrap named and then fixed", a->f->C_UnwrapKey(a->s, &pad, domain, blob, len, fixed_last, 5, &other));
+	tell(a, "unwrapped fixed", other);
+	CK_ATTRIBUTE made_fixed[] = {NUM(CKA_MODIFIABLE, no), NUM(CKA_VALUE_LEN, len16), TEXT(CKA_LABEL, "fixed")};
+
+	say(a, "generate fixed and then named", generate(a, CKM_AES_KEY_GEN, made_fixed, 3, &other));
 	say(a, "unwrap cut", a->f->C_UnwrapKey(a->s, &pad, domain, blob, len - 3, t, 2, &other));
 	blob[5] ^= 1;
 	say(a, "unwrap damaged", a->f->C_UnwrapKey(a->s, &pad, domain, blob, len, t, 2, &other));
@@ -208,7 +217,8 @@ static void policies(struct side *a, CK_OBJECT_HANDLE domain)
 static void templates(struct side *a)
 {
 	CK_MECHANISM_TYPE only[] = {CKM_AES_ECB};
-	CK_ATTRIBUTE inner[] = {TEXT(CKA_LABEL, "inner"), NUM(CKA_SENSITIVE, yes), {CKA_ALLOWED_MECHANISMS, only, sizeof(only)}};
+	CK_ATTRIBUTE inner[] = {
+	    TEXT(CKA_LABEL, "inner"), NUM(CKA_SENSITIVE, yes), {CKA_ALLOWED_MECHANISMS, only, sizeof(only)}};
 	CK_ATTRIBUTE deeper[] = {{CKA_UNWRAP_TEMPLATE, inner, sizeof(inner)}};
 	CK_ATTRIBUTE both[] = {NUM(CKA_VALUE_LEN, len16),
 			       {CKA_WRAP_TEMPLATE, inner, sizeof(inner)},
@@ -253,6 +263,10 @@ static void created_keys(struct side *a)
 	tell(a, "created aes", key);
 	say(a, "date", a->f->C_SetAttributeValue(a->s, key, &dated, 1));
 	tell(a, "dated", key);
+	CK_ATTRIBUTE fixed[] = {aes[0], aes[1], NUM(CKA_MODIFIABLE, no), aes[5], TEXT(CKA_LABEL, "fixed")};
+
+	say(a, "created fixed and then named", a->f->C_CreateObject(a->s, fixed, COUNT(fixed), &key));
+	tell(a, "created fixed", key);
 	say(a, "created aes without a value", a->f->C_CreateObject(a->s, aes, COUNT(aes) - 1, &key));
 	say(a, "created aes without a type", a->f->C_CreateObject(a->s, aes, 1, &key));
 }

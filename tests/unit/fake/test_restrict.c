@@ -6,11 +6,14 @@
 
 static CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
 static CK_DATE date = {{'2', '0', '3', '0'}, {'0', '1'}, {'0', '1'}};
-static CK_MECHANISM_TYPE ecdsa[] = {CKM_ECDSA}, ecdsa_sha256[] = {CKM_ECDSA_SHA256}, sha256_rsa[] = {CKM_SHA256_RSA_PKCS};
-static CK_MECHANISM_TYPE oaep[] = {CKM_RSA_PKCS_OAEP}, padded[] = {CKM_AES_CBC_PAD, CKM_AES_GCM}, sha384[] = {CKM_SHA384_HMAC};
-static CK_ATTRIBUTE inner[] = {{CKA_SENSITIVE, &yes, 1}, {CKA_LABEL, (void *)"inner", 5}, {CKA_ALLOWED_MECHANISMS, padded, sizeof(padded)}};
+static CK_MECHANISM_TYPE ecdsa[] = {CKM_ECDSA}, ecdsa_sha256[] = {CKM_ECDSA_SHA256};
+static CK_MECHANISM_TYPE sha256_rsa[] = {CKM_SHA256_RSA_PKCS}, oaep[] = {CKM_RSA_PKCS_OAEP};
+static CK_MECHANISM_TYPE padded[] = {CKM_AES_CBC_PAD, CKM_AES_GCM}, sha384[] = {CKM_SHA384_HMAC};
 
 #define LIST(list) {CKA_ALLOWED_MECHANISMS, list, sizeof(list)}
+#define WITHIN(type, template) {type, template, sizeof(template)}
+
+static CK_ATTRIBUTE inner[] = {{CKA_SENSITIVE, &yes, 1}, {CKA_LABEL, (void *)"inner", 5}, LIST(padded)};
 
 /* What is asked of one half of a key, and whether its replicas show it. */
 static const struct restriction {
@@ -27,9 +30,9 @@ static const struct restriction {
 	{"rsa to decryption", KEY_RSA_2048, 0, LIST(oaep), true},
 	{"aes to modes with padding", KEY_AES_256, 0, LIST(padded), true},
 	{"hmac to another digest", KEY_HMAC_SHA256, 0, LIST(sha384), true},
-	{"aes with a wrap template", KEY_AES_128, 0, {CKA_WRAP_TEMPLATE, inner, sizeof(inner)}, true},
-	{"aes with an unwrap template", KEY_AES_128, 0, {CKA_UNWRAP_TEMPLATE, inner, sizeof(inner)}, true},
-	{"rsa with an unwrap template", KEY_RSA_2048, 0, {CKA_UNWRAP_TEMPLATE, inner, sizeof(inner)}, true},
+	{"aes with a wrap template", KEY_AES_128, 0, WITHIN(CKA_WRAP_TEMPLATE, inner), true},
+	{"aes with an unwrap template", KEY_AES_128, 0, WITHIN(CKA_UNWRAP_TEMPLATE, inner), true},
+	{"rsa with an unwrap template", KEY_RSA_2048, 0, WITHIN(CKA_UNWRAP_TEMPLATE, inner), true},
 	{"unmodifiable ec", KEY_EC_P256, 0, {CKA_MODIFIABLE, &no, 1}, true},
 	{"uncopyable aes", KEY_AES_256, 0, {CKA_COPYABLE, &no, 1}, true},
 	{"ec without a use", KEY_EC_P256, 0, {CKA_SIGN, &no, 1}, true},
@@ -126,14 +129,14 @@ static void keys_are_restricted_on_every_member(void **state)
 static void what_no_token_sees_is_judged_as_one_would(void **state)
 {
 	static const struct {
-		struct restriction asked;
 		CK_RV want;
+		struct restriction asked;
 	} cases[] = {
-		{{"secret that asks", KEY_AES_256, 0, {CKA_ALWAYS_AUTHENTICATE, &yes, 1}, false}, CKR_ATTRIBUTE_TYPE_INVALID},
-		{{"public that asks", KEY_EC_P256, 1, {CKA_ALWAYS_AUTHENTICATE, &no, 1}, false}, CKR_ATTRIBUTE_TYPE_INVALID},
-		{{"public for trusted", KEY_EC_P256, 1, {CKA_WRAP_WITH_TRUSTED, &yes, 1}, false}, CKR_ATTRIBUTE_TYPE_INVALID},
-		{{"trusted", KEY_AES_256, 0, {CKA_TRUSTED, &yes, 1}, false}, CKR_ATTRIBUTE_READ_ONLY},
-		{{"wrap template of ec", KEY_EC_P256, 0, {CKA_WRAP_TEMPLATE, inner, sizeof(inner)}, false}, CKR_ATTRIBUTE_TYPE_INVALID},
+		{CKR_ATTRIBUTE_TYPE_INVALID, {"secret", KEY_AES_256, 0, {CKA_ALWAYS_AUTHENTICATE, &yes, 1}, false}},
+		{CKR_ATTRIBUTE_TYPE_INVALID, {"public", KEY_EC_P256, 1, {CKA_ALWAYS_AUTHENTICATE, &no, 1}, false}},
+		{CKR_ATTRIBUTE_TYPE_INVALID, {"public", KEY_EC_P256, 1, {CKA_WRAP_WITH_TRUSTED, &yes, 1}, false}},
+		{CKR_ATTRIBUTE_TYPE_INVALID, {"private", KEY_EC_P256, 0, WITHIN(CKA_WRAP_TEMPLATE, inner), false}},
+		{CKR_ATTRIBUTE_READ_ONLY, {"trusted", KEY_AES_256, 0, {CKA_TRUSTED, &yes, 1}, false}},
 	};
 	struct err err = {0};
 
@@ -172,7 +175,8 @@ static void what_is_empty_restricts_nothing(void **state)
 }
 
 /* Another copy of the key in place of a member's own, made with another template. */
-static void replace(size_t member, const struct record *record, const CK_ATTRIBUTE *items, CK_ULONG count, struct err *err)
+static void replace(size_t member, const struct record *record, const CK_ATTRIBUTE *items, CK_ULONG count,
+		    struct err *err)
 {
 	owned(replica_sites) struct replica_sites sites = {0};
 	owned(census) struct census census = {0};
@@ -199,7 +203,7 @@ static void a_member_that_lost_a_restriction_gets_it_back(void **state)
 	static const struct restriction lost[] = {
 		{"ec", KEY_EC_P256, 0, LIST(ecdsa), true},
 		{"aes", KEY_AES_256, 0, LIST(padded), true},
-		{"template", KEY_AES_256, 0, {CKA_UNWRAP_TEMPLATE, inner, sizeof(inner)}, true},
+		{"template", KEY_AES_256, 0, WITHIN(CKA_UNWRAP_TEMPLATE, inner), true},
 		{"unmodifiable", KEY_EC_P256, 0, {CKA_MODIFIABLE, &no, 1}, true},
 	};
 	struct err err = {0};
@@ -254,7 +258,8 @@ static void a_use_that_is_given_or_taken_later_can_be_carried_to_all_members(voi
 	static const struct {
 		enum key_kind kind;
 		CK_ATTRIBUTE_TYPE use;
-	} cases[] = {{KEY_EC_P256, CKA_SIGN}, {KEY_RSA_2048, CKA_SIGN}, {KEY_AES_256, CKA_ENCRYPT}, {KEY_HMAC_SHA256, CKA_SIGN}};
+	} cases[] = {{KEY_EC_P256, CKA_SIGN}, {KEY_RSA_2048, CKA_SIGN},
+		     {KEY_AES_256, CKA_ENCRYPT}, {KEY_HMAC_SHA256, CKA_SIGN}};
 	struct err err = {0};
 
 	(void)state;
@@ -321,10 +326,10 @@ static void a_key_from_outside_keeps_its_restrictions(void **state)
 		CK_ATTRIBUTE items[3];
 		bool on_tokens[3];
 	} cases[] = {
-		{"pair", KEY_EC_P256, {LIST(ecdsa_sha256), {CKA_ALWAYS_AUTHENTICATE, &yes, 1}, {CKA_MODIFIABLE, &no, 1}},
-		 {true, false, true}},
-		{"secret", KEY_AES_256, {LIST(padded), {CKA_UNWRAP_TEMPLATE, inner, sizeof(inner)}, {CKA_COPYABLE, &no, 1}},
-		 {true, true, true}},
+		{"pair", KEY_EC_P256,
+		 {LIST(ecdsa_sha256), {CKA_ALWAYS_AUTHENTICATE, &yes, 1}, {CKA_MODIFIABLE, &no, 1}}, {true, false, true}},
+		{"secret", KEY_AES_256,
+		 {LIST(padded), WITHIN(CKA_UNWRAP_TEMPLATE, inner), {CKA_COPYABLE, &no, 1}}, {true, true, true}},
 	};
 	struct err err = {0};
 
@@ -349,8 +354,8 @@ static void what_a_token_does_not_know_is_left_out(void **state)
 {
 	owned(replica_sites) struct replica_sites sites = {0};
 	owned(p11_attrs) struct p11_attrs template = {0};
-	const CK_ATTRIBUTE items[] = {{CKA_LABEL, (void *)"x", 1}, LIST(ecdsa), {CKA_DERIVE_TEMPLATE, inner, sizeof(inner)},
-				      {CKA_MODIFIABLE, &no, 1}};
+	const CK_ATTRIBUTE items[] = {{CKA_LABEL, (void *)"x", 1}, LIST(ecdsa),
+				      WITHIN(CKA_DERIVE_TEMPLATE, inner), {CKA_MODIFIABLE, &no, 1}};
 	_Atomic uint32_t known = 0;
 	struct err err = {0};
 
