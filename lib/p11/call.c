@@ -84,13 +84,14 @@ enum { ROOMS_MAX = 256 };	/* attributes asked for at once */
 /* Did the library look at each attribute by itself? */
 static bool each_for_itself(CK_RV rv)
 {
-	return rv == CKR_OK || rv == CKR_ATTRIBUTE_SENSITIVE || rv == CKR_ATTRIBUTE_TYPE_INVALID || rv == CKR_BUFFER_TOO_SMALL;
+	return rv == CKR_OK || rv == CKR_ATTRIBUTE_SENSITIVE || rv == CKR_ATTRIBUTE_TYPE_INVALID ||
+	       rv == CKR_BUFFER_TOO_SMALL;
 }
 
 /* Those that are templates are asked for apart, since it takes several steps; one that the library does not have is
  * unavailable and fails nothing. */
-static CK_RV get_attributes(CK_FUNCTION_LIST *f, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE *values,
-			    CK_ULONG count)
+static CK_RV get_attributes(CK_FUNCTION_LIST *f, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object,
+			    CK_ATTRIBUTE *values, CK_ULONG count)
 {
 	CK_ATTRIBUTE plain[ROOMS_MAX];
 	CK_ULONG n = 0, at = 0;
@@ -105,8 +106,10 @@ static CK_RV get_attributes(CK_FUNCTION_LIST *f, CK_SESSION_HANDLE session, CK_O
 		if (!p11_attr_is_nested(values[i].type))
 			values[i].ulValueLen = plain[at++].ulValueLen;
 	for (CK_ULONG i = 0; i < count && each_for_itself(rv); i++) {
-		CK_RV one = p11_attr_is_nested(values[i].type) ? p11_template_get(f, session, object, &values[i]) : CKR_OK;
+		CK_RV one = CKR_OK;
 
+		if (p11_attr_is_nested(values[i].type))
+			one = p11_template_get(f, session, object, &values[i]);
 		if (one != CKR_OK && one != CKR_ATTRIBUTE_TYPE_INVALID && one != CKR_ATTRIBUTE_SENSITIVE)
 			rv = one;
 	}

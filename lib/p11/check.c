@@ -22,7 +22,8 @@ static bool fits(const CK_ATTRIBUTE *a)
 	case P11_ATTR_DATE:
 		return a->ulValueLen == 0 || a->ulValueLen == sizeof(CK_DATE);
 	case P11_ATTR_TEMPLATE:
-		return a->ulValueLen % sizeof(CK_ATTRIBUTE) == 0 && a->ulValueLen <= ATTRIBUTES_MAX * sizeof(CK_ATTRIBUTE);
+		return a->ulValueLen % sizeof(CK_ATTRIBUTE) == 0 &&
+		       a->ulValueLen <= ATTRIBUTES_MAX * sizeof(CK_ATTRIBUTE);
 	case P11_ATTR_BYTES:
 		break;
 	}

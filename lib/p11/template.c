@@ -152,7 +152,8 @@ static CK_RV hand_over(CK_ATTRIBUTE *value, const CK_ATTRIBUTE *items, CK_ULONG 
 	return value->pValue && !fits ? CKR_BUFFER_TOO_SMALL : CKR_OK;
 }
 
-CK_RV p11_template_get(CK_FUNCTION_LIST *functions, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE *value)
+CK_RV p11_template_get(CK_FUNCTION_LIST *functions, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object,
+		       CK_ATTRIBUTE *value)
 {
 	CK_ATTRIBUTE ask = {value->type, NULL, 0}, items[ITEMS_MAX] = {0};
 	owned(mem) void *block = NULL;
