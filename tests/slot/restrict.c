@@ -15,7 +15,8 @@ static CK_ATTRIBUTE inner[] = {{CKA_LABEL, (void *)"inner", 5}, {CKA_SENSITIVE, 
 
 static CK_ULONG with(CK_ATTRIBUTE *ret, CK_ULONG n, const CK_ATTRIBUTE *more, CK_ULONG n_more)
 {
-	memcpy(ret + n, more, n_more * sizeof(*more));
+	for (CK_ULONG i = 0; i < n_more; i++)
+		ret[n + i] = more[i];
 	return n + n_more;
 }
 
