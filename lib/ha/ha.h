@@ -72,6 +72,11 @@ CK_RV ha_operation_start(struct ha_group *group, enum ha_kind kind, const CK_MEC
 			 CK_OBJECT_HANDLE key, struct ha_operation **ret);
 void ha_operation_free(struct ha_operation *operation);
 
+/* Does its key want the user's PIN for this use (CKA_ALWAYS_AUTHENTICATE), and was it not given yet? Until then the
+ * operation answers CKR_USER_NOT_LOGGED_IN, and is over. */
+bool ha_operation_waits(const struct ha_operation *o);
+void ha_operation_admit(struct ha_operation *o);
+
 /*
  * out NULL asks for the length. *ret_over: the operation is over (also after a
  * failure), as PKCS#11 v3.0 section 5.2 says; BUFFER_TOO_SMALL and length

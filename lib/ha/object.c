@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "ha/internal.h"
 #include "p11/rv.h"
+#include "p11/template.h"
 #include "replica/write.h"
 
 CK_RV ha_find(struct ha_group *group, const CK_ATTRIBUTE *template, CK_ULONG count,
@@ -32,16 +33,45 @@ CK_RV ha_find(struct ha_group *group, const CK_ATTRIBUTE *template, CK_ULONG cou
 	return list ? CKR_OK : CKR_HOST_MEMORY;
 }
 
-/* PKCS#11 v3.0 section 5.7.5: each attribute by itself, the worst code at the end. */
+/* Is it an attribute of such objects? */
+static bool has(const struct p11_attrs *attrs, const struct p11_attr_info *info)
+{
+	CK_OBJECT_CLASS class = p11_attrs_ulong(attrs, CKA_CLASS, CK_UNAVAILABLE_INFORMATION);
+	CK_KEY_TYPE type = p11_attrs_ulong(attrs, CKA_KEY_TYPE, CK_UNAVAILABLE_INFORMATION);
+
+	if (!info || ((info->flags & P11_ON_RSA) && type != CKK_RSA) ||
+	    ((info->flags & P11_ON_EC) && type != CKK_EC && type != CKK_EC_EDWARDS))
+		return false;
+	return (info->flags & (class == CKO_PUBLIC_KEY	  ? P11_ON_PUBLIC
+				       : class == CKO_PRIVATE_KEY ? P11_ON_PRIVATE
+				       : class == CKO_SECRET_KEY  ? P11_ON_SECRET
+								  : 0));
+}
+
+/* What the record does not hold: a secret, a restriction that was not asked for, or nothing that there is. */
+static CK_RV read_absent(const struct p11_attrs *attrs, CK_ATTRIBUTE *value)
+{
+	const struct p11_attr_info *info = p11_attr_info(value->type);
+	bool there = has(attrs, info);
+
+	value->ulValueLen = CK_UNAVAILABLE_INFORMATION;
+	if (there && (info->flags & P11_SENSITIVE))
+		return CKR_ATTRIBUTE_SENSITIVE;
+	if (!there || (info->kind != P11_ATTR_ULONGS && info->kind != P11_ATTR_TEMPLATE && info->kind != P11_ATTR_DATE))
+		return CKR_ATTRIBUTE_TYPE_INVALID;
+	value->ulValueLen = 0;
+	return CKR_OK;
+}
+
+/* PKCS#11 v3.0 section 5.7.5: each attribute by itself, the last code that is not CKR_OK at the end. */
 static CK_RV read_one(const struct record *record, size_t part, CK_ATTRIBUTE *value)
 {
 	const CK_ATTRIBUTE *at = p11_attrs_find(&record->objects[part], value->type);
-	const struct p11_attr_info *info = p11_attr_info(value->type);
 
-	if (!at) {
-		value->ulValueLen = CK_UNAVAILABLE_INFORMATION;
-		return info && (info->flags & P11_SENSITIVE) ? CKR_ATTRIBUTE_SENSITIVE : CKR_ATTRIBUTE_TYPE_INVALID;
-	}
+	if (!at)
+		return read_absent(&record->objects[part], value);
+	if (p11_attr_is_nested(value->type))
+		return p11_template_read(at, value);
 	if (!value->pValue) {
 		value->ulValueLen = at->ulValueLen;
 		return CKR_OK;
@@ -135,6 +165,14 @@ CK_RV ha_generate(struct ha_group *group, const CK_MECHANISM *mechanism, const C
 	return CKR_OK;
 }
 
+/* Only the safe way: sensitive, and wrapped by trusted keys alone, become true, extractable becomes false. */
+static CK_RV may_tighten(const CK_ATTRIBUTE *value)
+{
+	bool wanted = value->ulValueLen == 1 && *(CK_BBOOL *)value->pValue;
+
+	return wanted == (value->type != CKA_EXTRACTABLE) ? CKR_OK : CKR_ATTRIBUTE_READ_ONLY;
+}
+
 /* What an application may set, and when (PKCS#11 v3.0 section 4.1.2, table 10). */
 static CK_RV may_set(const struct record *record, size_t part, const CK_ATTRIBUTE *value)
 {
@@ -143,16 +181,16 @@ static CK_RV may_set(const struct record *record, size_t part, const CK_ATTRIBUT
 		CKA_SIGN, CKA_VERIFY, CKA_WRAP, CKA_UNWRAP, CKA_SIGN_RECOVER, CKA_VERIFY_RECOVER};
 	const struct p11_attrs *attrs = &record->objects[part];
 
-	if (value->type == CKA_SENSITIVE || value->type == CKA_EXTRACTABLE) {
-		bool wanted = value->ulValueLen == 1 && *(CK_BBOOL *)value->pValue;
-
-		/* Only the safe way: sensitive becomes true, extractable false. */
-		return wanted == (value->type == CKA_SENSITIVE) ? CKR_OK : CKR_ATTRIBUTE_READ_ONLY;
-	}
+	if (!p11_attrs_bool(attrs, CKA_MODIFIABLE, true))
+		return CKR_ACTION_PROHIBITED;
+	if (!has(attrs, p11_attr_info(value->type)))
+		return CKR_ATTRIBUTE_TYPE_INVALID;
+	if (value->type == CKA_SENSITIVE || value->type == CKA_EXTRACTABLE || value->type == CKA_WRAP_WITH_TRUSTED)
+		return may_tighten(value);
 	for (size_t i = 0; i < sizeof(settable) / sizeof(settable[0]); i++)
 		if (settable[i] == value->type)
-			return p11_attrs_bool(attrs, CKA_MODIFIABLE, true) ? CKR_OK : CKR_ACTION_PROHIBITED;
-	return p11_attr_info(value->type) ? CKR_ATTRIBUTE_READ_ONLY : CKR_ATTRIBUTE_TYPE_INVALID;
+			return CKR_OK;
+	return CKR_ATTRIBUTE_READ_ONLY;
 }
 
 CK_RV ha_set_attributes(struct ha_group *group, CK_OBJECT_HANDLE object, const CK_ATTRIBUTE *values, CK_ULONG count)
@@ -180,6 +218,16 @@ CK_RV ha_set_attributes(struct ha_group *group, CK_OBJECT_HANDLE object, const C
 	return rv;
 }
 
+/* Both halves go, or none. */
+static bool may_destroy(const struct record *record, size_t part)
+{
+	bool may = part == 0;
+
+	for (size_t o = 0; o < record->n_objects; o++)
+		may = may && p11_attrs_bool(&record->objects[o], CKA_DESTROYABLE, true);
+	return may;
+}
+
 CK_RV ha_destroy(struct ha_group *group, CK_OBJECT_HANDLE object)
 {
 	owned(record) struct record record = {0};
@@ -191,7 +239,7 @@ CK_RV ha_destroy(struct ha_group *group, CK_OBJECT_HANDLE object)
 
 	pthread_mutex_lock(&group->write_lock);
 	rv = ha_object_get(group, object, &record, &part);
-	if (rv == CKR_OK && (part == 1 || !p11_attrs_bool(&record.objects[part], CKA_DESTROYABLE, true)))
+	if (rv == CKR_OK && !may_destroy(&record, part))
 		rv = CKR_ACTION_PROHIBITED;
 	if (rv == CKR_OK) {
 		rc = open_sites(group, &sites, &err);

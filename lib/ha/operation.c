@@ -36,6 +36,7 @@ struct ha_operation {
 	struct p11_mechanism mechanism;
 	CK_OBJECT_HANDLE key;
 	CK_ULONG modulus_len;		/* of an RSA key, 0 = another one */
+	bool waits;			/* for the PIN */
 	unsigned ended;			/* members in a row that ended over a call of this stream */
 	bool moved;			/* one of its calls was answered: it is not what members end over */
 	bool updated;			/* an Update came: Once is not allowed any more */
@@ -89,9 +90,27 @@ static CK_ULONG modulus_len_of(const struct p11_attrs *attrs)
 	return len;
 }
 
-/* What a token would say of an Init, in its order of errors. */
-static CK_RV check_start(struct ha_group *group, enum ha_kind kind, const CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key,
-			 CK_ULONG *ret_modulus_len)
+bool ha_operation_waits(const struct ha_operation *o)
+{
+	return o->waits;
+}
+
+void ha_operation_admit(struct ha_operation *o)
+{
+	o->waits = false;
+}
+
+/* What the record says, whatever the members hold of it: for what may the key be used, and by which mechanisms? The
+ * period of its dates has no meaning (PKCS#11 v3.0 section 4.9). */
+static CK_RV check_use(const struct p11_attrs *attrs, enum ha_kind kind, CK_MECHANISM_TYPE mechanism)
+{
+	if (!p11_attrs_bool(attrs, kinds[kind].allowed, false))
+		return CKR_KEY_FUNCTION_NOT_PERMITTED;
+	return p11_attrs_allow(attrs, mechanism) ? CKR_OK : CKR_MECHANISM_INVALID;
+}
+
+/* What a token would say of an Init, in its order of errors; and what there is to know of the key. */
+static CK_RV check_start(struct ha_operation *o, const CK_MECHANISM *mechanism)
 {
 	const struct p11_mech *mech = p11_mech(mechanism->mechanism);
 	owned(record) struct record record = {0};
@@ -99,55 +118,53 @@ static CK_RV check_start(struct ha_group *group, enum ha_kind kind, const CK_MEC
 	const struct p11_attrs *attrs;
 	CK_ULONG count, i;
 	size_t part;
-	CK_RV rv = ha_mechanisms(group, &list, &count);
+	CK_RV rv = ha_mechanisms(o->group, &list, &count);
 
 	if (rv != CKR_OK)
 		return rv;
 	for (i = 0; i < count && list[i] != mechanism->mechanism; i++)
 		;
-	if (i == count || !mech || !(mech->use & kinds[kind].use))
+	if (i == count || !mech || !(mech->use & kinds[o->kind].use))
 		return CKR_MECHANISM_INVALID;
 	rv = p11_mechanism_check(mechanism);
-	if (rv != CKR_OK || kind == HA_DIGEST)
+	if (rv != CKR_OK || o->kind == HA_DIGEST)
 		return rv;
-	if (!ha_logged_in(group))
+	if (!ha_logged_in(o->group))
 		return CKR_USER_NOT_LOGGED_IN;
-	if (ha_object_get(group, key, &record, &part) != CKR_OK)
+	if (ha_object_get(o->group, o->key, &record, &part) != CKR_OK)
 		return CKR_KEY_HANDLE_INVALID;
 	attrs = &record.objects[part];
-	*ret_modulus_len = modulus_len_of(attrs);
+	o->modulus_len = modulus_len_of(attrs);
+	o->waits = p11_attrs_bool(attrs, CKA_ALWAYS_AUTHENTICATE, false);
 	if (mech->key_type != CK_UNAVAILABLE_INFORMATION &&
 	    p11_attrs_ulong(attrs, CKA_KEY_TYPE, CK_UNAVAILABLE_INFORMATION) != mech->key_type)
 		return CKR_KEY_TYPE_INCONSISTENT;
-	return p11_attrs_bool(attrs, kinds[kind].allowed, false) ? CKR_OK : CKR_KEY_FUNCTION_NOT_PERMITTED;
+	return check_use(attrs, o->kind, mechanism->mechanism);
 }
 
 CK_RV ha_operation_start(struct ha_group *group, enum ha_kind kind, const CK_MECHANISM *mechanism,
 			 CK_OBJECT_HANDLE key, struct ha_operation **ret)
 {
-	CK_ULONG modulus_len = 0;
-	CK_RV rv = check_start(group, kind, mechanism, key, &modulus_len);
-	struct ha_operation *o;
+	struct ha_operation *o = mem_new(struct ha_operation);
 	struct err err;
+	CK_RV rv;
 
-	if (rv != CKR_OK)
-		return rv;
-	o = mem_new(struct ha_operation);
 	if (!o)
 		return CKR_HOST_MEMORY;
 	o->group = group;
 	o->kind = kind;
 	o->key = kind == HA_DIGEST ? CK_INVALID_HANDLE : key;
-	o->modulus_len = modulus_len;
 	buf_init(&o->recorded, REPLAY_MAX);
 	buf_init(&o->result, REPLAY_MAX + RESULT_ROOM);
 	o->recorded.wipe = o->result.wipe = true;
-	if (p11_mechanism_copy(mechanism, &o->mechanism, &err) < 0) {
+	rv = check_start(o, mechanism);
+	if (rv == CKR_OK && p11_mechanism_copy(mechanism, &o->mechanism, &err) < 0)
+		rv = p11_rv_from_err(&err);
+	if (rv == CKR_OK)
+		*ret = o;
+	else
 		ha_operation_free(o);
-		return p11_rv_from_err(&err);
-	}
-	*ret = o;
-	return CKR_OK;
+	return rv;
 }
 
 /* What every token would refuse, and some die of. */
@@ -242,6 +259,8 @@ CK_RV ha_operation_once(struct ha_operation *o, const void *in, CK_ULONG len, vo
 	CK_RV rv;
 
 	*ret_over = true;
+	if (o->waits)
+		return CKR_USER_NOT_LOGGED_IN;
 	if (o->updated)
 		return CKR_OPERATION_ACTIVE;
 	if (len > (kinds[o->kind].streams ? (CK_ULONG)SINGLE_MAX : (CK_ULONG)REPLAY_MAX - RESULT_ROOM))
@@ -443,6 +462,8 @@ CK_RV ha_operation_update(struct ha_operation *o, const void *in, CK_ULONG len, 
 	CK_RV rv = CKR_OK;
 
 	*ret_over = true;
+	if (o->waits)
+		return CKR_USER_NOT_LOGGED_IN;
 	o->updated = true;
 	if (kinds[o->kind].streams)
 		return update_stream(o, in, len, out, out_len, ret_over);
@@ -471,6 +492,8 @@ CK_RV ha_operation_final(struct ha_operation *o, void *out, CK_ULONG *out_len, b
 	CK_RV rv;
 
 	*ret_over = true;
+	if (o->waits)
+		return CKR_USER_NOT_LOGGED_IN;
 	if (o->pending == AFTER_FINAL)
 		return hand_out(o, AFTER_FINAL, NULL, 0, out, out_len, ret_over);
 	if (o->pending)
@@ -498,6 +521,8 @@ CK_RV ha_operation_verify(struct ha_operation *o, bool once, const void *in, CK_
 {
 	struct batch b = {.o = o, .in = in, .in_len = len, .signature = signature, .signature_len = signature_len};
 
+	if (o->waits)
+		return CKR_USER_NOT_LOGGED_IN;
 	if (once && o->updated)
 		return CKR_OPERATION_ACTIVE;
 	if (check_input(o, once ? len : o->recorded.len) != CKR_OK)

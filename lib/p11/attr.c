@@ -6,6 +6,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "p11/template.h"
 
 enum { ATTRS_MAX = 256 };
 
@@ -42,9 +43,12 @@ const struct p11_attr_info p11_attr_table[] = {
 	A(CKA_NEVER_EXTRACTABLE, BOOL, HIDDEN | P11_HISTORY),
 	A(CKA_LOCAL, BOOL, KEYS | P11_HISTORY),
 	A(CKA_KEY_GEN_MECHANISM, ULONG, KEYS | P11_HISTORY),
-	A(CKA_START_DATE, BYTES, KEYS),
-	A(CKA_END_DATE, BYTES, KEYS),
+	A(CKA_START_DATE, DATE, KEYS),
+	A(CKA_END_DATE, DATE, KEYS),
 	A(CKA_ALLOWED_MECHANISMS, ULONGS, KEYS),
+	A(CKA_WRAP_TEMPLATE, TEMPLATE, P11_ON_PUBLIC | P11_ON_SECRET),
+	A(CKA_UNWRAP_TEMPLATE, TEMPLATE, HIDDEN),
+	A(CKA_DERIVE_TEMPLATE, TEMPLATE, HIDDEN),
 	A(CKA_VALUE_LEN, ULONG, P11_ON_SECRET | P11_FIXED),
 	A(CKA_CHECK_VALUE, BYTES, P11_ON_SECRET | P11_FIXED),
 	A(CKA_MODULUS, BYTES, P11_ON_PUBLIC | P11_ON_PRIVATE | P11_ON_RSA | P11_FIXED),
@@ -83,13 +87,27 @@ static enum p11_attr_kind kind_of(CK_ATTRIBUTE_TYPE type)
 	return info ? info->kind : P11_ATTR_BYTES;
 }
 
+static bool is_numbers(CK_ATTRIBUTE_TYPE type)
+{
+	enum p11_attr_kind kind = kind_of(type);
+
+	return kind == P11_ATTR_ULONG || kind == P11_ATTR_ULONGS;
+}
+
 bool p11_attr_is_nested(CK_ATTRIBUTE_TYPE type)
 {
-	return (type & CKF_ARRAY_ATTRIBUTE) && kind_of(type) != P11_ATTR_ULONGS;
+	return kind_of(type) == P11_ATTR_TEMPLATE;
+}
+
+bool p11_attr_is_strange(CK_ATTRIBUTE_TYPE type)
+{
+	return (type & CKF_ARRAY_ATTRIBUTE) && !p11_attr_info(type);
 }
 
 static void wipe(CK_ATTRIBUTE *attribute)
 {
+	if (p11_attr_is_nested(attribute->type))
+		p11_template_wipe(attribute->pValue, attribute->ulValueLen / sizeof(CK_ATTRIBUTE));
 	if (attribute->pValue)
 		explicit_bzero(attribute->pValue, attribute->ulValueLen);
 	free(attribute->pValue);
@@ -134,7 +152,9 @@ static int put(struct p11_attrs *attrs, CK_ATTRIBUTE_TYPE type, void *value, CK_
 int p11_attrs_set(struct p11_attrs *attrs, CK_ATTRIBUTE_TYPE type, const void *value,
 		  size_t len, struct err *err)
 {
-	return put(attrs, type, mem_dup(value, len), len, err);
+	return put(attrs, type,
+		   p11_attr_is_nested(type) ? p11_template_dup(value, len / sizeof(CK_ATTRIBUTE)) : mem_dup(value, len), len,
+		   err);
 }
 
 int p11_attrs_set_bool(struct p11_attrs *attrs, CK_ATTRIBUTE_TYPE type, bool value, struct err *err)
@@ -216,13 +236,21 @@ const char *p11_attrs_text(const struct p11_attrs *attrs, CK_ATTRIBUTE_TYPE type
 	return text;
 }
 
+static bool same_value(const CK_ATTRIBUTE *a, const CK_ATTRIBUTE *b)
+{
+	if (a->ulValueLen != b->ulValueLen)
+		return false;
+	if (p11_attr_is_nested(a->type))
+		return p11_template_equal(a->pValue, b->pValue, a->ulValueLen / sizeof(CK_ATTRIBUTE));
+	return !a->ulValueLen || memcmp(a->pValue, b->pValue, a->ulValueLen) == 0;
+}
+
 bool p11_attrs_match(const struct p11_attrs *attrs, const CK_ATTRIBUTE *items, CK_ULONG count)
 {
 	for (CK_ULONG i = 0; i < count; i++) {
 		const CK_ATTRIBUTE *at = p11_attrs_find(attrs, items[i].type);
 
-		if (!at || at->ulValueLen != items[i].ulValueLen ||
-		    (at->ulValueLen && memcmp(at->pValue, items[i].pValue, at->ulValueLen) != 0))
+		if (!at || !same_value(at, &items[i]))
 			return false;
 	}
 	return true;
@@ -233,11 +261,35 @@ bool p11_attrs_equal(const struct p11_attrs *a, const struct p11_attrs *b)
 	return a->count == b->count && p11_attrs_match(a, b->items, b->count);
 }
 
+bool p11_attrs_allow(const struct p11_attrs *attrs, CK_MECHANISM_TYPE mechanism)
+{
+	const CK_ATTRIBUTE *list = p11_attrs_find(attrs, CKA_ALLOWED_MECHANISMS);
+	const CK_MECHANISM_TYPE *types = list ? list->pValue : NULL;
+	CK_ULONG count = list ? list->ulValueLen / sizeof(*types) : 0, i = 0;
+
+	while (i < count && types[i] != mechanism)
+		i++;
+	return !count || i < count;
+}
+
+/* A template within one: its length in bytes, then what a template is. */
+static void encode_nested(struct buf *buf, const CK_ATTRIBUTE *items, CK_ULONG count)
+{
+	size_t at = buf->len;
+
+	buf_put_u32(buf, 0);
+	p11_attrs_encode(buf, items, count);
+	if (!buf->bad)
+		buf_patch_u32(buf, at, (uint32_t)(buf->len - at - sizeof(uint32_t)));
+}
+
 void p11_attr_encode_value(struct buf *buf, CK_ATTRIBUTE_TYPE type, const void *value, CK_ULONG len)
 {
-	enum p11_attr_kind kind = kind_of(type);
-
-	if (kind != P11_ATTR_ULONG && kind != P11_ATTR_ULONGS) {
+	if (p11_attr_is_nested(type)) {
+		encode_nested(buf, value, len / sizeof(CK_ATTRIBUTE));
+		return;
+	}
+	if (!is_numbers(type)) {
 		buf_put_bytes(buf, value, len);
 		return;
 	}
@@ -250,10 +302,25 @@ void p11_attr_encode_value(struct buf *buf, CK_ATTRIBUTE_TYPE type, const void *
 	}
 }
 
+static int decode_list(struct buf_reader *r, bool nested, struct p11_attrs *ret, struct err *err);
+
+static int decode_nested(struct buf_reader *inner, void **ret, CK_ULONG *ret_len, struct err *err)
+{
+	owned(p11_attrs) struct p11_attrs attrs = {0};
+	int rc = decode_list(inner, true, &attrs, err);
+
+	if (rc < 0)
+		return rc;
+	if (!buf_read_done(inner))
+		return err_set(err, ERR_PROTOCOL, "a template of wrong length");
+	*ret = p11_template_dup(attrs.items, attrs.count);
+	*ret_len = attrs.count * sizeof(CK_ATTRIBUTE);
+	return *ret ? 0 : err_no_memory(err);
+}
+
 int p11_attr_decode_value(struct buf_reader *r, CK_ATTRIBUTE_TYPE type, void **ret, CK_ULONG *ret_len,
 			  struct err *err)
 {
-	enum p11_attr_kind kind = kind_of(type);
 	size_t len;
 	const uint8_t *bytes = buf_get_bytes(r, &len);
 	struct buf_reader inner = buf_reader(bytes, len);
@@ -261,12 +328,14 @@ int p11_attr_decode_value(struct buf_reader *r, CK_ATTRIBUTE_TYPE type, void **r
 
 	if (!bytes)
 		return err_set(err, ERR_PROTOCOL, "an attribute is cut short");
-	if (kind != P11_ATTR_ULONG && kind != P11_ATTR_ULONGS) {
+	if (p11_attr_is_nested(type))
+		return decode_nested(&inner, ret, ret_len, err);
+	if (!is_numbers(type)) {
 		*ret = mem_dup(bytes, len);
 		*ret_len = len;
 		return *ret ? 0 : err_no_memory(err);
 	}
-	if (len % 8 || (kind == P11_ATTR_ULONG && len != 8 && len != 0))
+	if (len % 8 || (kind_of(type) == P11_ATTR_ULONG && len != 8 && len != 0))
 		return err_set(err, ERR_PROTOCOL, "a number attribute has %zu bytes", len);
 	values = mem_zalloc(len / 8 * sizeof(CK_ULONG));
 	if (!values)
@@ -287,7 +356,17 @@ void p11_attrs_encode(struct buf *buf, const CK_ATTRIBUTE *items, CK_ULONG count
 	}
 }
 
-int p11_attrs_decode(struct buf_reader *r, struct p11_attrs *ret, struct err *err)
+/* May it stand there? Peers do not decide how deep we go. */
+static int check_type(CK_ATTRIBUTE_TYPE type, bool nested, struct err *err)
+{
+	if (p11_attr_is_strange(type))
+		return err_set(err, ERR_PROTOCOL, "an array that nobody knows");
+	if (nested && p11_attr_is_nested(type))
+		return err_set(err, ERR_PROTOCOL, "a template within a template within a template");
+	return 0;
+}
+
+static int decode_list(struct buf_reader *r, bool nested, struct p11_attrs *ret, struct err *err)
 {
 	uint32_t count = buf_get_u32(r);
 
@@ -297,9 +376,10 @@ int p11_attrs_decode(struct buf_reader *r, struct p11_attrs *ret, struct err *er
 		CK_ATTRIBUTE_TYPE type = (CK_ATTRIBUTE_TYPE)buf_get_u64(r);
 		CK_ULONG len = 0;
 		void *value = NULL;
-		int rc = p11_attr_is_nested(type) ? err_set(err, ERR_PROTOCOL, "a template within a template")
-						  : p11_attr_decode_value(r, type, &value, &len, err);
+		int rc = check_type(type, nested, err);
 
+		if (rc == 0)
+			rc = p11_attr_decode_value(r, type, &value, &len, err);
 		if (rc == 0 && p11_attrs_find(ret, type)) {
 			free(value);
 			rc = err_set(err, ERR_PROTOCOL, "an attribute is given twice");
@@ -312,6 +392,11 @@ int p11_attrs_decode(struct buf_reader *r, struct p11_attrs *ret, struct err *er
 		}
 	}
 	return 0;
+}
+
+int p11_attrs_decode(struct buf_reader *r, struct p11_attrs *ret, struct err *err)
+{
+	return decode_list(r, false, ret, err);
 }
 
 const char *p11_class_name(CK_OBJECT_CLASS object_class)

@@ -18,8 +18,8 @@
 
 struct err;
 
-/* How a value travels: lengths of CK_ULONG differ between hosts. */
-enum p11_attr_kind { P11_ATTR_BYTES, P11_ATTR_BOOL, P11_ATTR_ULONG, P11_ATTR_ULONGS };
+/* How a value travels: lengths of CK_ULONG differ between hosts, and so do pointers (template.h). */
+enum p11_attr_kind { P11_ATTR_BYTES, P11_ATTR_BOOL, P11_ATTR_ULONG, P11_ATTR_ULONGS, P11_ATTR_DATE, P11_ATTR_TEMPLATE };
 
 /* Where an attribute is found (PKCS#11 v3.0 section 4). */
 enum {
@@ -74,8 +74,13 @@ const char *p11_attrs_text(const struct p11_attrs *attrs, CK_ATTRIBUTE_TYPE type
 bool p11_attrs_match(const struct p11_attrs *attrs, const CK_ATTRIBUTE *items, CK_ULONG count);
 bool p11_attrs_equal(const struct p11_attrs *a, const struct p11_attrs *b);
 
-/* Values of these types are themselves templates, made of pointers: they never travel. */
+/* May the key be used by this mechanism, as far as CKA_ALLOWED_MECHANISMS goes? Without a list, by any. */
+bool p11_attrs_allow(const struct p11_attrs *attrs, CK_MECHANISM_TYPE mechanism);
+
+/* Values of these types are themselves templates (template.h). */
 bool p11_attr_is_nested(CK_ATTRIBUTE_TYPE type);
+/* Made of pointers that nobody here can follow, a vendor's array: never travels. */
+bool p11_attr_is_strange(CK_ATTRIBUTE_TYPE type);
 
 /* In a template of the caller's. */
 const CK_ATTRIBUTE *p11_template_find(const CK_ATTRIBUTE *items, CK_ULONG count, CK_ATTRIBUTE_TYPE type);
@@ -87,7 +92,7 @@ int p11_attrs_decode(struct buf_reader *r, struct p11_attrs *ret, struct err *er
 
 /* One value by kind; used by calls as well. len (CK_ULONG)-1 = unavailable. */
 void p11_attr_encode_value(struct buf *buf, CK_ATTRIBUTE_TYPE type, const void *value, CK_ULONG len);
-/* Decode a value into new bytes (wiped by their owner). */
+/* Decode a value into new memory, one block (wiped by its owner). */
 int p11_attr_decode_value(struct buf_reader *r, CK_ATTRIBUTE_TYPE type, void **ret, CK_ULONG *ret_len,
 			  struct err *err);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Calls as data: the table of functions and the executor. */
 #include "p11/call.h"
+#include "p11/template.h"
 
 #define S P11_ARG_SESSION
 #define U P11_ARG_ULONG
@@ -81,6 +82,70 @@ const struct p11_fn_info p11_fn_table[P11_FN_MAX] = {
 #define OUT(i) a[i].out, a[i].out_len
 #define HANDLE(i) ((CK_ULONG *)a[i].out)
 
+enum { ROOMS_MAX = 256 };	/* attributes asked for at once */
+
+/* Did the library look at each attribute by itself? */
+static bool each_for_itself(CK_RV rv)
+{
+	return rv == CKR_OK || rv == CKR_ATTRIBUTE_SENSITIVE || rv == CKR_ATTRIBUTE_TYPE_INVALID ||
+	       rv == CKR_BUFFER_TOO_SMALL;
+}
+
+/* Those of a list that are templates, without their room, or those that are not; how many. */
+static CK_ULONG pick(const CK_ATTRIBUTE *values, CK_ULONG count, bool nested, CK_ATTRIBUTE *ret)
+{
+	CK_ULONG n = 0;
+
+	for (CK_ULONG i = 0; i < count; i++)
+		if (p11_attr_is_nested(values[i].type) == nested)
+			ret[n++] = nested ? (CK_ATTRIBUTE){values[i].type, NULL, 0} : values[i];
+	return n;
+}
+
+/* Templates take several steps: whose is there, in one for all of them, and each that is not empty by itself. One that
+ * the library does not have is unavailable, and fails nothing. */
+static CK_RV get_templates(CK_FUNCTION_LIST *f, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE *values,
+			   CK_ULONG count)
+{
+	CK_ATTRIBUTE asked[ROOMS_MAX];
+	CK_ULONG n = pick(values, count, true, asked), at = 0;
+	CK_RV rv = n ? f->C_GetAttributeValue(session, object, asked, n) : CKR_OK;
+
+	if (!each_for_itself(rv))
+		return rv;
+	rv = CKR_OK;
+	for (CK_ULONG i = 0; i < count && each_for_itself(rv); i++) {
+		CK_RV one = CKR_OK;
+
+		if (!p11_attr_is_nested(values[i].type))
+			continue;
+		if (asked[at].ulValueLen && asked[at].ulValueLen != CK_UNAVAILABLE_INFORMATION)
+			one = p11_template_get(f, session, object, &values[i]);
+		else
+			values[i].ulValueLen = asked[at].ulValueLen;
+		if (one != CKR_OK && one != CKR_ATTRIBUTE_SENSITIVE && one != CKR_ATTRIBUTE_TYPE_INVALID)
+			rv = one;
+		at++;
+	}
+	return rv;
+}
+
+static CK_RV get_attributes(CK_FUNCTION_LIST *f, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object,
+			    CK_ATTRIBUTE *values, CK_ULONG count)
+{
+	CK_ATTRIBUTE plain[ROOMS_MAX];
+	CK_ULONG n = pick(values, count, false, plain), at = 0;
+	CK_RV rv = n || !count ? f->C_GetAttributeValue(session, object, plain, n) : CKR_OK, nested;
+
+	for (CK_ULONG i = 0; i < count; i++)
+		if (!p11_attr_is_nested(values[i].type))
+			values[i].ulValueLen = plain[at++].ulValueLen;
+	if (!each_for_itself(rv))
+		return rv;
+	nested = get_templates(f, session, object, values, count);
+	return nested == CKR_OK ? rv : nested;
+}
+
 static CK_RV run(CK_FUNCTION_LIST *f, CK_SLOT_ID slot, enum p11_fn fn, const struct p11_arg *a)
 {
 	switch (fn) {
@@ -109,7 +174,7 @@ static CK_RV run(CK_FUNCTION_LIST *f, CK_SLOT_ID slot, enum p11_fn fn, const str
 	case P11_C_DestroyObject:
 		return f->C_DestroyObject(NUM(0), NUM(1));
 	case P11_C_GetAttributeValue:
-		return f->C_GetAttributeValue(NUM(0), NUM(1), a[2].out, NUM(2));
+		return get_attributes(f, NUM(0), NUM(1), a[2].out, NUM(2));
 	case P11_C_SetAttributeValue:
 		return f->C_SetAttributeValue(NUM(0), NUM(1), TEMPLATE(2));
 	case P11_C_FindObjectsInit:
@@ -182,8 +247,6 @@ static CK_RV run(CK_FUNCTION_LIST *f, CK_SLOT_ID slot, enum p11_fn fn, const str
 }
 
 /* ---- room for results ---- */
-
-enum { ROOMS_MAX = 256 };	/* attributes asked for at once */
 
 struct rooms {
 	CK_ULONG out;

@@ -89,7 +89,7 @@ enum p11_arg_kind {
 	P11_ARG_IN,		/* bytes in */
 	P11_ARG_PIN,		/* bytes in that are secret */
 	P11_ARG_TEMPLATE,	/* attributes in */
-	P11_ARG_ATTRS,		/* C_GetAttributeValue: types in, values out */
+	P11_ARG_ATTRS,		/* C_GetAttributeValue: types in, values out; templates as one block (template.h) */
 	P11_ARG_OUT,		/* bytes out, room and length in *len */
 	P11_ARG_RANDOM,		/* bytes out, exactly len of them */
 	P11_ARG_OUT_HANDLE,
@@ -147,8 +147,8 @@ struct p11_call {
 
 /*
  * What is wrong with the arguments themselves, whoever would execute the call:
- * pointers that lead nowhere, values of a length their type does not have, templates
- * within templates, mechanisms without a row, parameters that do not fit it.
+ * pointers that lead nowhere, values of a length their type does not have, arrays of no row
+ * and too deep ones, mechanisms without a row, parameters that do not fit it.
  * CKR_OK, or what PKCS#11 v3.0 section 5.1 has for it. A call that was not checked is
  * neither executed nor encoded.
  */

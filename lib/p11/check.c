@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is the caller's fault, seen before anybody is asked. */
 #include "p11/call.h"
+#include "p11/template.h"
 
 enum { ATTRIBUTES_MAX = 256, VALUE_MAX = 1 << 20 };
 
@@ -18,24 +19,49 @@ static bool fits(const CK_ATTRIBUTE *a)
 		return a->ulValueLen == sizeof(CK_ULONG);
 	case P11_ATTR_ULONGS:
 		return a->ulValueLen % sizeof(CK_ULONG) == 0;
+	case P11_ATTR_DATE:
+		return a->ulValueLen == 0 || a->ulValueLen == sizeof(CK_DATE);
+	case P11_ATTR_TEMPLATE:
+		return a->ulValueLen % sizeof(CK_ATTRIBUTE) == 0 &&
+		       a->ulValueLen <= ATTRIBUTES_MAX * sizeof(CK_ATTRIBUTE);
 	case P11_ATTR_BYTES:
 		break;
 	}
 	return true;
 }
 
+static CK_RV check_value(const CK_ATTRIBUTE *a)
+{
+	if (p11_attr_is_strange(a->type))
+		return CKR_ATTRIBUTE_TYPE_INVALID;
+	return fits(a) ? CKR_OK : CKR_ATTRIBUTE_VALUE_INVALID;
+}
+
+/* A template as a value. */
+static CK_RV check_nested(const CK_ATTRIBUTE *items, CK_ULONG count)
+{
+	CK_RV rv = CKR_OK;
+
+	for (CK_ULONG i = 0; i < count && rv == CKR_OK; i++) {
+		rv = p11_attr_is_nested(items[i].type) ? CKR_ATTRIBUTE_VALUE_INVALID : check_value(&items[i]);
+		if (rv == CKR_OK && p11_template_find(items, i, items[i].type))
+			rv = CKR_TEMPLATE_INCONSISTENT;
+	}
+	return rv == CKR_OK && p11_template_room(items, count) > VALUE_MAX ? CKR_ATTRIBUTE_VALUE_INVALID : rv;
+}
+
 CK_RV p11_template_check(const CK_ATTRIBUTE *items, CK_ULONG count)
 {
+	CK_RV rv = CKR_OK;
+
 	if ((count && !items) || count > ATTRIBUTES_MAX)
 		return CKR_ARGUMENTS_BAD;
-	for (CK_ULONG i = 0; i < count; i++) {
-		/* Templates within templates are not offered. */
-		if (p11_attr_is_nested(items[i].type))
-			return CKR_ATTRIBUTE_TYPE_INVALID;
-		if (!fits(&items[i]))
-			return CKR_ATTRIBUTE_VALUE_INVALID;
+	for (CK_ULONG i = 0; i < count && rv == CKR_OK; i++) {
+		rv = check_value(&items[i]);
+		if (rv == CKR_OK && p11_attr_is_nested(items[i].type))
+			rv = check_nested(items[i].pValue, items[i].ulValueLen / sizeof(CK_ATTRIBUTE));
 	}
-	return CKR_OK;
+	return rv;
 }
 
 static CK_RV check_values(const CK_ATTRIBUTE *values, CK_ULONG count)
@@ -43,7 +69,7 @@ static CK_RV check_values(const CK_ATTRIBUTE *values, CK_ULONG count)
 	if ((count && !values) || count > ATTRIBUTES_MAX)
 		return CKR_ARGUMENTS_BAD;
 	for (CK_ULONG i = 0; i < count; i++)
-		if (p11_attr_is_nested(values[i].type))
+		if (p11_attr_is_strange(values[i].type))
 			return CKR_ATTRIBUTE_TYPE_INVALID;
 	return CKR_OK;
 }

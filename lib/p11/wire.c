@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "p11/rv.h"
+#include "p11/template.h"
 
 /* Memory of a decoded batch: a list of blocks, each wiped when freed. */
 struct p11_block {
@@ -315,8 +316,8 @@ static int decode_values(struct buf_reader *r, struct p11_batch *batch, size_t *
 		room = buf_get_u64(r);
 		if (!wanted)
 			continue;
-		if (p11_attr_is_nested(values[i].type))
-			return err_set(err, ERR_PROTOCOL, "a template within a template");
+		if (p11_attr_is_strange(values[i].type))
+			return err_set(err, ERR_PROTOCOL, "an array that nobody knows");
 		if (room > *budget)
 			return err_set(err, ERR_PROTOCOL, "an attribute of %llu bytes", (unsigned long long)room);
 		*budget -= room;
@@ -523,6 +524,12 @@ void p11_encode_reply(struct buf *buf, const struct p11_call *calls, size_t coun
 	}
 }
 
+/* Bytes that a value takes, with all that it points to. */
+static size_t block_len(CK_ATTRIBUTE_TYPE type, const void *value, CK_ULONG len)
+{
+	return p11_attr_is_nested(type) ? p11_template_room(value, len / sizeof(CK_ATTRIBUTE)) : len;
+}
+
 /* lengths: the reply tells lengths alone, since some room was too small. */
 static int decode_value(struct buf_reader *r, CK_ATTRIBUTE *value, bool lengths, struct err *err)
 {
@@ -541,9 +548,12 @@ static int decode_value(struct buf_reader *r, CK_ATTRIBUTE *value, bool lengths,
 	rc = p11_attr_decode_value(r, value->type, &copy, &copy_len, err);
 	if (rc < 0)
 		return rc;
-	if (!value->pValue || copy_len > value->ulValueLen)
+	if (!value->pValue || block_len(value->type, copy, copy_len) > value->ulValueLen)
 		return err_set(err, ERR_PROTOCOL, "an attribute larger than its room");
-	memcpy(value->pValue, copy, copy_len);
+	if (p11_attr_is_nested(value->type))
+		p11_template_put(value->pValue, copy, copy_len / sizeof(CK_ATTRIBUTE));
+	else
+		memcpy(value->pValue, copy, copy_len);
 	value->ulValueLen = copy_len;
 	return 0;
 }

@@ -335,9 +335,12 @@ bool census_copy_matches(const struct census_copy *copy, const struct record *re
 {
 	static const CK_ATTRIBUTE_TYPE compared[] = {
 		CKA_KEY_TYPE, CKA_MODULUS, CKA_PUBLIC_EXPONENT, CKA_EC_PARAMS, CKA_EC_POINT, CKA_SENSITIVE,
-		CKA_PRIVATE, CKA_SIGN, CKA_VERIFY, CKA_ENCRYPT, CKA_DECRYPT, CKA_WRAP, CKA_UNWRAP, CKA_DERIVE};
+		CKA_PRIVATE, CKA_SIGN, CKA_VERIFY, CKA_ENCRYPT, CKA_DECRYPT, CKA_WRAP, CKA_UNWRAP, CKA_DERIVE,
+		CKA_SIGN_RECOVER, CKA_VERIFY_RECOVER, CKA_ALLOWED_MECHANISMS, CKA_WRAP_TEMPLATE, CKA_UNWRAP_TEMPLATE,
+		CKA_DERIVE_TEMPLATE, CKA_MODIFIABLE, CKA_COPYABLE};
 	const struct p11_attrs *there = &copy->attrs[object], *wanted = &record->objects[object];
 
+	/* What a token has no value of it cannot hold; the record does (key.h). */
 	for (size_t i = 0; i < sizeof(compared) / sizeof(compared[0]); i++) {
 		const CK_ATTRIBUTE *want = p11_attrs_find(wanted, compared[i]);
 
@@ -345,6 +348,9 @@ bool census_copy_matches(const struct census_copy *copy, const struct record *re
 		if (want && p11_attrs_find(there, compared[i]) && !p11_attrs_match(there, want, 1))
 			return false;
 	}
+	*ret_attribute = "CKA_ALWAYS_AUTHENTICATE";
+	if (p11_attrs_bool(there, CKA_ALWAYS_AUTHENTICATE, false))
+		return false;
 	*ret_attribute = "CKA_EXTRACTABLE";
 	return object == 1 || p11_attrs_bool(there, CKA_EXTRACTABLE, true);
 }

@@ -6,6 +6,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "member/member.h"
 #include "p11/rv.h"
 
 const char *const key_kind_names[] = {"ec-p256", "ec-p384", "ed25519", "rsa-2048", "rsa-3072", "rsa-4096",
@@ -152,11 +153,71 @@ int key_request_kind(enum key_kind kind, const char *label, struct key_request *
 	return rc;
 }
 
+/* ---- restrictions ---- */
+
+/* In the record alone. */
+static const CK_ATTRIBUTE_TYPE by_record[] = {
+	CKA_WRAP_WITH_TRUSTED, CKA_DESTROYABLE, CKA_ALWAYS_AUTHENTICATE, CKA_START_DATE, CKA_END_DATE};
+
+/* On members as well, where tokens know them; bit i of what is known of a token is row i. */
+static const CK_ATTRIBUTE_TYPE where_known[] = {
+	CKA_ALLOWED_MECHANISMS, CKA_WRAP_TEMPLATE, CKA_UNWRAP_TEMPLATE,
+	CKA_DERIVE_TEMPLATE, CKA_MODIFIABLE, CKA_COPYABLE};
+
+#define COUNT(list) (sizeof(list) / sizeof((list)[0]))
+#define ASKED (1u << 31)
+
+static bool is_by_record(CK_ATTRIBUTE_TYPE type)
+{
+	for (size_t i = 0; i < COUNT(by_record); i++)
+		if (by_record[i] == type)
+			return true;
+	return false;
+}
+
+/* A list or template without entries restricts nothing, and tokens refuse to be told so. */
+static bool restricts_nothing(const CK_ATTRIBUTE *item)
+{
+	const struct p11_attr_info *info = p11_attr_info(item->type);
+
+	return !item->ulValueLen && info &&
+	       (info->kind == P11_ATTR_ULONGS || info->kind == P11_ATTR_TEMPLATE || info->kind == P11_ATTR_DATE);
+}
+
+static void remove_empty(struct p11_attrs *attrs)
+{
+	for (CK_ULONG i = attrs->count; i-- > 0;)
+		if (restricts_nothing(&attrs->items[i]))
+			p11_attrs_remove(attrs, attrs->items[i].type);
+}
+
+/* What no token gets to see is judged here as one would. on: where the object is found in the table of attributes. */
+static int check_by_record(const struct p11_attrs *template, unsigned on, struct err *err)
+{
+	for (size_t i = 0; i < COUNT(by_record); i++) {
+		const struct p11_attr_info *info = p11_attr_info(by_record[i]);
+
+		if (p11_attrs_find(template, info->type) && !(info->flags & on))
+			return p11_rv_err(err, CKR_ATTRIBUTE_TYPE_INVALID, info->name);
+	}
+	/* PKCS#11 v3.0 section 4.9: only of what is private. */
+	if (p11_attrs_bool(template, CKA_ALWAYS_AUTHENTICATE, false) && !p11_attrs_bool(template, CKA_PRIVATE, true))
+		return p11_rv_err(err, CKR_TEMPLATE_INCONSISTENT, "CKA_ALWAYS_AUTHENTICATE of a public object");
+	return 0;
+}
+
 int key_request_check(const struct key_request *request, bool allow_unreplicated, struct err *err)
 {
-	for (size_t i = 0; i < request->n_templates; i++)
-		if (!p11_attrs_bool(&request->templates[i], CKA_TOKEN, false))
+	static const unsigned pair[] = {P11_ON_PRIVATE, P11_ON_PUBLIC};
+
+	for (size_t i = 0; i < request->n_templates; i++) {
+		const struct p11_attrs *template = &request->templates[i];
+
+		if (!p11_attrs_bool(template, CKA_TOKEN, false))
 			return p11_rv_err(err, CKR_TEMPLATE_INCONSISTENT, "session keys are not kept by a group");
+		if (check_by_record(template, request->n_templates == 1 ? P11_ON_SECRET : pair[i], err) < 0)
+			return -(int)err->code;
+	}
 	if (request->mechanism.mechanism == CKM_EC_EDWARDS_KEY_PAIR_GEN && !allow_unreplicated)
 		return err_set(err, ERR_NOT_REPLICABLE,
 			       "ed25519 keys cannot be wrapped by the members' tokens, so they cannot be replicated");
@@ -173,10 +234,9 @@ int key_member_template(const struct key_request *request, size_t index, const u
 		rc = p11_attrs_set(ret, CKA_ID, uid, UID_LEN, err);
 	if (rc == 0 && index == 0)
 		rc = p11_attrs_set_bool(ret, CKA_EXTRACTABLE, true, err);
-	/* The record keeps to what the application asked; the member must stay able to replace the key. */
-	p11_attrs_remove(ret, CKA_MODIFIABLE);
-	p11_attrs_remove(ret, CKA_DESTROYABLE);
-	p11_attrs_remove(ret, CKA_COPYABLE);
+	for (size_t i = 0; i < COUNT(by_record); i++)
+		p11_attrs_remove(ret, by_record[i]);
+	remove_empty(ret);
 	return rc;
 }
 
@@ -191,6 +251,7 @@ int key_record_object(const struct key_request *request, size_t index, const str
 		rc = p11_attrs_merge(ret, wish->items, wish->count, err);
 	if (rc == 0 && !p11_attrs_find(wish, CKA_ID))
 		rc = p11_attrs_set(ret, CKA_ID, uid, UID_LEN, err);
+	remove_empty(ret);
 	/* Key material an application gave never goes into a record. */
 	for (const struct p11_attr_info *info = p11_attr_table; info->name; info++)
 		if (info->flags & P11_SENSITIVE)
@@ -212,11 +273,18 @@ static bool replica_leaves_out(const struct p11_attr_info *info, bool is_public)
 		return true;
 	if (info->type == CKA_CLASS || info->type == CKA_KEY_TYPE)
 		return false;
-	if (info->type == CKA_MODULUS_BITS || info->type == CKA_MODIFIABLE || info->type == CKA_COPYABLE ||
-	    info->type == CKA_DESTROYABLE || info->type == CKA_ALLOWED_MECHANISMS || info->type == CKA_TRUSTED ||
-	    info->type == CKA_START_DATE || info->type == CKA_END_DATE || info->type == CKA_ALWAYS_AUTHENTICATE)
+	if (info->type == CKA_MODULUS_BITS || info->type == CKA_TRUSTED || is_by_record(info->type))
 		return true;
 	return !is_public && (info->flags & P11_FIXED);
+}
+
+/* SoftHSM goes by it from where it stands in a template. */
+static int modifiable_last(struct p11_attrs *attrs, struct err *err)
+{
+	bool there = p11_attrs_find(attrs, CKA_MODIFIABLE), modifiable = p11_attrs_bool(attrs, CKA_MODIFIABLE, true);
+
+	p11_attrs_remove(attrs, CKA_MODIFIABLE);
+	return there ? p11_attrs_set_bool(attrs, CKA_MODIFIABLE, modifiable, err) : 0;
 }
 
 int key_replica_template(const struct record *record, size_t index, struct p11_attrs *ret, struct err *err)
@@ -230,11 +298,47 @@ int key_replica_template(const struct record *record, size_t index, struct p11_a
 		if (info && !replica_leaves_out(info, index == 1))
 			rc = p11_attrs_set(ret, info->type, from->items[i].pValue, from->items[i].ulValueLen, err);
 	}
+	remove_empty(ret);
 	if (rc == 0)
 		rc = p11_attrs_set(ret, CKA_ID, record->uid, UID_LEN, err);
 	if (rc == 0 && index == 0)
 		rc = p11_attrs_set_bool(ret, CKA_EXTRACTABLE, true, err);
-	return rc < 0 ? rc : p11_attrs_set_bool(ret, CKA_TOKEN, true, err);
+	if (rc == 0)
+		rc = p11_attrs_set_bool(ret, CKA_TOKEN, true, err);
+	return rc < 0 ? rc : modifiable_last(ret, err);
+}
+
+/* Which of them the token has no value of, not even an empty one. */
+static int ask_known(struct member_channel *channel, CK_OBJECT_HANDLE object, uint32_t *ret, struct err *err)
+{
+	owned(p11_attrs) struct p11_attrs read = {0};
+	int rc = member_get(channel, object, where_known, COUNT(where_known), &read, err);
+
+	*ret = ASKED;
+	for (size_t i = 0; i < COUNT(where_known); i++)
+		if (p11_attrs_find(&read, where_known[i]))
+			*ret |= 1u << i;
+	return rc;
+}
+
+int key_leave_out(struct member_channel *channel, CK_OBJECT_HANDLE object, _Atomic uint32_t *known,
+		  struct p11_attrs *template, struct err *err)
+{
+	uint32_t mask = *known, concerned = 0;
+	int rc = 0;
+
+	for (size_t i = 0; i < COUNT(where_known); i++)
+		if (p11_attrs_find(template, where_known[i]))
+			concerned |= 1u << i;
+	if (concerned && !(mask & ASKED)) {
+		rc = ask_known(channel, object, &mask, err);
+		if (rc == 0)
+			*known = mask;
+	}
+	for (size_t i = 0; i < COUNT(where_known) && rc == 0; i++)
+		if (concerned & ~mask & 1u << i)
+			p11_attrs_remove(template, where_known[i]);
+	return rc;
 }
 
 CK_ULONG key_attribute_types(CK_OBJECT_CLASS object_class, CK_KEY_TYPE type, CK_ATTRIBUTE_TYPE ret[static 64])
@@ -245,8 +349,7 @@ CK_ULONG key_attribute_types(CK_OBJECT_CLASS object_class, CK_KEY_TYPE type, CK_
 
 	for (const struct p11_attr_info *info = p11_attr_table; info->name; info++) {
 		/* Reading dates of private objects fails on SoftHSM. */
-		if (!(info->flags & on) || (info->flags & P11_SENSITIVE) || info->type == CKA_START_DATE ||
-		    info->type == CKA_END_DATE || info->type == CKA_ALLOWED_MECHANISMS)
+		if (!(info->flags & on) || (info->flags & P11_SENSITIVE) || info->kind == P11_ATTR_DATE)
 			continue;
 		if ((info->flags & P11_ON_RSA) && type != CKK_RSA)
 			continue;

@@ -5,6 +5,20 @@
  *
  * Applications see the attributes they asked for. On members a replicable key
  * is extractable (under the domain key) and carries its uid as CKA_ID.
+ *
+ * What restricts a key stands in its record, and is enforced from there before any member is
+ * asked. Members hold as much of it as they can, all of them the same:
+ *
+ *	usage flags, CKA_SENSITIVE, CKA_ALLOWED_MECHANISMS, CKA_WRAP_TEMPLATE,
+ *	CKA_UNWRAP_TEMPLATE, CKA_DERIVE_TEMPLATE,
+ *	CKA_MODIFIABLE, CKA_COPYABLE		as asked, where the token knows them
+ *	CKA_EXTRACTABLE				true: replicas travel wrapped
+ *	CKA_WRAP_WITH_TRUSTED			not: the domain key is none that a token trusts
+ *	CKA_DESTROYABLE				not: a replica is replaced by destroying it
+ *	CKA_ALWAYS_AUTHENTICATE			not: proofs and failover would need the PIN each time
+ *	CKA_TRUSTED				not on replicas: only the security officer gives it
+ *	CKA_START_DATE, CKA_END_DATE		not: PKCS#11 gives them no meaning, and SoftHSM cannot
+ *						read those of private objects
  */
 #ifndef REPLICA_KEY_H
 #define REPLICA_KEY_H
@@ -14,6 +28,7 @@
 #include "replica/record.h"
 
 struct err;
+struct member_channel;
 
 enum key_kind {
 	KEY_EC_P256, KEY_EC_P384, KEY_ED25519, KEY_RSA_2048, KEY_RSA_3072, KEY_RSA_4096,
@@ -44,7 +59,8 @@ char *key_label(const struct p11_attrs *attrs);
 int key_request_kind(enum key_kind kind, const char *label, struct key_request *ret, struct err *err);
 
 /* ERR_NOT_REPLICABLE for what no pair of members can carry (Ed25519 on
- * SoftHSM 2.6.1); ERR_TOKEN CKR_TEMPLATE_INCONSISTENT for session objects. */
+ * SoftHSM 2.6.1); ERR_TOKEN with CKR_TEMPLATE_INCONSISTENT for session objects, and with what a token would
+ * say of those attributes that none gets to see. */
 int key_request_check(const struct key_request *request, bool allow_unreplicated, struct err *err);
 
 /* The template for a member: application's wishes, made replicable. index: 0 or 1. */
@@ -57,6 +73,13 @@ int key_record_object(const struct key_request *request, size_t index, const str
 
 /* Template to unwrap (private, secret) or create (public) object i of a record on a member. */
 int key_replica_template(const struct record *record, size_t index, struct p11_attrs *ret, struct err *err);
+
+/*
+ * Of a template for this member: without those restrictions that its token does not know. *known: what was found out of
+ * it before, kept by the caller; 0 = nothing yet. object: any secret key there, the domain key for one.
+ */
+int key_leave_out(struct member_channel *channel, CK_OBJECT_HANDLE object, _Atomic uint32_t *known,
+		  struct p11_attrs *template, struct err *err);
 
 /* Attribute types worth reading of an object of this class and key type; at most 64. */
 CK_ULONG key_attribute_types(CK_OBJECT_CLASS object_class, CK_KEY_TYPE type, CK_ATTRIBUTE_TYPE ret[static 64]);

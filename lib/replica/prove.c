@@ -9,28 +9,72 @@
 #include "crypto/pubkey.h"
 #include "member/member.h"
 #include "p11/rv.h"
+#include "replica/copy.h"
+#include "replica/domain.h"
 
-enum { SIGNATURE_MAX = 1024, BLOB_MAX = 16384 };
+enum { SIGNATURE_MAX = 1024, BLOB_MAX = 16384, CHALLENGE_LEN = 16 };
+
+#define ANY CK_UNAVAILABLE_INFORMATION
 
 /* DigestInfo of SHA-256, RFC 8017 section 9.2 note 1. */
 static const uint8_t SHA256_PREFIX[] = {0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01,
 					0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20};
 
-/* One Init and its operation. A refusal by the token means the key is not usable. */
-static int use(struct replica_site *site, enum p11_fn init, enum p11_fn operation, CK_MECHANISM_TYPE type,
-	       CK_OBJECT_HANDLE key, const void *in, size_t in_len, uint8_t *out, CK_ULONG *out_len, struct err *err)
-{
-	CK_SESSION_HANDLE session = member_session(site->channel);
-	CK_MECHANISM mechanism = {type, NULL, 0};
-	struct p11_call calls[] = {
-		p11_init(init, session, &mechanism, key),
-		p11_transform(operation, session, in, in_len, out, out_len),
-	};
-	int rc = member_call(site->channel, calls, 2, err);
-	CK_RV rv = calls[0].rv == CKR_OK ? calls[1].rv : calls[0].rv;
+/* Ways in which a key shows what it is; the first of those that suit it. */
+static const struct way {
+	CK_OBJECT_CLASS class;
+	CK_KEY_TYPE type;		/* ANY: of a secret key that is not AES */
+	CK_ATTRIBUTE_TYPE use;
+	CK_MECHANISM_TYPE mechanism;
+	enum { CHALLENGE, DIGEST, DIGEST_INFO, SEALED } input;
+} ways[] = {
+	{CKO_PRIVATE_KEY, CKK_EC, CKA_SIGN, CKM_ECDSA, DIGEST},
+	{CKO_PRIVATE_KEY, CKK_EC, CKA_SIGN, CKM_ECDSA_SHA256, CHALLENGE},
+	{CKO_PRIVATE_KEY, CKK_EC_EDWARDS, CKA_SIGN, CKM_EDDSA, CHALLENGE},
+	{CKO_PRIVATE_KEY, CKK_RSA, CKA_SIGN, CKM_RSA_PKCS, DIGEST_INFO},
+	{CKO_PRIVATE_KEY, CKK_RSA, CKA_SIGN, CKM_SHA256_RSA_PKCS, CHALLENGE},
+	{CKO_PRIVATE_KEY, CKK_RSA, CKA_DECRYPT, CKM_RSA_PKCS, SEALED},
+	{CKO_SECRET_KEY, CKK_AES, CKA_ENCRYPT, CKM_AES_ECB, CHALLENGE},
+	{CKO_SECRET_KEY, CKK_AES, CKA_DECRYPT, CKM_AES_ECB, CHALLENGE},
+	{CKO_SECRET_KEY, ANY, CKA_SIGN, CKM_SHA256_HMAC, CHALLENGE},
+};
+enum { WAYS = sizeof(ways) / sizeof(ways[0]) };
 
-	if (rc < 0 || rv == CKR_OK)
-		return rc;
+static bool suits(const struct way *way, const struct p11_attrs *attrs)
+{
+	CK_KEY_TYPE type = p11_attrs_ulong(attrs, CKA_KEY_TYPE, CK_UNAVAILABLE_INFORMATION);
+
+	return way->class == p11_attrs_ulong(attrs, CKA_CLASS, CK_UNAVAILABLE_INFORMATION) &&
+	       (way->type == type || (way->type == ANY && type != CKK_AES));
+}
+
+/* The one by which all members show a secret key, so that their answers can be compared: what the key is for decides,
+ * not what a member lets it do. Of a key that is for none of it, the first. NULL = there is none. */
+static const struct way *way_of(const struct p11_attrs *attrs)
+{
+	const struct way *first = NULL;
+
+	for (size_t i = 0; i < WAYS; i++) {
+		if (!suits(&ways[i], attrs))
+			continue;
+		if (p11_attrs_bool(attrs, ways[i].use, false))
+			return &ways[i];
+		first = first ? first : &ways[i];
+	}
+	return first;
+}
+
+/* As far as the record goes. */
+static bool permits(const struct p11_attrs *attrs, const struct way *way)
+{
+	return p11_attrs_bool(attrs, way->use, false) && p11_attrs_allow(attrs, way->mechanism);
+}
+
+/* A refusal by the token means that the key is not usable; ERR_UNSUPPORTED: not for this, there. */
+static int judge(CK_RV rv, bool restricted, struct err *err)
+{
+	if (rv == CKR_KEY_FUNCTION_NOT_PERMITTED || (restricted && rv == CKR_MECHANISM_INVALID))
+		return err_set(err, ERR_UNSUPPORTED, "the key may not be tried: %s", p11_rv_name(rv));
 	switch (p11_rv_class(rv)) {
 	case P11_SESSION:
 	case P11_MEMBER:
@@ -39,6 +83,36 @@ static int use(struct replica_site *site, enum p11_fn init, enum p11_fn operatio
 	default:
 		return err_set(err, ERR_DIFFERENT, "the key does not work: %s", p11_rv_name(rv));
 	}
+}
+
+/* A key on a member, being tried. */
+struct trial {
+	struct replica_site *site;
+	CK_OBJECT_HANDLE key;
+	const struct way *way;
+	bool restricted;		/* to some mechanisms */
+	const struct pubkey *public;	/* of a private key */
+};
+
+/* ERR_UNSUPPORTED: not with this key, there. */
+typedef int (*trial_step)(const struct trial *t, void *data, struct err *err);
+
+/* One Init and its operation. */
+static int use(const struct trial *t, const void *in, size_t in_len, uint8_t *out, CK_ULONG *out_len, struct err *err)
+{
+	static const enum p11_fn functions[][2] = {
+		{P11_C_SignInit, P11_C_Sign}, {P11_C_EncryptInit, P11_C_Encrypt}, {P11_C_DecryptInit, P11_C_Decrypt}};
+	size_t which = t->way->use == CKA_SIGN ? 0 : t->way->use == CKA_ENCRYPT ? 1 : 2;
+	CK_SESSION_HANDLE session = member_session(t->site->channel);
+	CK_MECHANISM mechanism = {t->way->mechanism, NULL, 0};
+	struct p11_call calls[] = {
+		p11_init(functions[which][0], session, &mechanism, t->key),
+		p11_transform(functions[which][1], session, in, in_len, out, out_len),
+	};
+	int rc = member_call(t->site->channel, calls, 2, err);
+	CK_RV rv = calls[0].rv == CKR_OK ? calls[1].rv : calls[0].rv;
+
+	return rc < 0 || rv == CKR_OK ? rc : judge(rv, t->restricted, err);
 }
 
 static int on_curve(const CK_ATTRIBUTE *params, const CK_ATTRIBUTE *point, struct pubkey **ret, struct err *err)
@@ -66,48 +140,43 @@ static int public_key(const struct record *record, struct pubkey **ret, struct e
 	return err_set(err, ERR_INVALID, "the record holds no public key");
 }
 
-static int prove_signature(struct replica_site *site, CK_OBJECT_HANDLE key, const struct pubkey *public,
-			   CK_KEY_TYPE type, const uint8_t challenge[static 16], struct err *err)
+static int prove_signature(const struct trial *t, const uint8_t challenge[static CHALLENGE_LEN], struct err *err)
 {
 	uint8_t input[sizeof(SHA256_PREFIX) + SHA256_LEN], signature[SIGNATURE_MAX];
 	CK_ULONG len = sizeof(signature);
 	const uint8_t *data = input;
 	size_t data_len = sizeof(input);
-	CK_MECHANISM_TYPE mechanism = CKM_RSA_PKCS;
 	int rc;
 
 	memcpy(input, SHA256_PREFIX, sizeof(SHA256_PREFIX));
-	rc = crypto_sha256(challenge, 16, input + sizeof(SHA256_PREFIX), err);
+	rc = crypto_sha256(challenge, CHALLENGE_LEN, input + sizeof(SHA256_PREFIX), err);
 	if (rc < 0)
 		return rc;
-	if (type == CKK_EC) {
-		mechanism = CKM_ECDSA;
+	if (t->way->input == DIGEST) {
 		data = input + sizeof(SHA256_PREFIX);
 		data_len = SHA256_LEN;
-	} else if (type == CKK_EC_EDWARDS) {
-		mechanism = CKM_EDDSA;
+	} else if (t->way->input == CHALLENGE) {
 		data = challenge;
-		data_len = 16;
+		data_len = CHALLENGE_LEN;
 	}
-	rc = use(site, P11_C_SignInit, P11_C_Sign, mechanism, key, data, data_len, signature, &len, err);
+	rc = use(t, data, data_len, signature, &len, err);
 	if (rc < 0)
 		return rc;
-	rc = pubkey_verify(public, challenge, 16, signature, len, err);
+	rc = pubkey_verify(t->public, challenge, CHALLENGE_LEN, signature, len, err);
 	return rc == 0 ? err_set(err, ERR_DIFFERENT, "its signature does not verify: it is another key")
 		       : rc < 0 ? rc : 0;
 }
 
-static int prove_decryption(struct replica_site *site, CK_OBJECT_HANDLE key, const struct pubkey *public,
-			    const uint8_t challenge[static 16], struct err *err)
+static int prove_decryption(const struct trial *t, const uint8_t challenge[static CHALLENGE_LEN], struct err *err)
 {
 	uint8_t blob[SIGNATURE_MAX], plain[SIGNATURE_MAX];
 	size_t blob_len = sizeof(blob);
 	CK_ULONG len = sizeof(plain);
-	int rc = pubkey_encrypt(public, challenge, 16, blob, &blob_len, err);
+	int rc = pubkey_encrypt(t->public, challenge, CHALLENGE_LEN, blob, &blob_len, err);
 
 	if (rc == 0)
-		rc = use(site, P11_C_DecryptInit, P11_C_Decrypt, CKM_RSA_PKCS, key, blob, blob_len, plain, &len, err);
-	if (rc == 0 && (len != 16 || memcmp(plain, challenge, 16) != 0))
+		rc = use(t, blob, blob_len, plain, &len, err);
+	if (rc == 0 && (len != CHALLENGE_LEN || memcmp(plain, challenge, CHALLENGE_LEN) != 0))
 		rc = err_set(err, ERR_DIFFERENT, "it does not decrypt: it is another key");
 	return rc;
 }
@@ -128,27 +197,21 @@ static int wrap_value(struct replica_site *site, CK_OBJECT_HANDLE key, struct pr
 	return rc < 0 ? rc : crypto_sha256(blob, len, ret->value, err);
 }
 
-/* What a secret key makes of 16 bytes; ERR_UNSUPPORTED when it may do nothing that shows it. */
-static int transform(struct replica_site *site, CK_OBJECT_HANDLE key, const struct p11_attrs *attrs,
-		     const uint8_t block[static 16], struct proof *ret, struct err *err)
+/* ---- secret keys ---- */
+
+/* What a secret key makes of 16 bytes. */
+static int transform(const struct trial *t, const uint8_t block[static CHALLENGE_LEN], struct proof *ret,
+		     struct err *err)
 {
 	CK_ULONG len = sizeof(ret->value);
-	int rc = -ERR_UNSUPPORTED;
+	int rc = use(t, block, CHALLENGE_LEN, ret->value, &len, err);
 
-	if (p11_attrs_ulong(attrs, CKA_KEY_TYPE, 0) == CKK_AES) {
-		if (p11_attrs_bool(attrs, CKA_ENCRYPT, false))
-			rc = use(site, P11_C_EncryptInit, P11_C_Encrypt, CKM_AES_ECB, key, block, 16, ret->value, &len, err);
-		else if (p11_attrs_bool(attrs, CKA_DECRYPT, false))
-			rc = use(site, P11_C_DecryptInit, P11_C_Decrypt, CKM_AES_ECB, key, block, 16, ret->value, &len, err);
-	} else if (p11_attrs_bool(attrs, CKA_SIGN, false)) {
-		rc = use(site, P11_C_SignInit, P11_C_Sign, CKM_SHA256_HMAC, key, block, 16, ret->value, &len, err);
-	}
 	ret->len = len;
 	return rc;
 }
 
 /* The anchor's input: bound to the key, known to all. */
-static int anchor_block(const struct record *record, uint8_t ret[static 16], struct err *err)
+static int anchor_block(const struct record *record, uint8_t ret[static CHALLENGE_LEN], struct err *err)
 {
 	uint8_t text[6 + UID_LEN], digest[SHA256_LEN];
 	int rc;
@@ -156,21 +219,43 @@ static int anchor_block(const struct record *record, uint8_t ret[static 16], str
 	memcpy(text, "anchor", 6);
 	memcpy(text + 6, record->uid, UID_LEN);
 	rc = crypto_sha256(text, sizeof(text), digest, err);
-	memcpy(ret, digest, 16);
+	memcpy(ret, digest, CHALLENGE_LEN);
 	return rc;
 }
 
-int prove_anchor(struct replica_site *site, CK_OBJECT_HANDLE key, struct record *record, struct err *err)
+static bool begins(const struct proof *proof, const uint8_t *with, size_t len)
 {
-	uint8_t block[16];
+	return len <= proof->len && memcmp(proof->value, with, len) == 0;
+}
+
+/* Is it the key that the record's check value was made with? A key that may only decrypt by now is so the other way
+ * round: it was made when it could encrypt, or the reverse. */
+static int check_anchor(const struct trial *t, const struct record *record, struct err *err)
+{
+	uint8_t block[CHALLENGE_LEN];
 	struct proof value;
 	int rc = anchor_block(record, block, err);
 
-	if (rc < 0 || record->n_objects != 1)
+	if (rc == 0)
+		rc = transform(t, block, &value, err);
+	if (rc < 0 || !record->check_len || begins(&value, record->check, record->check_len))
 		return rc;
-	rc = transform(site, key, &record->objects[0], block, &value, err);
-	if (rc == -ERR_UNSUPPORTED)
-		return 0;
+	if (t->way->use != CKA_SIGN && record->check_len == CHALLENGE_LEN) {
+		rc = transform(t, record->check, &value, err);
+		if (rc < 0 || begins(&value, block, sizeof(block)))
+			return rc;
+	}
+	return err_set(err, ERR_DIFFERENT, "it is not the key that was made: its check value differs");
+}
+
+static int make_anchor(const struct trial *t, struct record *record, struct err *err)
+{
+	uint8_t block[CHALLENGE_LEN];
+	struct proof value;
+	int rc = anchor_block(record, block, err);
+
+	if (rc == 0)
+		rc = transform(t, block, &value, err);
 	if (rc < 0)
 		return rc;
 	record->check_len = value.len < CHECK_MAX ? value.len : CHECK_MAX;
@@ -178,46 +263,147 @@ int prove_anchor(struct replica_site *site, CK_OBJECT_HANDLE key, struct record 
 	return 0;
 }
 
-static int prove_secret(struct replica_site *site, CK_OBJECT_HANDLE key, const struct record *record,
-			const uint8_t challenge[static 16], struct proof *ret, struct err *err)
-{
-	const struct p11_attrs *attrs = &record->objects[0];
-	struct proof anchor;
-	uint8_t block[16];
-	int rc = anchor_block(record, block, err);
+/* ---- twins ---- */
 
-	if (rc < 0)
-		return rc;
-	rc = transform(site, key, attrs, block, &anchor, err);
+/* HMACs of short keys are refused by tokens. */
+enum { TWIN_MIN = 32 };
+
+static bool may_have_twin(const struct p11_attrs *attrs)
+{
+	const struct way *way = way_of(attrs);
+
+	return way && (way->type != ANY || p11_attrs_ulong(attrs, CKA_VALUE_LEN, 0) >= TWIN_MIN);
+}
+
+/*
+ * A key that may do nothing by which it shows what it is (or not on this token) is carried to its own member, into a
+ * session object that may, and that is gone with the proof. What is carried so is what is carried to others.
+ */
+static int twin_make(const struct trial *t, CK_OBJECT_HANDLE *ret, struct err *err)
+{
+	static CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
+	CK_OBJECT_CLASS class = t->way->class;
+	CK_KEY_TYPE type = t->way->type == ANY ? CKK_GENERIC_SECRET : t->way->type;
+	const CK_ATTRIBUTE template[] = {
+		{CKA_CLASS, &class, sizeof(class)}, {CKA_KEY_TYPE, &type, sizeof(type)},
+		{CKA_TOKEN, &no, sizeof(no)}, {CKA_PRIVATE, &yes, sizeof(yes)}, {CKA_SENSITIVE, &yes, sizeof(yes)},
+		{CKA_EXTRACTABLE, &no, sizeof(no)}, {t->way->use, &yes, sizeof(yes)},
+	};
+
+	return domain_carry(t->site, t->key, t->site, template, sizeof(template) / sizeof(template[0]), ret, err);
+}
+
+/* A trial of the key's twin. */
+static int try_twin(const struct trial *of, trial_step step, void *data, struct err *err)
+{
+	struct trial twin = *of;
+	struct err ignored;
+	int rc;
+
+	twin.restricted = false;
+	rc = twin_make(of, &twin.key, err);
+	if (rc == 0) {
+		rc = step(&twin, data, err);
+		copy_destroy(of->site, twin.key, &ignored);
+	}
+	/* There is no other way left. */
 	if (rc == -ERR_UNSUPPORTED)
-		return wrap_value(site, key, ret, err);
-	if (rc < 0)
+		rc = -(int)(err->code = ERR_TOKEN);
+	return rc;
+}
+
+/* A member may still hold a key so, from before such restrictions were kept in records alone. */
+static bool wants_pin(const struct trial *t, const struct p11_attrs *attrs)
+{
+	static const CK_ATTRIBUTE_TYPE types[] = {CKA_ALWAYS_AUTHENTICATE};
+	owned(p11_attrs) struct p11_attrs read = {0};
+
+	return p11_attrs_bool(attrs, CKA_ALWAYS_AUTHENTICATE, false) &&
+	       member_get(t->site->channel, t->key, types, 1, &read, NULL) == 0 &&
+	       p11_attrs_bool(&read, CKA_ALWAYS_AUTHENTICATE, false);
+}
+
+/* With the key itself, in the first way that its record permits and the token goes along with. */
+static int try_itself(const struct trial *of, const struct p11_attrs *attrs, trial_step step, void *data,
+		      struct err *err)
+{
+	struct trial t = *of;
+	int rc = err_set(err, ERR_UNSUPPORTED, "the key may not be tried");
+
+	if (wants_pin(of, attrs))
 		return rc;
-	if (record->check_len && (record->check_len > anchor.len ||
-				  memcmp(anchor.value, record->check, record->check_len) != 0))
-		return err_set(err, ERR_DIFFERENT, "it is not the key that was made: its check value differs");
-	return transform(site, key, attrs, challenge, ret, err);
+	for (size_t i = 0; i < WAYS && rc == -ERR_UNSUPPORTED; i++) {
+		t.way = &ways[i];
+		if (suits(t.way, attrs) && permits(attrs, t.way) && (t.public || t.way == of->way))
+			rc = step(&t, data, err);
+	}
+	return rc;
+}
+
+/* ERR_UNSUPPORTED: neither with the key nor with a twin of it. */
+static int try(struct replica_site *site, CK_OBJECT_HANDLE key, const struct p11_attrs *attrs,
+	       const struct pubkey *public, trial_step step, void *data, struct err *err)
+{
+	const CK_ATTRIBUTE *allowed = p11_attrs_find(attrs, CKA_ALLOWED_MECHANISMS);
+	const struct trial t = {.site = site, .key = key, .way = way_of(attrs),
+				.restricted = allowed && allowed->ulValueLen, .public = public};
+	int rc = try_itself(&t, attrs, step, data, err);
+
+	return rc == -ERR_UNSUPPORTED && may_have_twin(attrs) ? try_twin(&t, step, data, err) : rc;
+}
+
+/* ---- proofs ---- */
+
+static int step_anchor(const struct trial *t, void *data, struct err *err)
+{
+	return make_anchor(t, data, err);
+}
+
+int prove_anchor(struct replica_site *site, CK_OBJECT_HANDLE key, struct record *record, struct err *err)
+{
+	int rc = record->n_objects == 1 ? try(site, key, &record->objects[0], NULL, step_anchor, record, err) : 0;
+
+	return rc == -ERR_UNSUPPORTED ? 0 : rc;
+}
+
+/* What a step works on. */
+struct task {
+	const struct record *record;
+	const uint8_t *challenge;
+	struct proof *ret;
+};
+
+static int step_secret(const struct trial *t, void *data, struct err *err)
+{
+	const struct task *task = data;
+	int rc = check_anchor(t, task->record, err);
+
+	return rc < 0 ? rc : transform(t, task->challenge, task->ret, err);
+}
+
+static int step_private(const struct trial *t, void *data, struct err *err)
+{
+	const struct task *task = data;
+
+	return t->way->input == SEALED ? prove_decryption(t, task->challenge, err)
+				       : prove_signature(t, task->challenge, err);
 }
 
 int prove_key(struct replica_site *site, CK_OBJECT_HANDLE key, const struct record *record,
 	      const uint8_t challenge[static 16], struct proof *ret, struct err *err)
 {
 	const struct p11_attrs *attrs = &record->objects[0];
-	CK_KEY_TYPE type = p11_attrs_ulong(attrs, CKA_KEY_TYPE, CK_UNAVAILABLE_INFORMATION);
+	struct task task = {record, challenge, ret};
 	owned(pubkey) struct pubkey *public = NULL;
 	int rc;
 
 	ret->len = 0;
-	if (p11_attrs_ulong(attrs, CKA_CLASS, 0) == CKO_SECRET_KEY)
-		return prove_secret(site, key, record, challenge, ret, err);
+	if (p11_attrs_ulong(attrs, CKA_CLASS, 0) == CKO_SECRET_KEY) {
+		rc = try(site, key, attrs, NULL, step_secret, &task, err);
+		return rc == -ERR_UNSUPPORTED ? wrap_value(site, key, ret, err) : rc;
+	}
 	rc = public_key(record, &public, err);
-	if (rc < 0)
-		return rc;
-	if (p11_attrs_bool(attrs, CKA_SIGN, false))
-		return prove_signature(site, key, public, type, challenge, err);
-	if (type == CKK_RSA && p11_attrs_bool(attrs, CKA_DECRYPT, false))
-		return prove_decryption(site, key, public, challenge, err);
-	return wrap_value(site, key, ret, err);
+	return rc < 0 ? rc : try(site, key, attrs, public, step_private, &task, err);
 }
 
 /* What a failed use says of a key: is there one that may not do this? */

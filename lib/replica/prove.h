@@ -6,8 +6,11 @@
  * the result is checked outside with the public key of the record. Secret keys
  * encrypt or MAC two blocks: the anchor, whose result the record holds from
  * the key's birth, and a fresh challenge, whose results must be equal on all members
- * (a member that only repeats what its record says fails that one). Keys that
- * may do none of this are wrapped under the domain key: equal keys give equal blobs.
+ * (a member that only repeats what its record says fails that one).
+ *
+ * A key is tried by a mechanism that it allows. One that may do none of this, or not on this
+ * token, is tried by its twin: the same key, wrapped under the domain key and unwrapped on the
+ * same member as a session object. Short secrets without a use are wrapped only: equal keys give equal blobs.
  */
 #ifndef REPLICA_PROVE_H
 #define REPLICA_PROVE_H

@@ -84,8 +84,10 @@ static int read_fleet(struct err *err)
 	module.slots = mem_zalloc(module.n_slots * sizeof(*module.slots));
 	if (!module.slots)
 		return err_no_memory(err);
-	for (size_t i = 0; i < module.n_slots; i++)
+	for (size_t i = 0; i < module.n_slots; i++) {
 		module.slots[i].group = &module.fleet->groups[i];
+		pthread_mutex_init(&module.slots[i].login.lock, NULL);
+	}
 	return 0;
 }
 
@@ -365,8 +367,8 @@ static struct slot_session *take_out(size_t at)
  * held, so that it is not the login of a session opened meanwhile that ends. */
 static void log_out_when_last(struct slot *slot)
 {
-	if (slot->sessions == 0 && slot->ha)
-		ha_logout(slot->ha);
+	if (slot->sessions == 0)
+		slot_log_out(slot);
 }
 
 CK_RV slot_session_close(CK_SESSION_HANDLE handle)

@@ -22,10 +22,20 @@
 struct fleet;
 struct fleet_group;
 
+struct secret;
+
+/* The login that all sessions of a slot share (login.c). */
+struct slot_login {
+	pthread_mutex_t lock;
+	struct secret *pin;	/* that a member has found right; NULL = nobody is logged in */
+	unsigned wrong;		/* PINs in a row, for single uses of keys */
+};
+
 struct slot {
 	const struct fleet_group *group;	/* of module.fleet */
 	_Atomic(struct ha_group *) ha;		/* opened at first use */
 	atomic_uint sessions, rw_sessions;
+	struct slot_login login;
 };
 
 struct slot_session {
@@ -35,6 +45,7 @@ struct slot_session {
 	atomic_uint users;
 	pthread_mutex_t lock;		/* one call at a time */
 	struct ha_operation *operations[HA_KIND_MAX];
+	unsigned long started[HA_KIND_MAX], n_started;	/* in which order */
 	CK_OBJECT_HANDLE *found;	/* active search */
 	CK_ULONG n_found, next_found;
 	bool finding;
@@ -73,6 +84,15 @@ size_t slot_count(void);
 CK_SLOT_ID slot_id(const struct slot *slot);
 /* The running group of a slot, opened when it is not yet. */
 CK_RV slot_group(struct slot *slot, struct ha_group **ret);
+
+/*
+ * The user logs in, with a PIN that goes to a member; logs out; shows the PIN once more, for one use of a key that
+ * wants it each time (CKU_CONTEXT_SPECIFIC). That PIN is compared with the one that was found right and reaches nobody;
+ * after many wrong ones in a row the user is logged out (CKR_PIN_LOCKED), and the next PIN goes to a member.
+ */
+CK_RV slot_log_in(struct slot *slot, const void *pin, CK_ULONG len);
+CK_RV slot_log_out(struct slot *slot);
+CK_RV slot_log_in_again(struct slot_session *session, const void *pin, CK_ULONG len);
 
 CK_RV slot_session_open(struct slot *slot, CK_FLAGS flags, CK_SESSION_HANDLE *ret);
 CK_RV slot_session_close(CK_SESSION_HANDLE handle);

@@ -16,15 +16,21 @@ static CK_RV may_write(const struct slot_call *call)
 	return call->rv == CKR_OK && !(call->session->flags & CKF_RW_SESSION) ? CKR_SESSION_READ_ONLY : call->rv;
 }
 
-/* What is searched for may be anything that can be read: a value of the wrong length is found nowhere. */
+/* What is searched for may be anything that can be read: a value of the wrong length is found nowhere. Templates are
+ * looked into. */
 static CK_RV check_search(const CK_ATTRIBUTE *template, CK_ULONG count)
 {
+	CK_RV rv = CKR_OK;
+
 	if (!slot_given(template, count, sizeof(*template)))
 		return CKR_ARGUMENTS_BAD;
-	for (CK_ULONG i = 0; i < count; i++)
+	for (CK_ULONG i = 0; i < count && rv == CKR_OK; i++) {
 		if (!template[i].pValue && template[i].ulValueLen)
-			return CKR_ATTRIBUTE_VALUE_INVALID;
-	return CKR_OK;
+			rv = CKR_ATTRIBUTE_VALUE_INVALID;
+		else if (p11_attr_is_nested(template[i].type))
+			rv = p11_template_check(&template[i], 1);
+	}
+	return rv;
 }
 
 CK_RV C_DestroyObject(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object)

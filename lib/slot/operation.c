@@ -13,7 +13,11 @@ static CK_RV start(CK_SESSION_HANDLE session, enum ha_kind kind, CK_MECHANISM_PT
 		call.rv = CKR_OPERATION_ACTIVE;
 	if (call.rv == CKR_OK)
 		call.rv = slot_group(call.slot, &group);
-	return call.rv == CKR_OK ? ha_operation_start(group, kind, mechanism, key, &call.session->operations[kind]) : call.rv;
+	if (call.rv == CKR_OK)
+		call.rv = ha_operation_start(group, kind, mechanism, key, &call.session->operations[kind]);
+	if (call.rv == CKR_OK)
+		call.session->started[kind] = ++call.session->n_started;
+	return call.rv;
 }
 
 static void end(struct slot_session *session, enum ha_kind kind)

@@ -55,23 +55,19 @@ CK_RV C_GetSessionInfo(CK_SESSION_HANDLE session, CK_SESSION_INFO_PTR info)
 CK_RV C_Login(CK_SESSION_HANDLE session, CK_USER_TYPE user, CK_UTF8CHAR_PTR pin, CK_ULONG len)
 {
 	slot_scoped struct slot_call call = slot_enter(session);
-	struct ha_group *group;
 
-	if (call.rv == CKR_OK && user != CKU_USER)
+	if (call.rv == CKR_OK && user != CKU_USER && user != CKU_CONTEXT_SPECIFIC)
 		call.rv = CKR_USER_TYPE_INVALID;
 	if (call.rv == CKR_OK && !pin)
 		call.rv = CKR_ARGUMENTS_BAD;
-	if (call.rv == CKR_OK)
-		call.rv = slot_group(call.slot, &group);
-	return call.rv == CKR_OK ? ha_login(group, pin, len) : call.rv;
+	if (call.rv != CKR_OK)
+		return call.rv;
+	return user == CKU_USER ? slot_log_in(call.slot, pin, len) : slot_log_in_again(call.session, pin, len);
 }
 
 CK_RV C_Logout(CK_SESSION_HANDLE session)
 {
 	slot_scoped struct slot_call call = slot_enter(session);
-	struct ha_group *group = call.slot ? call.slot->ha : NULL;
 
-	if (call.rv != CKR_OK)
-		return call.rv;
-	return group ? ha_logout(group) : CKR_USER_NOT_LOGGED_IN;
+	return call.rv == CKR_OK ? slot_log_out(call.slot) : call.rv;
 }

@@ -76,6 +76,24 @@ crash() {
 	until_true gone "$1"
 }
 
+# "DEVICE..." WORD COMMAND...: it says the word and waits for a line; the devices crash meanwhile, and it ends well.
+outlives() {
+	local victims=$1 word=$2 device line to from
+	shift 2
+	coproc half { "$@" 2>&1; }
+	read -rt 10 line <&"${half[0]}"
+	[ "$line" = "$word" ] || fail "$line"
+	for device in $victims; do
+		crash "$device"
+	done
+	# shellcheck disable=SC2154
+	exec {to}>&"${half[1]}" {from}<&"${half[0]}"
+	echo >&"$to"
+	exec {to}>&-
+	wait "$half_PID" || fail "$(cat <&"$from")"
+	exec {from}<&-
+}
+
 gone() {
 	local pid
 	pid=$(daemon "$1") || return 0

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "internal.h"
+#include "p11/template.h"
 
 struct object *object_new(CK_OBJECT_CLASS class, CK_KEY_TYPE type)
 {
@@ -258,6 +259,10 @@ static CK_RV get_one(const struct token *token, const struct object *object, CK_
 		return CKR_ATTRIBUTE_TYPE_INVALID;
 	if (rule_hides(&object->attrs, item->type))
 		return CKR_ATTRIBUTE_SENSITIVE;
+	if (p11_attr_is_nested(item->type)) {
+		item->ulValueLen = room;
+		return p11_template_read(value, item);
+	}
 	if (item->pValue && room < value->ulValueLen)
 		return CKR_BUFFER_TOO_SMALL;
 	if (item->pValue)

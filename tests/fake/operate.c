@@ -31,17 +31,6 @@ bool operate_knows(const struct token *token, CK_MECHANISM_TYPE type, CK_FLAGS u
 	return false;
 }
 
-static bool allowed(const struct object *key, CK_MECHANISM_TYPE type)
-{
-	const CK_ATTRIBUTE *list = object_value(key, CKA_ALLOWED_MECHANISMS);
-	const CK_MECHANISM_TYPE *types = list->pValue;
-
-	for (CK_ULONG i = 0; i < list->ulValueLen / sizeof(*types); i++)
-		if (types[i] == type)
-			return true;
-	return !list->ulValueLen;
-}
-
 CK_RV operate_permits(const struct session *session, const struct object *key, CK_ATTRIBUTE_TYPE use,
 		      CK_MECHANISM_TYPE type)
 {
@@ -51,7 +40,7 @@ CK_RV operate_permits(const struct session *session, const struct object *key, C
 		return rv;
 	if (!object_flag(key, use))
 		return CKR_KEY_FUNCTION_NOT_PERMITTED;
-	return allowed(key, type) ? CKR_OK : CKR_MECHANISM_INVALID;
+	return p11_attrs_allow(&key->attrs, type) ? CKR_OK : CKR_MECHANISM_INVALID;
 }
 
 /* By activity: what the key must say, what the mechanism must do. */

@@ -52,6 +52,8 @@ static const struct rule {
 	{CKA_LOCAL, KEYS, NO, NEVER},
 	{CKA_KEY_GEN_MECHANISM, KEYS, NOWHERE, NEVER},
 	{CKA_ALLOWED_MECHANISMS, KEYS, OTHER, 0},
+	{CKA_WRAP_TEMPLATE, PUBLIC | SECRET, OTHER, 0},
+	{CKA_UNWRAP_TEMPLATE, HIDDEN, OTHER, 0},
 	{CKA_SUBJECT, PUBLIC | PRIVATE | CERTIFICATE, BYTES, CHANGES},
 	{CKA_TRUSTED, PUBLIC | SECRET | CERTIFICATE, NO, OFFICERS},
 	{CKA_ENCRYPT, PUBLIC | SECRET, YES, CHANGES},
@@ -169,9 +171,20 @@ CK_RV rule_fill(struct p11_attrs *attrs)
 	return CKR_OK;
 }
 
+/* Does it hold templates within a template? */
+static bool too_deep(const CK_ATTRIBUTE *item)
+{
+	const CK_ATTRIBUTE *items = item->pValue;
+	bool deep = false;
+
+	for (CK_ULONG i = 0; p11_attr_is_nested(item->type) && i < item->ulValueLen / sizeof(*items); i++)
+		deep = deep || p11_attr_is_nested(items[i].type);
+	return deep;
+}
+
 static bool fits(const struct rule *rule, const CK_ATTRIBUTE *item)
 {
-	if (!item->pValue && item->ulValueLen)
+	if ((!item->pValue && item->ulValueLen) || too_deep(item))
 		return false;
 	switch (rule->kind) {
 	case YES:
@@ -181,8 +194,8 @@ static bool fits(const struct rule *rule, const CK_ATTRIBUTE *item)
 	case NOWHERE:
 		return item->ulValueLen == sizeof(CK_ULONG);
 	default:
-		/* A check value of an unwrapped key: refused even when it is right. */
-		return rule->type != CKA_CHECK_VALUE || !item->ulValueLen;
+		/* A check value of an unwrapped key: refused even when it is right. A list of no mechanisms is none. */
+		return item->ulValueLen ? rule->type != CKA_CHECK_VALUE : rule->type != CKA_ALLOWED_MECHANISMS;
 	}
 }
 
@@ -217,6 +230,9 @@ static CK_RV apply_one(struct p11_attrs *attrs, enum way way, bool officer, cons
 		return CKR_ATTRIBUTE_VALUE_INVALID;
 	if (way < COPY && (item->type == CKA_CLASS || item->type == CKA_KEY_TYPE))
 		return CKR_OK;
+	/* SoftHSM minds it from where it stands in the template. */
+	if (way == UNWRAP && !p11_attrs_bool(attrs, CKA_MODIFIABLE, true))
+		return CKR_ATTRIBUTE_READ_ONLY;
 	if (read_only(attrs, rule, way, officer, item))
 		return CKR_ATTRIBUTE_READ_ONLY;
 	return p11_attrs_set(attrs, item->type, item->pValue, item->ulValueLen, NULL) < 0 ? CKR_HOST_MEMORY : CKR_OK;

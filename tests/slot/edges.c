@@ -196,7 +196,9 @@ static void bad_arguments(char **args)
 	CK_BYTE bytes[16] = {0};
 	CK_BBOOL yes = CK_TRUE;
 	CK_ATTRIBUTE inner = {CKA_SIGN, &yes, 1};
-	CK_ATTRIBUTE nested = {CKA_UNWRAP_TEMPLATE, &inner, sizeof(inner)}, missing = {CKA_ID, NULL, 4}, wide = {CKA_SIGN, bytes, 8};
+	CK_ATTRIBUTE strange = {CKA_VENDOR_DEFINED | CKF_ARRAY_ATTRIBUTE, &inner, sizeof(inner)};
+	CK_ATTRIBUTE part = {CKA_UNWRAP_TEMPLATE, &inner, sizeof(inner) - 1};
+	CK_ATTRIBUTE missing = {CKA_ID, NULL, 4}, wide = {CKA_SIGN, bytes, 8};
 	CK_MECHANISM gcm = {CKM_AES_GCM, NULL, 0}, lost = {CKM_AES_GCM, NULL, sizeof(CK_GCM_PARAMS)};
 
 	(void)args;
@@ -211,7 +213,8 @@ static void bad_arguments(char **args)
 	IS(generate_with(CKM_AES_ECB, NULL, 0, NULL), CKR_MECHANISM_INVALID);
 	IS(pair_with(CKM_DSA_KEY_PAIR_GEN), CKR_MECHANISM_INVALID);
 	IS(pair_with(CKM_AES_KEY_GEN), CKR_MECHANISM_INVALID);
-	IS(generate_with(CKM_AES_KEY_GEN, NULL, 0, &nested), CKR_ATTRIBUTE_TYPE_INVALID);
+	IS(generate_with(CKM_AES_KEY_GEN, NULL, 0, &strange), CKR_ATTRIBUTE_TYPE_INVALID);
+	IS(generate_with(CKM_AES_KEY_GEN, NULL, 0, &part), CKR_ATTRIBUTE_VALUE_INVALID);
 	IS(generate_with(CKM_AES_KEY_GEN, NULL, 0, &missing), CKR_ATTRIBUTE_VALUE_INVALID);
 	IS(generate_with(CKM_AES_KEY_GEN, NULL, 0, &wide), CKR_ATTRIBUTE_VALUE_INVALID);
 	IS(p11->C_EncryptInit(session, &gcm, object("wrap-1", CKO_SECRET_KEY)), CKR_MECHANISM_PARAM_INVALID);

@@ -161,18 +161,7 @@ end_crowd() {
 
 @test "an encryption in parts goes on when its member is killed in between" {
 	for victims in "hsm-east-1 hsm-east-2" "hsm-east-1 hsm-east-2 hsm-west-1"; do
-		coproc half { stranger paused 2>&1; }
-		read -rt 10 line <&"${half[0]}"
-		[ "$line" = half ]
-		for device in $victims; do
-			crash "$device"
-		done
-		# shellcheck disable=SC2154
-		exec {to}>&"${half[1]}" {from}<&"${half[0]}"
-		echo >&"$to"
-		exec {to}>&-
-		wait "$half_PID" || fail "$(cat <&"$from")"
-		exec {from}<&-
+		outlives "$victims" half stranger paused
 		all_well
 	done
 }

@@ -31,13 +31,14 @@ static bool by_chance(const struct p11_attr_info *info)
 static void tell_one(const struct side *a, const char *title, CK_OBJECT_HANDLE object, const struct p11_attr_info *info)
 {
 	CK_BYTE room[4096];
-	CK_ATTRIBUTE value = {info->type, room, sizeof(room)};
+	bool nested = info->kind == P11_ATTR_TEMPLATE;
+	CK_ATTRIBUTE value = {info->type, nested ? NULL : room, nested ? 0 : sizeof(room)};
 	CK_RV rv = a->f->C_GetAttributeValue(a->s, object, &value, 1);
 
 	if (rv == CKR_OK && (info->flags & P11_ON_RSA) && (info->flags & P11_SENSITIVE))
 		value.ulValueLen = 0;
 	fprintf(a->out, "%s %s: %s %ld ", title, info->name, p11_rv_name(rv), (long)value.ulValueLen);
-	for (CK_ULONG i = 0; rv == CKR_OK && i < value.ulValueLen && !by_chance(info); i++)
+	for (CK_ULONG i = 0; rv == CKR_OK && !nested && i < value.ulValueLen && !by_chance(info); i++)
 		fprintf(a->out, "%02x", room[i]);
 	fputc('\n', a->out);
 }

@@ -144,6 +144,15 @@ static void secret_keys(struct side *a, CK_OBJECT_HANDLE domain)
 	CK_ATTRIBUTE check[] = {t[0], t[1], TEXT(CKA_CHECK_VALUE, "abc")};
 
 	say(a, "unwrap with a check value", a->f->C_UnwrapKey(a->s, &pad, domain, blob, len, check, 3, &other));
+	CK_ATTRIBUTE fixed_first[] = {t[0], t[1], NUM(CKA_MODIFIABLE, no), TEXT(CKA_LABEL, "fixed"), t[2]};
+	CK_ATTRIBUTE fixed_last[] = {t[0], t[1], TEXT(CKA_LABEL, "fixed"), t[2], NUM(CKA_MODIFIABLE, no)};
+
+	say(a, "unwrap fixed and then named", a->f->C_UnwrapKey(a->s, &pad, domain, blob, len, fixed_first, 5, &other));
+	say(a, "unwrap named and then fixed", a->f->C_UnwrapKey(a->s, &pad, domain, blob, len, fixed_last, 5, &other));
+	tell(a, "unwrapped fixed", other);
+	CK_ATTRIBUTE made_fixed[] = {NUM(CKA_MODIFIABLE, no), NUM(CKA_VALUE_LEN, len16), TEXT(CKA_LABEL, "fixed")};
+
+	say(a, "generate fixed and then named", generate(a, CKM_AES_KEY_GEN, made_fixed, 3, &other));
 	say(a, "unwrap cut", a->f->C_UnwrapKey(a->s, &pad, domain, blob, len - 3, t, 2, &other));
 	blob[5] ^= 1;
 	say(a, "unwrap damaged", a->f->C_UnwrapKey(a->s, &pad, domain, blob, len, t, 2, &other));
@@ -204,6 +213,44 @@ static void policies(struct side *a, CK_OBJECT_HANDLE domain)
 	say(a, "wrap with limited", a->f->C_WrapKey(a->s, &pad, key, domain, blob, &len));
 }
 
+/* Templates as values, in the steps by which they are read. */
+static void templates(struct side *a)
+{
+	CK_MECHANISM_TYPE only[] = {CKM_AES_ECB};
+	CK_ATTRIBUTE inner[] = {
+	    TEXT(CKA_LABEL, "inner"), NUM(CKA_SENSITIVE, yes), {CKA_ALLOWED_MECHANISMS, only, sizeof(only)}};
+	CK_ATTRIBUTE deeper[] = {{CKA_UNWRAP_TEMPLATE, inner, sizeof(inner)}};
+	CK_ATTRIBUTE both[] = {NUM(CKA_VALUE_LEN, len16),
+			       {CKA_WRAP_TEMPLATE, inner, sizeof(inner)},
+			       {CKA_UNWRAP_TEMPLATE, inner, 2 * sizeof(inner[0])}};
+	CK_ATTRIBUTE deep[] = {NUM(CKA_VALUE_LEN, len16), {CKA_UNWRAP_TEMPLATE, deeper, sizeof(deeper)}};
+	CK_ATTRIBUTE empty[] = {NUM(CKA_VALUE_LEN, len16), {CKA_UNWRAP_TEMPLATE, NULL, 0}};
+	CK_ATTRIBUTE no_list[] = {NUM(CKA_VALUE_LEN, len16), {CKA_ALLOWED_MECHANISMS, NULL, 0}};
+	CK_ATTRIBUTE derive[] = {NUM(CKA_VALUE_LEN, len16), {CKA_DERIVE_TEMPLATE, inner, sizeof(inner)}};
+	CK_ATTRIBUTE read[3] = {0}, value = {CKA_WRAP_TEMPLATE, read, sizeof(read)};
+	CK_BYTE room[3][16];
+	CK_OBJECT_HANDLE key = 0;
+
+	say(a, "templates", generate(a, CKM_AES_KEY_GEN, both, COUNT(both), &key));
+	tell(a, "templates", key);
+	say(a, "read types", a->f->C_GetAttributeValue(a->s, key, &value, 1));
+	for (size_t i = 0; i < COUNT(read); i++) {
+		say_number(a, "inner type", read[i].type);
+		say_number(a, "inner length", read[i].ulValueLen);
+		read[i].pValue = room[i];
+	}
+	say(a, "read values", a->f->C_GetAttributeValue(a->s, key, &value, 1));
+	say_number(a, "the label", memcmp(room[0], "inner", 5) == 0);
+	say_number(a, "the list", memcmp(room[2], only, sizeof(only)) == 0);
+	value.ulValueLen = sizeof(read[0]);
+	say(a, "too short an array", a->f->C_GetAttributeValue(a->s, key, &value, 1));
+	say(a, "a template too deep", generate(a, CKM_AES_KEY_GEN, deep, 2, &key));
+	say(a, "an empty template", generate(a, CKM_AES_KEY_GEN, empty, 2, &key));
+	tell(a, "empty template", key);
+	say(a, "a list of nothing", generate(a, CKM_AES_KEY_GEN, no_list, 2, &key));
+	say(a, "for derivation", generate(a, CKM_AES_KEY_GEN, derive, 2, &key));
+}
+
 static void created_keys(struct side *a)
 {
 	CK_DATE date = {{'2', '0', '3', '0'}, {'0', '1'}, {'0', '1'}};
@@ -216,6 +263,10 @@ static void created_keys(struct side *a)
 	tell(a, "created aes", key);
 	say(a, "date", a->f->C_SetAttributeValue(a->s, key, &dated, 1));
 	tell(a, "dated", key);
+	CK_ATTRIBUTE fixed[] = {aes[0], aes[1], NUM(CKA_MODIFIABLE, no), aes[5], TEXT(CKA_LABEL, "fixed")};
+
+	say(a, "created fixed and then named", a->f->C_CreateObject(a->s, fixed, COUNT(fixed), &key));
+	tell(a, "created fixed", key);
 	say(a, "created aes without a value", a->f->C_CreateObject(a->s, aes, COUNT(aes) - 1, &key));
 	say(a, "created aes without a type", a->f->C_CreateObject(a->s, aes, 1, &key));
 }

@@ -30,6 +30,7 @@ static void script(struct side *a)
 	domain = domain_key(a);
 	secret_keys(a, domain);
 	policies(a, domain);
+	templates(a);
 	created_keys(a);
 	hmac(a);
 	digest(a);

@@ -20,7 +20,8 @@ struct stage {
 		CK_MECHANISM_INFO mechanism;
 		struct p11_lease lease;
 	} info;
-	CK_ATTRIBUTE template[3], values[3];
+	CK_ATTRIBUTE template[4], nested[2], values[4];
+	CK_ATTRIBUTE block[8];	/* of a template that is read */
 	CK_ULONG class, size;
 	uint8_t label[16], room[3][32];
 	CK_RSA_PKCS_OAEP_PARAMS oaep;
@@ -38,8 +39,12 @@ static inline struct p11_call make(enum p11_fn fn, struct stage *s)
 	s->template[0] = (CK_ATTRIBUTE){CKA_CLASS, &s->class, sizeof(s->class)};
 	s->template[1] = (CK_ATTRIBUTE){CKA_LABEL, s->label, 15};
 	s->template[2] = (CK_ATTRIBUTE){CKA_VALUE_LEN, &s->size, sizeof(s->size)};
+	s->nested[0] = (CK_ATTRIBUTE){CKA_KEY_TYPE, &s->size, sizeof(s->size)};
+	s->nested[1] = (CK_ATTRIBUTE){CKA_LABEL, s->label, 3};
+	s->template[3] = (CK_ATTRIBUTE){CKA_UNWRAP_TEMPLATE, s->nested, sizeof(s->nested)};
 	for (int i = 0; i < 3; i++)
 		s->values[i] = (CK_ATTRIBUTE){s->template[i].type, s->room[i], sizeof(s->room[i])};
+	s->values[3] = (CK_ATTRIBUTE){CKA_UNWRAP_TEMPLATE, s->block, sizeof(s->block)};
 	s->oaep = (CK_RSA_PKCS_OAEP_PARAMS){CKM_SHA_1, CKG_MGF1_SHA1, CKZ_DATA_SPECIFIED, s->label, 5};
 	s->mechanism = (CK_MECHANISM){CKM_RSA_PKCS_OAEP, &s->oaep, sizeof(s->oaep)};
 	for (int i = 0; i < P11_ARGS_MAX && p11_fn_table[fn].args[i] != P11_ARG_END; i++) {
@@ -56,11 +61,11 @@ static inline struct p11_call make(enum p11_fn fn, struct stage *s)
 			break;
 		case P11_ARG_TEMPLATE:
 			a->in = s->template;
-			a->number = 3;
+			a->number = 4;
 			break;
 		case P11_ARG_ATTRS:
 			a->out = s->values;
-			a->number = 3;
+			a->number = 4;
 			break;
 		case P11_ARG_OUT:
 			s->out_len = sizeof(s->out);

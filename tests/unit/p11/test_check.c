@@ -121,7 +121,10 @@ static void values_have_the_length_of_their_type(void **state)
 		{{CKA_LABEL, NULL, 0}, CKR_OK},
 		{{CKA_LABEL, NULL, 3}, CKR_ATTRIBUTE_VALUE_INVALID},
 		{{CKA_LABEL, bytes, CK_UNAVAILABLE_INFORMATION}, CKR_ATTRIBUTE_VALUE_INVALID},
-		{{CKA_UNWRAP_TEMPLATE, bytes, sizeof(CK_ATTRIBUTE)}, CKR_ATTRIBUTE_TYPE_INVALID},
+		{{CKA_START_DATE, bytes, 8}, CKR_OK},
+		{{CKA_END_DATE, NULL, 0}, CKR_OK},
+		{{CKA_END_DATE, bytes, 4}, CKR_ATTRIBUTE_VALUE_INVALID},
+		{{CKA_VENDOR_DEFINED | CKF_ARRAY_ATTRIBUTE, bytes, sizeof(CK_ATTRIBUTE)}, CKR_ATTRIBUTE_TYPE_INVALID},
 	};
 
 	(void)state;
@@ -130,6 +133,34 @@ static void values_have_the_length_of_their_type(void **state)
 	assert_int_equal(p11_template_check(NULL, 0), CKR_OK);
 	assert_int_equal(p11_template_check(NULL, 1), CKR_ARGUMENTS_BAD);
 	assert_int_equal(p11_template_check(&cases[0].value, 1000000), CKR_ARGUMENTS_BAD);
+}
+
+static void templates_as_values_are_looked_at_inside(void **state)
+{
+	static CK_BYTE bytes[64];
+	CK_ATTRIBUTE good[] = {{CKA_TOKEN, bytes, 1}, {CKA_LABEL, bytes, 5}}, twice[] = {good[0], good[1], good[0]};
+	CK_ATTRIBUTE odd[] = {{CKA_TOKEN, bytes, 8}}, nowhere[] = {{CKA_LABEL, NULL, 5}};
+	CK_ATTRIBUTE deep[] = {{CKA_WRAP_TEMPLATE, good, sizeof(good)}};
+	CK_ATTRIBUTE strange[] = {{CKA_VENDOR_DEFINED | CKF_ARRAY_ATTRIBUTE, good, sizeof(good)}};
+	const struct {
+		CK_ATTRIBUTE value;
+		CK_RV want;
+	} cases[] = {
+		{{CKA_UNWRAP_TEMPLATE, good, sizeof(good)}, CKR_OK},
+		{{CKA_UNWRAP_TEMPLATE, NULL, 0}, CKR_OK},
+		{{CKA_UNWRAP_TEMPLATE, good, sizeof(good) - 1}, CKR_ATTRIBUTE_VALUE_INVALID},
+		{{CKA_UNWRAP_TEMPLATE, NULL, sizeof(good)}, CKR_ATTRIBUTE_VALUE_INVALID},
+		{{CKA_UNWRAP_TEMPLATE, good, 1000000 * sizeof(CK_ATTRIBUTE)}, CKR_ATTRIBUTE_VALUE_INVALID},
+		{{CKA_DERIVE_TEMPLATE, twice, sizeof(twice)}, CKR_TEMPLATE_INCONSISTENT},
+		{{CKA_WRAP_TEMPLATE, odd, sizeof(odd)}, CKR_ATTRIBUTE_VALUE_INVALID},
+		{{CKA_WRAP_TEMPLATE, nowhere, sizeof(nowhere)}, CKR_ATTRIBUTE_VALUE_INVALID},
+		{{CKA_WRAP_TEMPLATE, deep, sizeof(deep)}, CKR_ATTRIBUTE_VALUE_INVALID},
+		{{CKA_WRAP_TEMPLATE, strange, sizeof(strange)}, CKR_ATTRIBUTE_TYPE_INVALID},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_int_equal(p11_template_check(&cases[i].value, 1), cases[i].want);
 }
 
 static void a_mechanism_without_its_parameter_is_refused(void **state)
@@ -244,9 +275,74 @@ static void a_library_that_claims_more_than_the_room_is_not_believed(void **stat
 		struct stage stage;
 		struct p11_call call = make(cases[i].fn, &stage);
 
+		if (cases[i].fn == P11_C_GetAttributeValue)
+			call.args[2].number = 3;
 		claim = cases[i].says;
 		claimed = cases[i].len;
 		assert_int_equal(p11_execute(&liar, 0, &call), cases[i].want);
+	}
+}
+
+/* ---- templates, read from a library ---- */
+
+/* One that has a template with one value, in the lengths that it claims at each step. */
+static CK_ULONG array_len, inner_len[2];
+static int step;
+
+static CK_RV lie_template(CK_SESSION_HANDLE s, CK_OBJECT_HANDLE o, CK_ATTRIBUTE_PTR values, CK_ULONG count)
+{
+	CK_ATTRIBUTE *inner = values->pValue;
+
+	(void)s, (void)o;
+	assert_int_equal(values->type, CKA_WRAP_TEMPLATE);
+	values->ulValueLen = array_len;
+	for (CK_ULONG i = 1; i < count; i++)
+		values[i].ulValueLen = CK_UNAVAILABLE_INFORMATION;
+	if (!inner)
+		return count > 1 ? CKR_ATTRIBUTE_TYPE_INVALID : CKR_OK;
+	inner->type = CKA_LABEL;
+	if (inner->pValue)
+		memset(inner->pValue, 'x', inner_len[0]);
+	inner->ulValueLen = inner_len[step];
+	step = 1;
+	return CKR_OK;
+}
+
+static void a_template_is_read_in_steps_into_one_block(void **state)
+{
+	enum { ONE = sizeof(CK_ATTRIBUTE) };
+	static const struct {
+		CK_ULONG array, inner[2], room;
+		CK_RV want;
+		CK_ULONG len;
+	} cases[] = {
+		{ONE, {3, 3}, 2 * ONE, CKR_OK, ONE},
+		{ONE, {3, 3}, ONE + 8, CKR_OK, ONE},
+		{ONE, {3, 3}, ONE + 7, CKR_BUFFER_TOO_SMALL, ONE + 8},
+		{ONE, {3, 3}, 0, CKR_OK, ONE + 8},
+		{ONE, {3, 4}, 2 * ONE, CKR_DEVICE_ERROR, CK_UNAVAILABLE_INFORMATION},
+		{0, {3, 3}, 2 * ONE, CKR_OK, 0},
+		{ONE - 1, {3, 3}, 2 * ONE, CKR_DEVICE_ERROR, CK_UNAVAILABLE_INFORMATION},
+		{1000 * ONE, {3, 3}, 2 * ONE, CKR_DEVICE_ERROR, CK_UNAVAILABLE_INFORMATION},
+		{ONE, {CK_UNAVAILABLE_INFORMATION, 3}, 2 * ONE, CKR_OK, CK_UNAVAILABLE_INFORMATION},
+	};
+
+	(void)state;
+	liar.C_GetAttributeValue = lie_template;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		CK_ATTRIBUTE block[2], values[] = {{CKA_WRAP_TEMPLATE, cases[i].room ? block : NULL, cases[i].room},
+						   {CKA_DERIVE_TEMPLATE, block, sizeof(block)}};
+		struct p11_call call = p11_get_attributes(1, 1, values, 2);
+
+		array_len = cases[i].array;
+		memcpy(inner_len, cases[i].inner, sizeof(inner_len));
+		step = 0;
+		/* What the library does not have fails nothing. */
+		assert_int_equal(p11_execute(&liar, 0, &call), cases[i].want);
+		assert_true(values[0].ulValueLen == cases[i].len);
+		assert_true(call.rv == CKR_DEVICE_ERROR || values[1].ulValueLen == CK_UNAVAILABLE_INFORMATION);
+		if (cases[i].room && cases[i].len == ONE)
+			assert_memory_equal(block[0].pValue, "xxx", 3);
 	}
 }
 
@@ -259,9 +355,11 @@ int main(void)
 		cmocka_unit_test(a_lease_has_a_name_and_an_end),
 		cmocka_unit_test(no_library_has_the_calls_of_our_own),
 		cmocka_unit_test(values_have_the_length_of_their_type),
+		cmocka_unit_test(templates_as_values_are_looked_at_inside),
 		cmocka_unit_test(a_mechanism_without_its_parameter_is_refused),
 		cmocka_unit_test(raw_rsa_takes_what_fits_its_modulus),
 		cmocka_unit_test(a_library_that_claims_more_than_the_room_is_not_believed),
+		cmocka_unit_test(a_template_is_read_in_steps_into_one_block),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

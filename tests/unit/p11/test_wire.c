@@ -15,9 +15,13 @@
 #include "base/mem.h"
 #include "p11/call.h"
 #include "p11/rv.h"
+#include "p11/template.h"
 #include "stage.h"
 
 enum { WIRE_MAX = 1 << 20 };
+
+static CK_ULONG aes = CKK_AES;
+static CK_ATTRIBUTE answer_template[] = {{CKA_LABEL, (void *)"inner", 5}, {CKA_KEY_TYPE, &aes, sizeof(aes)}};
 
 /* What a token would answer: recognisable results in every place. */
 static void answer(struct p11_call *call)
@@ -54,6 +58,8 @@ static void answer(struct p11_call *call)
 			memcpy(values[1].pValue, "hello", 5);
 			values[1].ulValueLen = 5;
 			values[2].ulValueLen = CK_UNAVAILABLE_INFORMATION;
+			p11_template_put(values[3].pValue, answer_template, 2);
+			values[3].ulValueLen = sizeof(answer_template);
 			call->rv = CKR_ATTRIBUTE_SENSITIVE;
 			break;
 		default:
@@ -93,9 +99,11 @@ static void every_function_goes_there_and_back(void **state)
 			if (p11_fn_table[fn].args[i] == P11_ARG_TEMPLATE) {
 				const CK_ATTRIBUTE *t = got->in;
 
-				assert_int_equal(got->number, 3);
+				assert_int_equal(got->number, 4);
 				assert_int_equal(*(CK_ULONG *)t[0].pValue, CKO_DATA);
 				assert_memory_equal(t[1].pValue, "a label of mine", 15);
+				assert_int_equal(t[3].ulValueLen, sizeof(stage.nested));
+				assert_true(p11_template_equal(t[3].pValue, stage.nested, 2));
 			}
 			if (p11_fn_table[fn].args[i] == P11_ARG_MECHANISM) {
 				const CK_RSA_PKCS_OAEP_PARAMS *p = ((const CK_MECHANISM *)got->in)->pParameter;
@@ -123,6 +131,8 @@ static void every_function_goes_there_and_back(void **state)
 				assert_int_equal(stage.values[1].ulValueLen, 5);
 				assert_memory_equal(stage.room[1], "hello", 5);
 				assert_true(stage.values[2].ulValueLen == CK_UNAVAILABLE_INFORMATION);
+				assert_int_equal(stage.values[3].ulValueLen, sizeof(answer_template));
+				assert_true(p11_template_equal(stage.block, answer_template, 2));
 			}
 		}
 		buf_release(&wire);
@@ -293,20 +303,47 @@ static void huge_wishes_are_refused(void **state)
 	}
 }
 
-static void templates_within_templates_never_travel(void **state)
+static void templates_go_one_deep_and_strange_arrays_not_at_all(void **state)
 {
-	owned(buf) struct buf wire = {0};
 	CK_ATTRIBUTE inner = {CKA_LABEL, (void *)"x", 1};
 	CK_ATTRIBUTE outer = {CKA_WRAP_TEMPLATE, &inner, sizeof(inner)};
-	CK_OBJECT_HANDLE object;
-	struct p11_call call = p11_create_object(1, &outer, 1, &object);
-	struct p11_batch batch;
+	CK_ATTRIBUTE deep = {CKA_UNWRAP_TEMPLATE, &outer, sizeof(outer)};
+	CK_ATTRIBUTE strange = {CKA_VENDOR_DEFINED | CKF_ARRAY_ATTRIBUTE | 1, &inner, sizeof(inner)};
+	const struct {
+		CK_ATTRIBUTE *item;
+		int want;
+	} cases[] = {{&outer, 0}, {&deep, -ERR_PROTOCOL}, {&strange, -ERR_PROTOCOL}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		owned(buf) struct buf wire = {0};
+		owned(p11_batch) struct p11_batch batch = {0};
+		CK_OBJECT_HANDLE object;
+		struct p11_call call = p11_create_object(1, cases[i].item, 1, &object);
+		struct buf_reader r;
+
+		encode(&wire, &call);
+		r = buf_reader(wire.data, wire.len);
+		assert_int_equal(p11_decode_request(&r, &batch, NULL), cases[i].want);
+	}
+}
+
+/* What a peer says of how deep it goes is no reason to go there. */
+static void a_million_templates_within_each_other_are_refused(void **state)
+{
+	enum { DEEP = 1000000, EACH = 16 };
+	owned(buf) struct buf wire = {.max = (size_t)2 * DEEP * EACH};
+	struct p11_attrs attrs = {0};
 	struct buf_reader r;
 
 	(void)state;
-	encode(&wire, &call);
+	for (uint32_t left = DEEP; left-- > 0;) {
+		buf_put_u32(&wire, 1);
+		buf_put_u64(&wire, CKA_UNWRAP_TEMPLATE);
+		buf_put_u32(&wire, left * EACH);
+	}
 	r = buf_reader(wire.data, wire.len);
-	assert_true(p11_decode_request(&r, &batch, NULL) < 0);
+	assert_int_equal(p11_attrs_decode(&r, &attrs, NULL), -ERR_PROTOCOL);
 }
 
 static void memory_may_run_out_anywhere(void **state)
@@ -356,7 +393,8 @@ int main(void)
 		cmocka_unit_test(a_lease_that_is_refused_says_who_has_it),
 		cmocka_unit_test(functions_keep_their_numbers),
 		cmocka_unit_test(huge_wishes_are_refused),
-		cmocka_unit_test(templates_within_templates_never_travel),
+		cmocka_unit_test(templates_go_one_deep_and_strange_arrays_not_at_all),
+		cmocka_unit_test(a_million_templates_within_each_other_are_refused),
 		cmocka_unit_test(memory_may_run_out_anywhere),
 		cmocka_unit_test(return_values_have_names_and_classes),
 	};

@@ -16,12 +16,20 @@
 
 static void fill(struct record *record)
 {
+	CK_MECHANISM_TYPE only[] = {CKM_AES_GCM, CKM_AES_CBC_PAD};
+	CK_BBOOL yes = CK_TRUE;
+	const CK_ATTRIBUTE inner[] = {{CKA_SENSITIVE, &yes, 1}, {CKA_ALLOWED_MECHANISMS, only, sizeof(only)}};
+	const CK_ATTRIBUTE restrictions[] = {{CKA_ALLOWED_MECHANISMS, only, sizeof(only)},
+					     {CKA_UNWRAP_TEMPLATE, (void *)inner, sizeof(inner)},
+					     {CKA_WRAP_TEMPLATE, NULL, 0}};
+
 	*record = (struct record){.state = RECORD_LIVE, .counter = 7, .time_ms = 1234, .check_len = 16, .n_objects = 2};
 	memset(record->uid, 0x11, UID_LEN);
 	memset(record->writer, 0x22, WRITER_LEN);
 	memset(record->check, 0x33, 16);
 	assert_int_equal(p11_attrs_set(&record->objects[0], CKA_LABEL, "signing-1", 9, NULL), 0);
 	assert_int_equal(p11_attrs_set_ulong(&record->objects[0], CKA_CLASS, CKO_PRIVATE_KEY, NULL), 0);
+	assert_int_equal(p11_attrs_merge(&record->objects[0], restrictions, 3, NULL), 0);
 	assert_int_equal(p11_attrs_set_bool(&record->objects[1], CKA_VERIFY, true, NULL), 0);
 }
 
@@ -41,6 +49,7 @@ static void a_record_goes_there_and_back(void **state)
 	assert_int_equal(back.time_ms, 1234);
 	label = key_label(&back.objects[0]);
 	assert_string_equal(label, "signing-1");
+	assert_true(p11_attrs_equal(&record.objects[0], &back.objects[0]));
 	assert_true(p11_attrs_equal(&record.objects[1], &back.objects[1]));
 }
 

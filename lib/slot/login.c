@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The login of a slot, and that of single uses of keys. */
+#include "base/err.h"
+#include "base/secret.h"
+#include "p11/rv.h"
+#include "slot/module.h"
+
+enum { WRONG_MAX = 10 };
+
+/* With the lock held. */
+static void forget(struct slot_login *login)
+{
+	secret_free(login->pin);
+	login->pin = NULL;
+	login->wrong = 0;
+}
+
+CK_RV slot_log_in(struct slot *slot, const void *pin, CK_ULONG len)
+{
+	struct secret *kept = NULL;
+	struct ha_group *group;
+	struct err err = {0};
+	CK_RV rv = slot_group(slot, &group);
+
+	if (rv != CKR_OK)
+		return rv;
+	pthread_mutex_lock(&slot->login.lock);
+	rv = secret_new(pin, len, &kept, &err) < 0 ? p11_rv_from_err(&err) : ha_login(group, pin, len);
+	if (rv == CKR_OK) {
+		forget(&slot->login);
+		slot->login.pin = kept;
+		kept = NULL;
+	}
+	pthread_mutex_unlock(&slot->login.lock);
+	secret_free(kept);
+	return rv;
+}
+
+CK_RV slot_log_out(struct slot *slot)
+{
+	CK_RV rv;
+
+	pthread_mutex_lock(&slot->login.lock);
+	forget(&slot->login);
+	rv = slot->ha ? ha_logout(slot->ha) : CKR_USER_NOT_LOGGED_IN;
+	pthread_mutex_unlock(&slot->login.lock);
+	return rv;
+}
+
+/* PKCS#11 v3.0 section 5.6.8: whoever guesses is logged out. With the lock held. */
+static CK_RV compare(struct slot *slot, const void *pin, CK_ULONG len)
+{
+	struct slot_login *login = &slot->login;
+	owned(secret) struct secret *shown = NULL;
+	struct err err = {0};
+
+	if (!login->pin)
+		return CKR_USER_NOT_LOGGED_IN;
+	if (secret_new(pin, len, &shown, &err) < 0)
+		return p11_rv_from_err(&err);
+	if (secret_equal(shown, login->pin)) {
+		login->wrong = 0;
+		return CKR_OK;
+	}
+	if (++login->wrong < WRONG_MAX)
+		return CKR_PIN_INCORRECT;
+	forget(login);
+	ha_logout(slot->ha);
+	return CKR_PIN_LOCKED;
+}
+
+/* The operation that was begun last of those that wait for the PIN. */
+static struct ha_operation *waiting(const struct slot_session *session)
+{
+	struct ha_operation *last = NULL;
+	unsigned long when = 0;
+
+	for (int kind = 0; kind < HA_KIND_MAX; kind++) {
+		struct ha_operation *o = session->operations[kind];
+
+		if (!o || !ha_operation_waits(o) || session->started[kind] <= when)
+			continue;
+		last = o;
+		when = session->started[kind];
+	}
+	return last;
+}
+
+CK_RV slot_log_in_again(struct slot_session *session, const void *pin, CK_ULONG len)
+{
+	struct ha_operation *operation = waiting(session);
+	struct slot *slot = session->slot;
+	CK_RV rv;
+
+	if (!operation)
+		return CKR_OPERATION_NOT_INITIALIZED;
+	pthread_mutex_lock(&slot->login.lock);
+	rv = compare(slot, pin, len);
+	pthread_mutex_unlock(&slot->login.lock);
+	if (rv == CKR_OK)
+		ha_operation_admit(operation);
+	return rv;
+}
