@@ -156,6 +156,7 @@ sanitize:
 check-long: sanitize check
 	for n in $$(seq 20); do $(BUILD)/tests/unit/p11/test_wire || exit 1; done
 	BUILD=$(BUILD) ./tests/azure/sweep --all
+	$(BUILD)/tests/model/model --histories 100000 --seed 1
 
 # put MODE,FOLDER,FILES[,NAME]: install them, and write down that they are ours, so that uninstall takes just those.
 MANIFEST := $(PREFIX)/share/hsmctl/installed

@@ -35,6 +35,7 @@ static const struct {
 	[ERR_NOT_FOUND] = {"not_found", 6, "there is nothing of that name"},
 	[ERR_EXISTS] = {"exists", 6, "there is one of that name already"},
 	[ERR_UNREACHABLE] = {"unreachable", 7, "a device or member cannot be reached"},
+	[ERR_STALE] = {"stale", 7, "only members that missed writes can be reached"},
 	[ERR_NOT_KNOWN] = {"not_known", 10, "it is not known whether the write was made; a sync carries on what was"},
 	[ERR_POLICY] = {"too_few_members", 7, "too few members are up for the durability policy"},
 	[ERR_PROTOCOL] = {"protocol", 7, "the peer does not speak this protocol"},

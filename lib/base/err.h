@@ -38,6 +38,7 @@ enum err_code {
 	ERR_EXISTS,
 	ERR_UNREACHABLE,
 	ERR_POLICY,	   /* too few members for the durability policy */
+	ERR_STALE,	   /* only members that missed writes are up */
 	ERR_NOT_KNOWN,	   /* a write that may have been made, or may still be */
 	ERR_PROTOCOL,	   /* the peer does not speak our protocol */
 	ERR_LOCKED,

@@ -119,6 +119,8 @@ struct fleet_member {
 	unsigned role;
 	char *transport;	/* pinned fingerprint of its transport key, hex SHA-256 */
 	int64_t epoch;		/* of joining; a member that returns older is not trusted */
+	int64_t mark;		/* counts what became known of its being stale; 0 = never was */
+	bool stale;		/* it missed writes, and is not known to be up to date since */
 };
 
 struct fleet_policy {

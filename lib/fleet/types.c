@@ -164,6 +164,10 @@ static const struct json_field member_fields[] = {
 		      "fingerprint of its transport key, hexadecimal SHA-256"),
 	JSON_F_INT(struct fleet_member, epoch, JSON_OMIT, 0, INT64_MAX,
 		   "counts the times it joined"),
+	JSON_F_INT(struct fleet_member, mark, JSON_OMIT, 0, INT64_MAX,
+		   "counts what became known of writes that it missed"),
+	JSON_F_BOOL(struct fleet_member, stale, JSON_OMIT,
+		    "it missed writes and was not brought up to date since, as far as this store knows"),
 	JSON_F_END,
 };
 static const struct json_type member_type = {

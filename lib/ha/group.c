@@ -53,6 +53,7 @@ void ha_group_free(struct ha_group *group)
 	ha_config_free(group->config);
 	ha_index_clear(group);
 	free(group->objects);
+	free(group->dead);
 	free(group->cells);
 	free(group->mechanisms);
 	replica_set_free(group->set);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which members are up, which one is asked, and how one comes back. */
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/err.h"
@@ -11,19 +13,20 @@
 #include "member/member.h"
 #include "p11/rv.h"
 #include "replica/verify.h"
+#include "replica/view.h"
 
-enum { BACKOFF_MIN_MS = 100, BACKOFF_MAX_MS = 5000 };
+enum { BACKOFF_MIN_MS = 100, BACKOFF_MAX_MS = 5000, LEASE_TTL_MS = 60000 };
 
 uint32_t ha_up(struct ha_group *group)
 {
-	uint32_t up = 0;
+	uint32_t up = 0, current = replica_set_current(group->set);
 
 	pthread_mutex_lock(&group->health_lock);
 	for (size_t i = 0; i < group->set->n_members; i++)
 		if (group->health[i].up)
 			up |= 1u << i;
 	pthread_mutex_unlock(&group->health_lock);
-	return up;
+	return up & current;
 }
 
 /* Is a the better choice? */
@@ -46,7 +49,7 @@ size_t ha_choose(struct ha_group *group, uint32_t tried, bool down_too)
 
 	/* Nobody left: the next call may find a member back before a probe does. */
 	if (!up && down_too)
-		up = ~tried;
+		up = ~tried & replica_set_current(set);
 	for (size_t i = 0; i < set->n_members; i++)
 		if ((up & 1u << i) && (best == set->n_members || better(&set->members[i], &set->members[best])))
 			best = i;
@@ -93,31 +96,101 @@ void ha_member_up(struct ha_group *group, size_t member)
 	pthread_mutex_unlock(&group->health_lock);
 }
 
-/* What a sync left undone on a member is told as "KEY on MEMBER". */
-static bool left_undone(const struct replica_sync_report *report, const char *member)
+void ha_members_behind(struct ha_group *group, uint32_t mask, uint32_t current)
 {
-	size_t len = strlen(member);
+	for (size_t i = 0; i < group->set->n_members; i++) {
+		struct err why;
 
-	for (size_t i = 0; i < report->n_skipped; i++) {
-		const char *key = report->skipped[i].key;
-
-		if (strlen(key) > len && strcmp(key + strlen(key) - len, member) == 0)
-			return true;
+		if (!(mask & ~current & 1u << i))
+			continue;
+		err_set(&why, ERR_STALE, "it missed writes that others took");
+		ha_member_down(group, i, &why);
 	}
-	return false;
 }
 
-/* A member that was away may miss keys, or hold deleted ones: bring it up to
- * date from those that are up before it serves. */
-static int bring_up_to_date(struct ha_group *group, size_t member, struct err *err)
+/* A member that was away serves at once when it missed nothing, as the others know. */
+static int ask_others(struct ha_group *group, size_t member, uint32_t *ret_current, struct err *err)
+{
+	owned(replica_sites) struct replica_sites sites = {0};
+	struct views views;
+	int rc = replica_sites_open(group->set, ha_up(group) | 1u << member, &sites, err);
+
+	if (rc == 0)
+		rc = views_read(&sites, UINT32_MAX, &views, err);
+	if (rc == 0 && !sites.sites[member].channel)
+		rc = -(int)(*err = sites.sites[member].err).code;
+	if (rc == 0)
+		*ret_current = views_current(&views, &sites);
+	return rc;
+}
+
+static int sync_with(struct ha_group *group, uint32_t mask, struct err *err)
 {
 	struct replica_sync_report report = {0};
-	const char *name = group->set->members[member].name;
-	int rc = replica_sync(group->set, ha_up(group) | 1u << member, SYNC_RECOVER, NULL, &report, err);
+	int rc = replica_sync(group->set, mask, SYNC_RECOVER, NULL, &report, err);
 
-	if (rc == 0 && (member >= report.n_members || !report.members[member].reachable || left_undone(&report, name)))
-		rc = err_set(err, ERR_UNREACHABLE, "'%s' could not be brought up to date", name);
 	json_release(&replica_sync_report_type, &report);
+	return rc;
+}
+
+/* All together may know what none of them does. */
+static int synchronise(struct ha_group *group, size_t member, struct err *err)
+{
+	int rc = sync_with(group, ha_up(group) | 1u << member, err);
+
+	return rc == -ERR_STALE ? sync_with(group, UINT32_MAX, err) : rc;
+}
+
+/* One recoverer at a time: *ret holds the member's lease until it is let go. A host that knows no leases has none to give. */
+static int take_lease(struct ha_group *group, size_t member, struct member_channel **ret, struct err *err)
+{
+	static const char name[] = "recover";
+	struct p11_lease lease = {0};
+	char holder[64];
+	struct p11_call call;
+	int rc = ha_acquire(group, member, ret, err);
+
+	if (rc < 0)
+		return rc;
+	snprintf(holder, sizeof(holder), "process %ld", (long)getpid());
+	call = p11_lease(member_session(*ret), name, sizeof(name) - 1, holder, strlen(holder), LEASE_TTL_MS, 0, &lease);
+	rc = member_call(*ret, &call, 1, err);
+	if (rc == 0 && call.rv == CKR_FUNCTION_REJECTED)
+		rc = err_set(err, ERR_LOCKED, "'%s' is being brought up to date by %.100s", group->set->members[member].name,
+			     lease.holder);
+	return rc;
+}
+
+/* The connection goes, and the lease with it. */
+static void let_go(struct member_channel *channel)
+{
+	if (channel)
+		member_spoil(channel);
+	member_release(channel);
+}
+
+static int catch_up(struct ha_group *group, size_t member, struct err *err)
+{
+	struct member_channel *leased = NULL;
+	int rc = take_lease(group, member, &leased, err);
+
+	if (rc == 0)
+		rc = synchronise(group, member, err);
+	let_go(leased);
+	return rc;
+}
+
+/* What it missed it gets from the others before it serves. */
+static int bring_up_to_date(struct ha_group *group, size_t member, struct err *err)
+{
+	uint32_t current = 0;
+	int rc = ask_others(group, member, &current, err);
+
+	if (rc < 0 || (current & 1u << member))
+		return rc;
+	rc = catch_up(group, member, err);
+	if (rc == 0 && !(replica_set_current(group->set) & 1u << member))
+		rc = err_set(err, ERR_STALE, "'%s' could not be brought up to date", group->set->members[member].name);
 	return rc;
 }
 

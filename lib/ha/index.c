@@ -8,6 +8,7 @@
 #include "ha/internal.h"
 #include "member/member.h"
 #include "p11/rv.h"
+#include "replica/view.h"
 
 static void object_clear(struct ha_object *object)
 {
@@ -126,6 +127,51 @@ CK_RV ha_index_put(struct ha_group *group, const struct record *record, CK_OBJEC
 	return rc < 0 ? p11_rv_from_err(&err) : CKR_OK;
 }
 
+/* ---- deleted keys ---- */
+
+static int by_uid(const void *a, const void *b)
+{
+	return memcmp(a, b, UID_LEN);
+}
+
+/* With the lock held. */
+static bool is_dead(const struct ha_group *group, const uint8_t *uid)
+{
+	return group->n_dead && bsearch(uid, group->dead, group->n_dead, UID_LEN, by_uid);
+}
+
+/* With the lock held for writing. What was deleted once is not believed to live, whoever says so: the only member that can
+ * be reached may be the one that missed it. */
+static int bury(struct ha_group *group, const uint8_t *uid, struct err *err)
+{
+	size_t at = 0, end = group->n_dead;
+
+	while (at < end) {
+		size_t middle = at + (end - at) / 2;
+		int order = by_uid(group->dead + middle * UID_LEN, uid);
+
+		if (order == 0)
+			return 0;
+		if (order < 0)
+			at = middle + 1;
+		else
+			end = middle;
+	}
+	if (group->n_dead == group->cap_dead) {
+		size_t cap = group->cap_dead ? group->cap_dead * 2 : 64;
+		uint8_t *grown = mem_grow(group->dead, group->cap_dead, cap, UID_LEN);
+
+		if (!grown)
+			return err_no_memory(err);
+		group->dead = grown;
+		group->cap_dead = cap;
+	}
+	memmove(group->dead + (at + 1) * UID_LEN, group->dead + at * UID_LEN, (group->n_dead - at) * UID_LEN);
+	memcpy(group->dead + at * UID_LEN, uid, UID_LEN);
+	group->n_dead++;
+	return 0;
+}
+
 void ha_index_drop(struct ha_group *group, const uint8_t uid[static UID_LEN])
 {
 	pthread_rwlock_wrlock(&group->index_lock);
@@ -133,6 +179,7 @@ void ha_index_drop(struct ha_group *group, const uint8_t uid[static UID_LEN])
 	for (size_t i = 0; i < group->n_objects; i++)
 		if (memcmp(group->objects[i].uid, uid, UID_LEN) == 0)
 			object_clear(&group->objects[i]);
+	bury(group, uid, NULL);
 	pthread_rwlock_unlock(&group->index_lock);
 }
 
@@ -192,7 +239,9 @@ static int take_over(struct ha_group *group, struct reading *reading, uint64_t w
 
 		if (i > 0 && memcmp(r->uid, reading->records[i - 1].uid, UID_LEN) == 0)
 			continue;
-		if (r->state == RECORD_LIVE)
+		if (r->state == RECORD_DELETED)
+			rc = bury(group, r->uid, err);
+		else if (r->state == RECORD_LIVE && !is_dead(group, r->uid))
 			rc = put(group, r, NULL, err);
 	}
 	pthread_rwlock_unlock(&group->index_lock);
@@ -211,22 +260,23 @@ static int ask_changes(struct member_channel *channel, uint64_t *ret, struct err
 }
 
 /* One look at all members that are up: has any of them changed? *ret_up: who answered. */
-static int look(struct ha_group *group, struct member_channel **channels, uint64_t *changes, uint32_t *ret_up,
+static int look(struct ha_group *group, struct replica_sites *sites, uint64_t *changes, uint32_t *ret_up,
 		bool *ret_changed, struct err *err)
 {
 	uint32_t up = ha_up(group);
 
 	/* None is up: each gets its chance, as for any other call. */
 	if (!up)
-		up = UINT32_MAX;
+		up = replica_set_current(group->set);
 	for (size_t i = 0; i < group->set->n_members; i++) {
 		int rc;
 
+		sites->sites[i].of = &group->set->members[i];
 		if (!(up & 1u << i))
 			continue;
-		rc = ha_acquire(group, i, &channels[i], err);
+		rc = ha_acquire(group, i, &sites->sites[i].channel, err);
 		if (rc == 0)
-			rc = ask_changes(channels[i], &changes[i], err);
+			rc = ask_changes(sites->sites[i].channel, &changes[i], err);
 		if (rc == 0) {
 			*ret_up |= 1u << i;
 			/* A member without a counter may always have changed. */
@@ -245,44 +295,58 @@ static int look(struct ha_group *group, struct member_channel **channels, uint64
 
 /* The records of all members together: the newest version of each key counts, so
  * that one that was away neither hides a key nor brings a deleted one back. */
-static int read_all(struct ha_group *group, struct member_channel **channels, uint32_t *up, struct reading *reading,
-		    struct err *err)
+static int read_all(struct replica_sites *sites, struct reading *reading, struct err *err)
 {
-	for (size_t i = 0; i < group->set->n_members; i++) {
-		if (!(*up & 1u << i) || record_read_all(channels[i], NULL, keep, reading, err) == 0)
+	for (size_t i = 0; i < sites->count; i++) {
+		struct replica_site *site = &sites->sites[i];
+
+		if (!site->channel || record_read_all(site->channel, NULL, keep, reading, err) == 0)
 			continue;
 		if (err->code == ERR_NO_MEMORY)
 			return -ERR_NO_MEMORY;
-		*up &= ~(1u << i);
-		ha_member_down(group, i, err);
+		replica_site_lost(site, err);
 	}
 	return 0;
+}
+
+/* Members that fell away while they were read, and those that missed what others took, do not serve. */
+static uint32_t part(struct ha_group *group, const struct replica_sites *sites, uint32_t asked, const struct views *views)
+{
+	uint32_t up = replica_sites_up(sites);
+
+	for (size_t i = 0; i < sites->count; i++)
+		if (asked & ~up & 1u << i)
+			ha_member_down(group, i, &sites->sites[i].err);
+	ha_members_behind(group, up, views_current(views, sites));
+	return up & views_current(views, sites);
 }
 
 /* 1 when the index is right, 0 when it has to be tried again. */
 static int refresh(struct ha_group *group, uint32_t *ret_up, struct err *err)
 {
-	struct member_channel *channels[SET_MAX] = {NULL};
+	owned(replica_sites) struct replica_sites sites = {.set = group->set, .count = group->set->n_members};
 	uint64_t changes[SET_MAX] = {0}, writes;
 	struct reading reading = {0};
+	struct views views;
 	bool changed = false;
 	int rc;
 
 	pthread_rwlock_rdlock(&group->index_lock);
 	writes = group->index_writes;
 	pthread_rwlock_unlock(&group->index_lock);
-	rc = look(group, channels, changes, ret_up, &changed, err);
-	if (rc == 0 && changed) {
-		rc = read_all(group, channels, ret_up, &reading, err);
-		if (rc == 0 && *ret_up)
-			rc = take_over(group, &reading, writes, err);
-		for (size_t i = 0; i < SET_MAX; i++)
-			group->index_changes[i] = rc == 1 && (*ret_up & 1u << i) ? changes[i] : 0;
-	} else if (rc == 0) {
-		rc = 1;
-	}
+	rc = look(group, &sites, changes, ret_up, &changed, err);
+	if (rc == 0 && !changed)
+		return 1;
+	if (rc == 0)
+		rc = views_read(&sites, UINT32_MAX, &views, err);
+	if (rc == 0)
+		rc = read_all(&sites, &reading, err);
+	if (rc == 0)
+		*ret_up = part(group, &sites, *ret_up, &views);
+	if (rc == 0 && *ret_up)
+		rc = take_over(group, &reading, writes, err);
 	for (size_t i = 0; i < SET_MAX; i++)
-		member_release(channels[i]);
+		group->index_changes[i] = rc == 1 && (*ret_up & 1u << i) ? changes[i] : 0;
 	for (size_t i = 0; i < reading.count; i++)
 		record_release(&reading.records[i]);
 	free(reading.records);

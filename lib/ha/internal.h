@@ -46,6 +46,9 @@ struct ha_group {
 	CK_OBJECT_HANDLE *cells;	/* map of uid and part to handle (index.c) */
 	size_t n_cells;
 
+	uint8_t *dead;			/* uids of deleted keys, sorted: for the life of the process */
+	size_t n_dead, cap_dead;
+
 	uint64_t index_writes;		/* own writes into the index, with index_lock */
 
 	pthread_mutex_t refresh_lock;	/* of what is below; never taken with index_lock held */
@@ -68,10 +71,13 @@ struct ha_group {
 };
 
 /* ---- health.c ---- */
+/* Members that answer, and missed nothing. */
 uint32_t ha_up(struct ha_group *group);
+/* Of mask, which can be reached, only those of current missed nothing: the others are brought up to date before they serve. */
+void ha_members_behind(struct ha_group *group, uint32_t mask, uint32_t current);
 /* The best member outside tried: active before standby, least load, then
  * latency. When none is left that is up, those that are down get one chance
- * each, if they may. set->n_members = none. */
+ * each, if they may and missed nothing. set->n_members = none. */
 size_t ha_choose(struct ha_group *group, uint32_t tried, bool down_too);
 /* Probe those of the mask, soon; those that fail are down. */
 void ha_members_suspect(struct ha_group *group, uint32_t mask);

@@ -30,6 +30,7 @@ struct book {
 	CK_SLOT_ID slot;
 	bool shared;
 
+	pthread_rwlock_t objects;	/* shared: they are looked at; alone: one is made */
 	pthread_mutex_t lock;		/* of all below */
 	bool in_step;
 	pthread_cond_t step_ended;	/* monotonic */
@@ -42,6 +43,17 @@ struct book {
 	uint64_t last_number;
 };
 
+/* Whoever makes objects is not kept waiting by those who look. */
+static void init_objects(pthread_rwlock_t *lock)
+{
+	pthread_rwlockattr_t attributes;
+
+	pthread_rwlockattr_init(&attributes);
+	pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	pthread_rwlock_init(lock, &attributes);
+	pthread_rwlockattr_destroy(&attributes);
+}
+
 int book_new(CK_FUNCTION_LIST *functions, CK_SLOT_ID slot, bool shared, struct book **ret, struct err *err)
 {
 	struct book *book = mem_new(struct book);
@@ -53,6 +65,7 @@ int book_new(CK_FUNCTION_LIST *functions, CK_SLOT_ID slot, bool shared, struct b
 			      /* More than a host can grant by its next start. */
 			      .last_number = (uint64_t)clock_utc_ms() * 1000};
 	pthread_mutex_init(&book->lock, NULL);
+	init_objects(&book->objects);
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_cond_init(&book->step_ended, &monotonic);
@@ -67,6 +80,7 @@ void book_free(struct book *book)
 		return;
 	pthread_cond_destroy(&book->step_ended);
 	pthread_mutex_destroy(&book->lock);
+	pthread_rwlock_destroy(&book->objects);
 	free(book->ages);
 	free(book);
 }
@@ -132,7 +146,9 @@ static CK_RV absent(struct book *book, const struct book_guest *guest, const str
 
 	if (rv != CKR_OK)
 		return rv;
+	pthread_rwlock_rdlock(&book->objects);
 	rv = f->C_FindObjectsInit(session, (CK_ATTRIBUTE *)template->in, template->number);
+	pthread_rwlock_unlock(&book->objects);
 	if (rv == CKR_OK) {
 		rv = look(book, guest, session);
 		f->C_FindObjectsFinal(session);
@@ -377,18 +393,36 @@ static void note_made(struct book *book, const struct p11_call *call)
 			note(book, *(CK_OBJECT_HANDLE *)call->args[i].out);
 }
 
+/* SoftHSM lists an object before all its attributes are there, and gives what it does not find a default: looked at too
+ * early, it is another one than was asked for. Pairs take too long to keep everybody from looking. */
+static void execute(struct book *book, struct p11_call *call)
+{
+	bool alone = (p11_fn_table[call->fn].flags & P11_STEP) && call->fn != P11_C_DestroyObject;
+	bool looks = call->fn == P11_C_FindObjectsInit || call->fn == P11_C_GetAttributeValue;
+
+	if (alone)
+		pthread_rwlock_wrlock(&book->objects);
+	else if (looks)
+		pthread_rwlock_rdlock(&book->objects);
+	p11_execute(book->functions, book->slot, call);
+	if (alone || looks)
+		pthread_rwlock_unlock(&book->objects);
+}
+
 CK_RV book_execute(struct book *book, const struct book_guest *guest, struct p11_call *call)
 {
 	bool birth = makes(call->fn);
 
 	if (p11_fn_table[call->fn].flags & P11_HOST)
 		return call->rv = execute_own(book, guest, call);
-	if (!birth && call->fn != P11_C_DestroyObject)
-		return p11_execute(book->functions, book->slot, call);
+	if (!birth && call->fn != P11_C_DestroyObject) {
+		execute(book, call);
+		return call->rv;
+	}
 	pthread_mutex_lock(&book->lock);
 	book->births += birth;
 	pthread_mutex_unlock(&book->lock);
-	p11_execute(book->functions, book->slot, call);
+	execute(book, call);
 	pthread_mutex_lock(&book->lock);
 	if (birth)
 		note_made(book, call);

@@ -7,8 +7,9 @@
  * host, and knows of three things:
  *
  * Steps. While a batch with a call of P11_STEP is carried out for one guest, none of another's
- * is: what it looked at first is still so when it writes. Keys are made, unwrapped and used
- * beside it. Who has waited for BOOK_WAIT_MS is told that the host is busy; nothing was done.
+ * is: what it looked at first is still so when it writes, and libraries that fail now and then
+ * when objects are made side by side (SoftHSM) are spared that. Key pairs, which take long, are made beside it, and keys
+ * are used beside it. Who has waited for BOOK_WAIT_MS is told that the host is busy; nothing was done.
  *
  * Ages. An object counts from when it was made through this host; any other from when the
  * host began, or, where others write past it (shared), from when somebody first asked. So

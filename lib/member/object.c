@@ -9,36 +9,74 @@
 
 enum { FIND_STEP = 1024, VALUE_ROOM = 2048, VALUE_MAX = 1 << 20, GET_MAX = 64 };
 
-int member_find(struct member_channel *channel, const CK_ATTRIBUTE *template, CK_ULONG count,
-		CK_OBJECT_HANDLE **ret, CK_ULONG *ret_count, struct err *err)
+/* One step of a search; what fails in the middle leaves none behind. */
+static int search(struct member_channel *channel, struct p11_call *calls, size_t count, struct err *err)
+{
+	struct p11_call final = p11_find_final(member_session(channel));
+	int rc = member_run(channel, calls, count, err);
+	bool began = calls[0].fn != P11_C_FindObjectsInit || calls[0].rv == CKR_OK;
+
+	if (rc == -ERR_TOKEN && began && member_call(channel, &final, 1, NULL) == 0 && final.rv == CKR_OK)
+		member_clean(channel);
+	return rc;
+}
+
+/* All that fits in one step takes one message. */
+static int find_few(struct member_channel *channel, const CK_ATTRIBUTE *template, CK_ULONG count, CK_OBJECT_HANDLE *list,
+		    CK_ULONG *ret_got, struct err *err)
 {
 	CK_SESSION_HANDLE session = member_session(channel);
+	struct p11_call calls[] = {
+		p11_find_init(session, template, count),
+		p11_find(session, list, FIND_STEP, ret_got),
+		p11_find_final(session),
+	};
+
+	return search(channel, calls, 3, err);
+}
+
+static int find_many(struct member_channel *channel, const CK_ATTRIBUTE *template, CK_ULONG count, CK_OBJECT_HANDLE **ret,
+		     CK_ULONG *ret_count, struct err *err)
+{
+	CK_SESSION_HANDLE session = member_session(channel);
+	struct p11_call init = p11_find_init(session, template, count), final = p11_find_final(session);
 	owned(mem) CK_OBJECT_HANDLE *list = NULL;
 	CK_ULONG total = 0, got = FIND_STEP;
-	int rc = 0;
+	int rc = member_run(channel, &init, 1, err);
 
-	/* One round trip for all that fits in one step. */
-	for (bool first = true; got == FIND_STEP; first = false) {
+	while (rc == 0 && got == FIND_STEP) {
 		CK_OBJECT_HANDLE *grown = mem_grow(list, total, total + FIND_STEP, sizeof(*list));
-		struct p11_call calls[2];
+		struct p11_call call;
 
 		if (!grown)
 			return err_no_memory(err);
 		list = grown;
-		calls[0] = p11_find_init(session, template, count);
-		calls[1] = p11_find(session, list + total, FIND_STEP, &got);
-		rc = first ? member_run(channel, calls, 2, err) : member_run(channel, &calls[1], 1, err);
-		if (rc < 0)
-			return rc;
+		call = p11_find(session, list + total, FIND_STEP, &got);
+		rc = search(channel, &call, 1, err);
 		total += got;
 	}
-	struct p11_call final = p11_find_final(session);
-
-	rc = member_run(channel, &final, 1, err);
+	if (rc == 0)
+		rc = member_run(channel, &final, 1, err);
 	if (rc < 0)
 		return rc;
 	*ret = own_take(list);
 	*ret_count = total;
+	return 0;
+}
+
+int member_find(struct member_channel *channel, const CK_ATTRIBUTE *template, CK_ULONG count,
+		CK_OBJECT_HANDLE **ret, CK_ULONG *ret_count, struct err *err)
+{
+	owned(mem) CK_OBJECT_HANDLE *list = mem_zalloc(FIND_STEP * sizeof(*list));
+	CK_ULONG got = 0;
+	int rc = list ? find_few(channel, template, count, list, &got, err) : err_no_memory(err);
+
+	if (rc == 0 && got == FIND_STEP)
+		return find_many(channel, template, count, ret, ret_count, err);
+	if (rc < 0)
+		return rc;
+	*ret = own_take(list);
+	*ret_count = got;
 	return 0;
 }
 

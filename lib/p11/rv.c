@@ -158,6 +158,7 @@ CK_RV p11_rv_from_err(const struct err *err)
 	case ERR_POLICY:
 		return CKR_TOKEN_WRITE_PROTECTED;
 	case ERR_UNREACHABLE:
+	case ERR_STALE:
 	case ERR_PROTOCOL:
 	case ERR_TIMEOUT:
 		return CKR_DEVICE_REMOVED;

@@ -93,10 +93,14 @@ static struct census_key *key_of(struct census *census, const uint8_t *uid)
 	return &census->keys[at];
 }
 
+/* A deletion has no record of its own. */
 static bool add_stale(struct census_copy *copy, CK_OBJECT_HANDLE handle)
 {
-	bool room = copy->n_stale < sizeof(copy->stale) / sizeof(copy->stale[0]);
+	bool room = handle && copy->n_stale < sizeof(copy->stale) / sizeof(copy->stale[0]);
 
+	for (size_t i = 0; i < copy->n_stale; i++)
+		if (copy->stale[i] == handle)
+			return false;
 	if (room)
 		copy->stale[copy->n_stale++] = handle;
 	return room;
@@ -116,6 +120,8 @@ static int add_record(void *data, CK_OBJECT_HANDLE handle, struct record *record
 
 	if (!copy)
 		return err_no_memory(err);
+	if (copy->record && copy->record_handle && copy->record_handle == handle)
+		return 0;
 	if (record->state == RECORD_UNKNOWN) {
 		copy->not_understood = true;
 		reading->census->not_understood |= 1u << reading->site;
@@ -251,9 +257,18 @@ static void choose_truth(struct census *census)
 }
 
 static const CK_OBJECT_CLASS classes[] = {CKO_PRIVATE_KEY, CKO_SECRET_KEY, CKO_PUBLIC_KEY};
-enum { CLASSES = sizeof(classes) / sizeof(classes[0]), PASSES = CLASSES + 1 };
+enum { CLASSES = sizeof(classes) / sizeof(classes[0]), PASSES = CLASSES + 2 };
 
-/* A pass over all sites: objects of each class, then records. */
+static int read_pass(struct replica_site *site, size_t s, size_t pass, const uint8_t *only, struct census *ret, struct err *err)
+{
+	if (pass == 0)
+		return graves_look(site->channel, &ret->graves[s], err);
+	if (pass <= CLASSES)
+		return read_objects(site, s, classes[pass - 1], only, ret, err);
+	return record_read_all(site->channel, only, add_record, &(struct reading){ret, s}, err);
+}
+
+/* A pass over all sites: what writes will rest on, objects of each class, then records. */
 static int take_pass(struct replica_sites *sites, size_t pass, const uint8_t *only, struct census *ret, struct err *err)
 {
 	int rc = 0;
@@ -263,8 +278,7 @@ static int take_pass(struct replica_sites *sites, size_t pass, const uint8_t *on
 
 		if (!site->channel)
 			continue;
-		rc = pass < CLASSES ? read_objects(site, s, classes[pass], only, ret, err)
-				    : record_read_all(site->channel, only, add_record, &(struct reading){ret, s}, err);
+		rc = read_pass(site, s, pass, only, ret, err);
 		if (rc == 0 || rc == -ERR_NO_MEMORY)
 			continue;
 		replica_site_lost(site, err);
@@ -314,6 +328,8 @@ int census_take(struct replica_sites *sites, const uint8_t *only, struct census 
 	int rc = 0;
 
 	*ret = (struct census){.n_sites = sites->count};
+	if (!only)
+		rc = views_read(sites, UINT32_MAX, &ret->views, err);
 	for (size_t pass = 0; pass < PASSES && rc == 0; pass++)
 		rc = take_pass(sites, pass, only, ret, err);
 	claim_all(ret);
@@ -328,6 +344,16 @@ int census_take(struct replica_sites *sites, const uint8_t *only, struct census 
 	}
 	choose_truth(ret);
 	return 0;
+}
+
+const struct record *census_face(const struct census *census, const struct census_key *key)
+{
+	if (key->truth && key->truth->n_objects)
+		return key->truth;
+	for (size_t s = 0; s < census->n_sites; s++)
+		if (key->copies[s].record && key->copies[s].record->n_objects)
+			return key->copies[s].record;
+	return NULL;
 }
 
 bool census_copy_matches(const struct census_copy *copy, const struct record *record, size_t object,

@@ -8,8 +8,10 @@
 #ifndef REPLICA_CENSUS_H
 #define REPLICA_CENSUS_H
 
+#include "replica/graves.h"
 #include "replica/record.h"
 #include "replica/set.h"
+#include "replica/view.h"
 
 struct err;
 
@@ -17,7 +19,7 @@ struct err;
 struct census_copy {
 	struct record *record;		/* newest whole record there, owned by the census; NULL = none */
 	CK_OBJECT_HANDLE record_handle;
-	CK_OBJECT_HANDLE stale[8];	/* older or torn records of the same key */
+	CK_OBJECT_HANDLE stale[RECORD_OLD_MAX - 1];	/* older or torn records of the same key */
 	size_t n_stale, n_torn;		/* torn ones are counted by both */
 	bool not_understood;		/* a record of a later version: what is here of the key stays as it is */
 	/* [0] private or secret key, [1] public half; more than one is damage. */
@@ -50,6 +52,8 @@ struct census {
 	struct census_stray *strays;
 	size_t n_strays, cap_strays;
 	size_t n_sites;
+	struct graves graves[SET_MAX];	/* of each site, as they were before anything else was read */
+	struct views views;		/* of all sites; not read when only one key was asked for */
 	uint32_t not_understood;	/* sites with records of a later version */
 };
 
@@ -59,6 +63,9 @@ struct census {
 int census_take(struct replica_sites *sites, const uint8_t *only, struct census *ret, struct err *err);
 void census_release(struct census *census);
 OWN_DEFINE_RELEASE(census)
+
+/* A record that says what the key is, or was: deleted ones say nothing. NULL when nobody has one. */
+const struct record *census_face(const struct census *census, const struct census_key *key);
 
 /* The key of a uid, NULL when no member knows it. */
 struct census_key *census_find(const struct census *census, const uint8_t uid[static UID_LEN]);

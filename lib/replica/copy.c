@@ -32,6 +32,14 @@ int copy_destroy_objects(struct replica_site *site, const struct census_copy *co
 	return rc;
 }
 
+/* What the token there knows no restriction of; it is asked of the domain key. */
+static int leave_out(struct replica_site *to, struct p11_attrs *template, struct err *err)
+{
+	if (!to->domain)
+		return err_set(err, ERR_UNSUPPORTED, "'%s' has not the domain key of the group", to->of->name);
+	return key_leave_out(to->channel, to->domain, &to->of->holds, template, err);
+}
+
 int copy_public(struct replica_site *to, const struct record *record, CK_OBJECT_HANDLE old, struct err *err)
 {
 	owned(p11_attrs) struct p11_attrs template = {0};
@@ -39,6 +47,8 @@ int copy_public(struct replica_site *to, const struct record *record, CK_OBJECT_
 	struct p11_call call;
 	int rc = key_replica_template(record, 1, &template, err);
 
+	if (rc == 0)
+		rc = leave_out(to, &template, err);
 	if (rc < 0)
 		return rc;
 	call = p11_create_object(member_session(to->channel), template.items, template.count, &made);
@@ -56,6 +66,8 @@ static int carry_and_prove(struct replica_site *from, CK_OBJECT_HANDLE key, stru
 	struct err ignored;
 	int rc = key_replica_template(record, 0, &template, err);
 
+	if (rc == 0)
+		rc = leave_out(to, &template, err);
 	if (rc == 0)
 		rc = crypto_random(challenge, sizeof(challenge), err);
 	if (rc == 0)
@@ -80,18 +92,30 @@ int copy_key(struct replica_site *from, CK_OBJECT_HANDLE key, struct replica_sit
 	return rc == 0 && old ? copy_destroy_objects(to, old, err) : rc;
 }
 
-int copy_record(struct replica_site *to, const struct record *record, const struct census_copy *old, struct err *err)
+int copy_record(struct replica_site *to, const struct record *record, const struct census_copy *old,
+		const struct graves *graves, struct err *err)
 {
 	const struct record *before = old ? old->record : NULL;
-	int rc = 0;
+	struct record_base base = {.graves = graves};
 
 	if (before && record_newer(before, record))
 		return err_set(err, ERR_CHANGED, "'%s' has a newer version of the key", to->of->name);
-	if (!before)
-		rc = record_write(to->channel, record, NULL, err);
-	else if (!record_same_version(before, record))
-		rc = record_replace(to->channel, record, &(struct record_base){.record = old->record_handle}, err);
-	for (size_t i = 0; old && i < old->n_stale && rc == 0; i++)
-		rc = copy_destroy(to, old->stale[i], err);
+	if (before && record_same_version(before, record) && !old->n_stale)
+		return 0;
+	if (before)
+		base.old[base.n_old++] = old->record_handle;
+	for (size_t i = 0; old && i < old->n_stale; i++)
+		base.old[base.n_old++] = old->stale[i];
+	return record_put(to->channel, record, &base, NULL, err);
+}
+
+int copy_destroy_all(struct replica_site *site, const struct census_copy *copy, struct err *err)
+{
+	int rc = copy_destroy_objects(site, copy, err);
+
+	if (rc == 0)
+		rc = copy_destroy(site, copy->record_handle, err);
+	for (size_t i = 0; i < copy->n_stale && rc == 0; i++)
+		rc = copy_destroy(site, copy->stale[i], err);
 	return rc;
 }

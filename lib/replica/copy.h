@@ -24,14 +24,17 @@ int copy_key(struct replica_site *from, CK_OBJECT_HANDLE key, struct replica_sit
 /* Only the public half. */
 int copy_public(struct replica_site *to, const struct record *record, CK_OBJECT_HANDLE old, struct err *err);
 
-/* Make the record on a site this version; old versions there go after it was written. ERR_CHANGED when a newer one
- * is there, or the one that was read no longer is: nothing newer is ever destroyed. */
-int copy_record(struct replica_site *to, const struct record *record, const struct census_copy *old, struct err *err);
+/* Make the record on a site this version, in place of what it had when it was read, and unless a key was deleted there
+ * since (NULL: that does not matter). ERR_CHANGED when a newer one is there, or what was read no longer is. */
+int copy_record(struct replica_site *to, const struct record *record, const struct census_copy *old,
+		const struct graves *graves, struct err *err);
 
 /* Destroy one object; gone already is fine. 0 for CK_INVALID_HANDLE. */
 int copy_destroy(struct replica_site *site, CK_OBJECT_HANDLE object, struct err *err);
 
 /* Destroy the objects of a copy, not its records. */
 int copy_destroy_objects(struct replica_site *site, const struct census_copy *copy, struct err *err);
+/* Its records, too: what a deletion, which is known there, leaves. */
+int copy_destroy_all(struct replica_site *site, const struct census_copy *copy, struct err *err);
 
 #endif

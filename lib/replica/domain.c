@@ -352,31 +352,19 @@ int domain_prove(struct replica_site *from, struct replica_site *to, struct err 
 	return rc;
 }
 
-/* 1 when the two have the same domain key, 0 when a token refuses what the other gave it; whatever else went wrong says
- * nothing of the keys. */
-static int same_domain(struct replica_site *from, struct replica_site *to, struct err *err)
+/* A domain key that is not the one to be brought gives way if it does not work: then nothing is lost with it. */
+static int make_room(struct replica_site *site, struct err *err)
 {
-	int rc = domain_prove(from, to, err);
+	int rc = domain_prove(site, site, err);
 
-	return rc == 0 ? 1 : rc == -ERR_TOKEN || rc == -ERR_DIFFERENT ? 0 : rc;
-}
-
-/* A domain key that is not the one to be brought gives way if it does not work: then nothing is lost with it. 1 when it is
- * the one. */
-static int make_room(struct replica_site *from, struct replica_site *to, struct err *err)
-{
-	int rc = same_domain(from, to, err);
-
-	if (rc)
-		return rc;
-	rc = same_domain(to, to, err);
-	if (rc > 0) {
-		err_set(err, ERR_DIFFERENT, "'%s' has another domain key, which works", to->of->name);
+	if (rc == 0) {
+		err_set(err, ERR_DIFFERENT, "'%s' has another domain key, which works", site->of->name);
 		return err_hint(err, "a group made again, by 'hsmctl ha delete' and 'hsmctl ha create', gives all members one");
 	}
-	if (rc == 0)
-		destroy(to->channel, to->domain);
-	return rc;
+	if (rc != -ERR_TOKEN && rc != -ERR_DIFFERENT)
+		return rc;
+	destroy(site->channel, site->domain);
+	return 0;
 }
 
 int domain_join(struct replica_site *from, struct replica_site *to, const uint8_t id[static DOMAIN_ID_LEN],
@@ -390,10 +378,12 @@ int domain_join(struct replica_site *from, struct replica_site *to, const uint8_
 		return rc;
 	memcpy(ret_fingerprint, transport.fingerprint, DOMAIN_FINGERPRINT);
 	rc = domain_find(to->channel, id, &to->domain, err);
+	if (rc == 0 && domain_prove(from, to, err) == 0)
+		return 0;
 	if (rc == 0)
-		rc = make_room(from, to, err);
-	if (rc && rc != -ERR_NOT_FOUND)
-		return rc < 0 ? rc : 0;
+		rc = make_room(to, err);
+	if (rc < 0 && rc != -ERR_NOT_FOUND)
+		return rc;
 	rc = import_public(from->channel, &transport.attrs, &imported, err);
 	if (rc < 0)
 		return rc;

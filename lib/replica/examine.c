@@ -20,12 +20,12 @@
 #include "replica/key.h"
 #include "replica/prove.h"
 
-enum { SAMPLE_EVERY = 10 };
+enum { SAMPLE_EVERY = 10, WIDE_MARGIN_MS = 3600000 };
 
 const char *const finding_kind_names[] = {
-	"missing", "extra", "conflict", "attribute", "unusable", "duplicate", "deleted", "not_replicable", "unreachable",
-	"public_half", "torn", "not_understood", "domain_missing", "domain_torn", "domain_other", "domain_twice",
-	"transport", NULL};
+	"missing", "extra", "conflict", "attribute", "unusable", "duplicate", "deleted", "not_replicable", "stale",
+	"unreachable", "public_half", "torn", "not_understood", "domain_missing", "domain_torn", "domain_other",
+	"domain_twice", "transport", NULL};
 const char *const verify_mode_names[] = {"none", "sample", "all", NULL};
 
 void examination_release(struct examination *examination)
@@ -57,6 +57,16 @@ int examine_add(struct examination *x, enum finding_kind kind, enum remedy remed
 	vsnprintf(finding->detail, sizeof(finding->detail), fmt, ap);
 	va_end(ap);
 	return 0;
+}
+
+void examination_caught_up(struct examination *x, uint32_t mask)
+{
+	size_t left = 0;
+
+	for (size_t i = 0; i < x->n_findings; i++)
+		if (x->findings[i].kind != FINDING_STALE || !(mask & 1u << x->findings[i].site))
+			x->findings[left++] = x->findings[i];
+	x->n_findings = left;
 }
 
 bool examination_behind(const struct examination *examination, size_t site)
@@ -431,22 +441,46 @@ static int examine_live(struct examination *x, struct replica_sites *sites, cons
 	return rc;
 }
 
-/* A key that should be gone: deleted, or never finished. */
-static int examine_gone(struct examination *x, const struct census_key *key, size_t site, long index, bool all_here)
+/* How long the record has been there, by the clock of the member's own host, which its maker's does not move. Where no
+ * host tells, the time in the record has to do, with a wide margin. */
+static bool is_old(struct replica_site *site, CK_OBJECT_HANDLE handle, const struct record *record)
+{
+	CK_ULONG age = 0;
+	struct p11_call call = p11_age(member_session(site->channel), handle, &age);
+
+	if (member_call(site->channel, &call, 1, NULL) == 0 && call.rv == CKR_OK && age >= LEASE_MS)
+		return true;
+	return clock_utc_ms() - record->time_ms > WIDE_MARGIN_MS;
+}
+
+/* Has nobody finished this creation in all the time that it may take? A member that is away may hold the live record. */
+static bool is_forsaken(struct replica_sites *sites, const struct census_key *key, bool all_here)
+{
+	for (size_t s = 0; all_here && s < sites->count; s++) {
+		const struct census_copy *copy = &key->copies[s];
+
+		if (sites->sites[s].channel && copy->record && copy->record_handle &&
+		    is_old(&sites->sites[s], copy->record_handle, copy->record))
+			return true;
+	}
+	return false;
+}
+
+/* A key that should be gone: deleted, or (forsaken) never finished. */
+static int examine_gone(struct examination *x, const struct census_key *key, size_t site, long index, bool forsaken)
 {
 	const struct census_copy *copy = &key->copies[site];
 	bool creating = key->truth->state == RECORD_CREATING;
-	bool left = copy->objects[0] || copy->objects[1] || copy->surplus;
+	bool left = copy->objects[0] || copy->objects[1] || copy->surplus || copy->n_stale > copy->n_torn ||
+		    (copy->record && copy->record->state != RECORD_DELETED);
 
-	/* A member that is away may hold the live record. */
-	if (creating && (key->truth->lease_ms > clock_utc_ms() || !all_here))
-		return 0;
-	if (creating && (left || copy->record))
-		return examine_add(x, FINDING_DELETED, REMEDY_SYNC, site, index, NO_KEY,
-			   "left over from a creation that was not finished");
+	if (creating)
+		return left && forsaken ? examine_add(x, FINDING_DELETED, REMEDY_SYNC, site, index, NO_KEY,
+						      "left over from a creation that was not finished")
+					: 0;
 	if (left)
 		return examine_add(x, FINDING_DELETED, REMEDY_SYNC, site, index, NO_KEY, "the key was deleted, but is still here");
-	return creating ? 0 : examine_remains(x, copy, site, index);
+	return examine_remains(x, copy, site, index);
 }
 
 /* Nobody has a whole record: who knows that all were asked may clear away what is left of torn ones. */
@@ -485,16 +519,17 @@ static int examine_key(struct examination *x, struct replica_sites *sites, const
 		       enum verify_mode mode, const uint8_t *challenge, struct err *err)
 {
 	const struct census_key *key = &census->keys[index];
-	bool all_here = replica_sites_up(sites) == x->all, unknown = is_unknown(key, census->n_sites);
+	bool all_here = replica_sites_up(sites) == x->all, unknown = is_unknown(key, census->n_sites), forsaken;
 	int rc = unknown ? examine_unknown(x, sites, key, index) : 0;
 
 	if (unknown && (!key->truth || key->truth->state != RECORD_DELETED))
 		return rc;
 	if (key->truth && key->truth->state == RECORD_LIVE)
 		return examine_live(x, sites, census, index, mode, challenge, err);
+	forsaken = key->truth && key->truth->state == RECORD_CREATING && is_forsaken(sites, key, all_here);
 	for (size_t s = 0; s < sites->count && rc == 0; s++)
 		if (sites->sites[s].channel && !key->copies[s].not_understood)
-			rc = key->truth ? examine_gone(x, key, s, index, all_here)
+			rc = key->truth ? examine_gone(x, key, s, index, forsaken)
 					: examine_remnant(x, key, s, index, all_here);
 	return rc;
 }
@@ -611,8 +646,13 @@ static int examine_stray(struct examination *x, struct replica_sites *sites, con
 static int examine_all(struct examination *x, struct replica_sites *sites, const struct census *census, enum verify_mode mode,
 		       struct observer *observer, const uint8_t *challenge, struct err *err)
 {
+	uint32_t current = views_current(&census->views, sites);
 	int rc = examine_domains(sites, x, err);
 
+	for (size_t s = 0; s < sites->count && rc == 0; s++)
+		if (sites->sites[s].channel && !(current & 1u << s))
+			rc = examine_add(x, FINDING_STALE, REMEDY_LEAVE, s, NO_KEY, NO_KEY,
+					 "it missed writes, and was not brought up to date since");
 	for (size_t k = 0; k < census->n_keys && rc == 0; k++) {
 		observer_step(observer, sites->set->name, "proving keys", k, census->n_keys);
 		rc = examine_key(x, sites, census, (long)k, mode, challenge, err);

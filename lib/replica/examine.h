@@ -22,6 +22,7 @@ enum finding_kind {
 	FINDING_DUPLICATE,	/* here more than once */
 	FINDING_DELETED,	/* should be gone */
 	FINDING_NOT_REPLICABLE,	/* cannot be carried to this member */
+	FINDING_STALE,		/* the member missed writes, and was not brought up to date since */
 	FINDING_UNREACHABLE,	/* the member was not asked */
 	FINDING_PUBLIC_HALF,	/* another than its record says, or of no key at all */
 	FINDING_TORN,		/* remains of a record or an object, which nobody can use */
@@ -77,6 +78,8 @@ struct examination {
  * is carried from there or to there. ERR_NO_MEMORY, cancel codes. */
 int examine(struct replica_sites *sites, const struct census *census, enum verify_mode mode,
 	    struct observer *observer, struct examination *ret, struct err *err);
+/* The sites of mask were brought up to date after the census. */
+void examination_caught_up(struct examination *examination, uint32_t mask);
 /* Only the domain keys, into an empty examination. */
 int examine_domains(struct replica_sites *sites, struct examination *ret, struct err *err);
 void examination_release(struct examination *examination);

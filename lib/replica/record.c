@@ -12,10 +12,11 @@
 #include "base/str.h"
 #include "crypto/digest.h"
 #include "member/member.h"
+#include "replica/graves.h"
+#include "replica/memo.h"
 
-enum { RECORD_MAX = 65536, RECORD_VERSION = 1 };
+enum { RECORD_VERSION = 1, NAME_LEN = 14, TRIES = 5 };
 static const char MAGIC[] = "hsmctl-record";
-static const char APPLICATION[] = "hsmctl";
 static const char NAME[] = "hsmctl record ";
 
 void record_release(struct record *record)
@@ -42,8 +43,8 @@ static int compare(const struct record *a, const struct record *b)
 {
 	bool a_gone = a->state == RECORD_DELETED, b_gone = b->state == RECORD_DELETED;
 
-	if (a_gone != b_gone)
-		return a_gone ? 1 : -1;
+	if (a_gone || b_gone)
+		return a_gone - b_gone;
 	if (a->counter != b->counter)
 		return a->counter > b->counter ? 1 : -1;
 	return memcmp(a->writer, b->writer, WRITER_LEN);
@@ -68,15 +69,11 @@ int record_advance(struct record *record, enum record_state state, struct err *e
 	record->state = state;
 	record->counter++;
 	record->time_ms = clock_utc_ms();
-	record->lease_ms = state == RECORD_CREATING ? record->time_ms + LEASE_MS : 0;
 	return 0;
 }
 
 int record_encode(const struct record *record, struct buf *ret, struct err *err)
 {
-	uint8_t digest[SHA256_LEN];
-	int rc;
-
 	buf_put(ret, MAGIC, sizeof(MAGIC) - 1);
 	buf_put_u8(ret, RECORD_VERSION);
 	buf_put(ret, record->uid, UID_LEN);
@@ -84,16 +81,12 @@ int record_encode(const struct record *record, struct buf *ret, struct err *err)
 	buf_put_u64(ret, record->counter);
 	buf_put(ret, record->writer, WRITER_LEN);
 	buf_put_u64(ret, (uint64_t)record->time_ms);
-	buf_put_u64(ret, (uint64_t)record->lease_ms);
+	buf_put_u64(ret, 0);	/* was the end of a lease by the maker's clock */
 	buf_put_bytes(ret, record->check, record->check_len);
 	buf_put_u8(ret, (uint8_t)record->n_objects);
 	for (size_t i = 0; i < record->n_objects; i++)
 		p11_attrs_encode(ret, record->objects[i].items, record->objects[i].count);
-	rc = crypto_sha256(ret->data, ret->len, digest, err);
-	if (rc < 0)
-		return rc;
-	buf_put(ret, digest, sizeof(digest));
-	return buf_check(ret, err);
+	return memo_seal(ret, err);
 }
 
 static int decode_rest(struct buf_reader *r, struct record *ret, struct err *err)
@@ -108,7 +101,7 @@ static int decode_rest(struct buf_reader *r, struct record *ret, struct err *err
 	if (bytes)
 		memcpy(ret->writer, bytes, WRITER_LEN);
 	ret->time_ms = (int64_t)buf_get_u64(r);
-	ret->lease_ms = (int64_t)buf_get_u64(r);
+	buf_get_u64(r);
 	bytes = buf_get_bytes(r, &len);
 	if (!bytes || len > CHECK_MAX)
 		return err_set(err, ERR_INVALID, "a record with a bad check value");
@@ -147,215 +140,144 @@ static int decode_body(struct buf_reader *r, struct record *ret, struct err *err
 
 int record_decode(const void *data, size_t len, struct record *ret, struct err *err)
 {
-	uint8_t digest[SHA256_LEN];
 	struct buf_reader r;
-	int rc;
+	int rc = memo_unseal(data, len, &r, err);
 
 	*ret = (struct record){0};
-	if (len < SHA256_LEN)
-		return err_set(err, ERR_INVALID, "a record of %zu bytes", len);
-	rc = crypto_sha256(data, len - SHA256_LEN, digest, err);
-	if (rc < 0)
-		return rc;
-	if (memcmp(digest, (const uint8_t *)data + len - SHA256_LEN, SHA256_LEN) != 0)
-		return err_set(err, ERR_INVALID, "a torn record");
-	r = buf_reader(data, len - SHA256_LEN);
-	rc = decode_body(&r, ret, err);
+	if (rc == 0)
+		rc = decode_body(&r, ret, err);
 	if (rc < 0)
 		record_release(ret);
 	return rc;
 }
 
 /* CKA_LABEL of the records of one key. */
-static void name_of(const uint8_t uid[static UID_LEN], char ret[static RECORD_LABEL])
+static void name_of(const uint8_t uid[static UID_LEN], char ret[static MEMO_LABEL])
 {
 	char hex[2 * UID_LEN + 1];
 
 	str_hex(uid, UID_LEN, hex);
-	snprintf(ret, RECORD_LABEL, "%s%s", NAME, hex);
+	snprintf(ret, MEMO_LABEL, "%s%s", NAME, hex);
 }
 
-/* Of a torn record at most its label says whose it is: 1 when it does. */
-static int torn_of(struct member_channel *channel, CK_OBJECT_HANDLE handle, struct record *ret, struct err *err)
-{
-	static const CK_ATTRIBUTE_TYPE types[] = {CKA_LABEL};
-	owned(p11_attrs) struct p11_attrs attrs = {0};
-	char label[RECORD_LABEL];
-	int rc = member_get(channel, handle, types, 1, &attrs, err);
+/* ---- reading ---- */
 
-	if (rc < 0)
-		return rc;
-	ret->state = RECORD_TORN;
-	p11_attrs_text(&attrs, CKA_LABEL, label, sizeof(label));
-	return str_starts(label, NAME) && str_unhex(label + sizeof(NAME) - 1, ret->uid, UID_LEN);
+struct walk {
+	int (*each)(void *data, CK_OBJECT_HANDLE handle, struct record *record, struct err *err);
+	void *data;
+	const uint8_t *only;
+	bool found;
+};
+
+/* Of a torn record at most the label says whose it is. */
+static int torn(const struct walk *walk, CK_OBJECT_HANDLE handle, const char *label, struct err *err)
+{
+	struct record record = {.state = RECORD_TORN};
+
+	if (!str_starts(label, NAME) || !str_unhex(label + NAME_LEN, record.uid, UID_LEN))
+		return 0;
+	return walk->each(walk->data, handle, &record, err);
 }
 
-static int gone_is_fine(int rc, const struct err *err)
+static int graves(const struct walk *walk, const uint8_t *uids, size_t count, struct err *err)
 {
-	return rc == -ERR_TOKEN && err->rv == CKR_OBJECT_HANDLE_INVALID ? 0 : rc;
-}
+	int rc = 0;
 
-static int read_one(struct member_channel *channel, CK_OBJECT_HANDLE handle,
-		    int (*each)(void *, CK_OBJECT_HANDLE, struct record *, struct err *), void *data, struct err *err)
-{
-	static const CK_ATTRIBUTE_TYPE types[] = {CKA_VALUE};
-	owned(p11_attrs) struct p11_attrs attrs = {0};
-	owned(record) struct record record = {0};
-	const CK_ATTRIBUTE *value;
-	int rc = member_get(channel, handle, types, 1, &attrs, err);
+	for (size_t i = 0; i < count && rc >= 0; i++) {
+		struct record record = {.state = RECORD_DELETED};
 
-	if (rc < 0)
-		return gone_is_fine(rc, err);
-	value = p11_attrs_find(&attrs, CKA_VALUE);
-	/* Whoever cannot read a record does not know whose the objects are. */
-	if (!value)
-		return err_set(err, ERR_TOKEN, "a record on '%s' cannot be read", member_name(member_of(channel)));
-	rc = record_decode(value->pValue, value->ulValueLen, &record, err);
-	if (rc == -ERR_INVALID) {
-		rc = torn_of(channel, handle, &record, err);
-		if (rc <= 0)
-			return gone_is_fine(rc, err);
-	} else if (rc < 0) {
-		return rc;
+		memcpy(record.uid, uids + i * GRAVE_LEN, UID_LEN);
+		if (!walk->only || memcmp(walk->only, record.uid, UID_LEN) == 0)
+			rc = walk->each(walk->data, CK_INVALID_HANDLE, &record, err);
 	}
-	return each(data, handle, &record, err);
+	return rc;
+}
+
+static int take_in(void *data, CK_OBJECT_HANDLE handle, const char *label, const void *value, size_t len, struct err *err)
+{
+	struct walk *walk = data;
+	owned(record) struct record record = {0};
+	const uint8_t *uids;
+	size_t count;
+	int rc = graves_decode(value, len, &uids, &count, err);
+
+	if (rc > 0)
+		return graves(walk, uids, count, err);
+	if (rc == -ERR_INVALID)
+		return torn(walk, handle, label, err);
+	if (rc < 0 || !str_starts(label, NAME))
+		return rc;
+	rc = record_decode(value, len, &record, NULL);
+	if (rc < 0)
+		return torn(walk, handle, label, err);
+	walk->found = true;
+	return walk->each(walk->data, handle, &record, err);
+}
+
+static int read_key(struct member_channel *channel, struct walk *walk, struct err *err)
+{
+	char label[MEMO_LABEL];
+	int rc = 1;
+
+	name_of(walk->only, label);
+	for (int i = 0; i < TRIES && rc > 0 && !walk->found; i++)
+		rc = memo_each(channel, label, take_in, walk, err);
+	/* Whoever deletes a key takes its record away as well, in that order. */
+	return rc < 0 || walk->found ? rc : graves_each(channel, take_in, walk, err);
 }
 
 int record_read_all(struct member_channel *channel, const uint8_t *only,
 		    int (*each)(void *data, CK_OBJECT_HANDLE handle, struct record *record, struct err *err),
 		    void *data, struct err *err)
 {
-	CK_OBJECT_CLASS class = CKO_DATA;
-	char label[RECORD_LABEL];
-	CK_ATTRIBUTE template[] = {
-		{CKA_CLASS, &class, sizeof(class)},
-		{CKA_APPLICATION, (void *)APPLICATION, sizeof(APPLICATION) - 1},
-		{CKA_LABEL, label, 0},
-	};
-	owned(mem) CK_OBJECT_HANDLE *list = NULL;
-	CK_ULONG count = 0;
-	int rc;
+	struct walk walk = {.each = each, .data = data, .only = only};
+	int rc = only ? read_key(channel, &walk, err) : memo_each(channel, NULL, take_in, &walk, err);
 
-	if (only) {
-		name_of(only, label);
-		template[2].ulValueLen = strlen(label);
-	}
-	rc = member_find(channel, template, only ? 3 : 2, &list, &count, err);
-	for (CK_ULONG i = 0; i < count && rc >= 0; i++)
-		rc = read_one(channel, list[i], each, data, err);
-	return rc;
+	/* What was written anew meanwhile may have been the list of deleted keys; records are looked at again before they
+	 * are written over. */
+	if (rc > 0 && !only)
+		rc = graves_each(channel, take_in, &walk, err);
+	return rc < 0 ? rc : 0;
 }
 
 /* ---- writing ---- */
 
-/* A data object's template, over value; items point into it. */
-struct drawn {
-	struct buf value;
-	char label[RECORD_LABEL];
-	CK_OBJECT_CLASS class;
-	CK_BBOOL yes;
-	CK_ATTRIBUTE items[6];
-};
-enum { DRAWN = 6, BATCH_MAX = 24 };
-
-static void drawn_release(struct drawn *drawn)
+int record_put(struct member_channel *channel, const struct record *record, const struct record_base *base,
+	       CK_OBJECT_HANDLE *ret, struct err *err)
 {
-	buf_release(&drawn->value);
-}
-OWN_DEFINE_RELEASE(drawn)
+	owned(step) struct step step = step_begin(channel);
+	char label[MEMO_LABEL];
+	struct memo *memo;
+	int rc;
 
-static int draw(const struct record *record, struct drawn *ret, struct err *err)
-{
-	*ret = (struct drawn){.value = {.max = RECORD_MAX}, .class = CKO_DATA, .yes = CK_TRUE};
-	name_of(record->uid, ret->label);
-	if (record_encode(record, &ret->value, err) < 0)
-		return -(int)err->code;
-	ret->items[0] = (CK_ATTRIBUTE){CKA_CLASS, &ret->class, sizeof(ret->class)};
-	ret->items[1] = (CK_ATTRIBUTE){CKA_TOKEN, &ret->yes, sizeof(ret->yes)};
-	ret->items[2] = (CK_ATTRIBUTE){CKA_PRIVATE, &ret->yes, sizeof(ret->yes)};
-	ret->items[3] = (CK_ATTRIBUTE){CKA_APPLICATION, (void *)APPLICATION, sizeof(APPLICATION) - 1};
-	ret->items[4] = (CK_ATTRIBUTE){CKA_LABEL, ret->label, strlen(ret->label)};
-	ret->items[5] = (CK_ATTRIBUTE){CKA_VALUE, ret->value.data, ret->value.len};
-	return 0;
-}
-
-/* A batch that ends at the first object that is no longer there. */
-struct batch {
-	struct p11_call calls[BATCH_MAX];
-	CK_ATTRIBUTE asked[BATCH_MAX];
-	size_t count;
-};
-
-static void ask(struct batch *batch, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object)
-{
-	CK_ATTRIBUTE *asked = &batch->asked[batch->count];
-
-	if (!object)
-		return;
-	*asked = (CK_ATTRIBUTE){.type = CKA_CLASS};
-	batch->calls[batch->count++] = p11_get_attributes(session, object, asked, 1);
-}
-
-static void destroy(struct batch *batch, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object)
-{
-	if (object)
-		batch->calls[batch->count++] = p11_destroy_object(session, object);
-}
-
-static int send(struct member_channel *channel, struct batch *batch, struct err *err)
-{
-	int rc = member_run(channel, batch->calls, batch->count, err);
-
-	if (rc == -ERR_TOKEN && err->rv == CKR_OBJECT_HANDLE_INVALID)
-		return err_set(err, ERR_CHANGED, "somebody else changed the key on '%s'", member_name(member_of(channel)));
-	return rc;
-}
-
-int record_write(struct member_channel *channel, const struct record *record,
-		 CK_OBJECT_HANDLE *ret, struct err *err)
-{
-	owned(drawn) struct drawn drawn;
-	CK_OBJECT_HANDLE handle;
-	struct p11_call call;
-	int rc = draw(record, &drawn, err);
-
-	if (rc < 0)
-		return rc;
-	call = p11_create_object(member_session(channel), drawn.items, DRAWN, &handle);
-	rc = member_run(channel, &call, 1, err);
-	if (rc == 0 && ret)
-		*ret = handle;
-	return rc;
-}
-
-int record_replace(struct member_channel *channel, const struct record *record, const struct record_base *base,
-		   struct err *err)
-{
-	CK_SESSION_HANDLE session = member_session(channel);
-	owned(drawn) struct drawn drawn;
-	struct batch batch = {0};
-	CK_OBJECT_HANDLE handle;
-	int rc = draw(record, &drawn, err);
-
-	if (rc < 0)
-		return rc;
-	ask(&batch, session, base->record);
+	name_of(record->uid, label);
+	if (!base->n_old)
+		step_absent(&step, label);
+	for (size_t i = 0; i < base->n_old; i++)
+		step_ask(&step, base->old[i]);
 	for (size_t o = 0; o < RECORD_OBJECTS_MAX; o++)
-		ask(&batch, session, base->objects[o]);
-	batch.calls[batch.count++] = p11_create_object(session, drawn.items, DRAWN, &handle);
-	destroy(&batch, session, base->record);
-	return send(channel, &batch, err);
+		step_ask(&step, base->objects[o]);
+	if (base->graves)
+		graves_ask(&step, base->graves);
+	memo = step_put(&step, label);
+	rc = record_encode(record, &memo->value, err);
+	for (size_t i = 0; i < base->n_old; i++)
+		step_destroy(&step, base->old[i]);
+	if (rc == 0)
+		rc = step_send(&step, err);
+	if (rc == 0 && ret)
+		*ret = memo->handle;
+	return rc;
 }
 
 int record_withdraw(struct member_channel *channel, CK_OBJECT_HANDLE record, const CK_OBJECT_HANDLE *objects, size_t count,
 		    struct err *err)
 {
-	CK_SESSION_HANDLE session = member_session(channel);
-	struct batch batch = {0};
+	owned(step) struct step step = step_begin(channel);
 
-	ask(&batch, session, record);
-	for (size_t i = 0; i < count && i < BATCH_MAX - 2; i++)
-		destroy(&batch, session, objects[i]);
-	destroy(&batch, session, record);
-	return send(channel, &batch, err);
+	step_ask(&step, record);
+	for (size_t i = 0; i < count; i++)
+		step_destroy(&step, objects[i]);
+	step_destroy(&step, record);
+	return step_send(&step, err);
 }

@@ -10,11 +10,12 @@
  * usage flag is a new version of the record, written beside the old one,
  * which is then destroyed. The highest valid version counts.
  *
- * CKA_APPLICATION is "hsmctl", CKA_LABEL "hsmctl record UID"; the value ends with
- * a digest, so a torn record is told from a whole one. Whatever a later version
- * is like, it begins with the same word, its number and the uid, and ends with
- * the digest: so who does not understand it knows at least whose it is, and
- * leaves that key alone.
+ * A record is a memo (memo.h) whose label is "hsmctl record UID". A deleted key has none: graves.h remembers it. One
+ * that is being created is its maker's for LEASE_MS, by the age of its record on the member's own host; after that
+ * whoever syncs may take it away, and the maker, who goes on only while it is there, finds that out.
+ *
+ * Whatever a later version is like, it begins with the same word, its number and the uid, and ends with the digest:
+ * so who does not understand it knows at least whose it is, and leaves that key alone.
  */
 #ifndef REPLICA_RECORD_H
 #define REPLICA_RECORD_H
@@ -26,6 +27,7 @@
 #include "p11/attr.h"
 
 struct err;
+struct graves;
 struct member_channel;
 
 /* The last two are never written, and only the uid is known of them: a record that a kill left half of; one of a
@@ -33,7 +35,7 @@ struct member_channel;
 enum record_state { RECORD_CREATING, RECORD_LIVE, RECORD_DELETED, RECORD_TORN, RECORD_UNKNOWN };
 
 enum { UID_LEN = 16, WRITER_LEN = 8, CHECK_MAX = 32, RECORD_OBJECTS_MAX = 2 };
-enum { LEASE_MS = 60000, RECORD_LABEL = 64 };
+enum { LEASE_MS = 60000, RECORD_OLD_MAX = 9 };
 
 struct record {
 	uint8_t uid[UID_LEN];
@@ -41,7 +43,6 @@ struct record {
 	uint64_t counter;		/* version: counter, then writer */
 	uint8_t writer[WRITER_LEN];
 	int64_t time_ms;		/* UTC, when this version was written */
-	int64_t lease_ms;		/* creating: UTC end of the maker's lease */
 	/* Secret keys: what the key makes of record_challenge(), the anchor of proofs. */
 	uint8_t check[CHECK_MAX];
 	size_t check_len;
@@ -58,6 +59,7 @@ int record_copy(const struct record *from, struct record *ret, struct err *err);
 
 /* Does a stand above b? Deleted beats everything, then counter, then writer. */
 bool record_newer(const struct record *a, const struct record *b);
+/* One deletion is like another. */
 bool record_same_version(const struct record *a, const struct record *b);
 
 /* Make it the next version of itself: counter + 1, this process as writer. */
@@ -67,29 +69,27 @@ int record_encode(const struct record *record, struct buf *ret, struct err *err)
 /* ERR_INVALID for anything that is not a whole record; RECORD_UNKNOWN is one of a later version. */
 int record_decode(const void *data, size_t len, struct record *ret, struct err *err);
 
-/* Write this version to a member; the handle of the new data object. */
-int record_write(struct member_channel *channel, const struct record *record,
-		 CK_OBJECT_HANDLE *ret, struct err *err);
-
-/* What a write rests on: objects that must still be there, by their handles on this channel. CK_INVALID_HANDLE is none. */
+/*
+ * What a write rests on: it is carried out only while all of it is so, by handles on this channel. ERR_CHANGED, and
+ * nothing is done, when it is not.
+ */
 struct record_base {
-	CK_OBJECT_HANDLE record;	/* the version that is replaced, and goes */
-	CK_OBJECT_HANDLE objects[RECORD_OBJECTS_MAX];
+	CK_OBJECT_HANDLE old[RECORD_OLD_MAX];	/* records of the key that are replaced, and go; none = there is none */
+	size_t n_old;
+	CK_OBJECT_HANDLE objects[RECORD_OBJECTS_MAX];	/* that must be there; CK_INVALID_HANDLE is none */
+	const struct graves *graves;		/* no key was deleted since this look; NULL = that does not matter */
 };
 
-/*
- * The same in one message that is carried out only while everything in base is there: nobody else wrote this record since
- * it was read. ERR_CHANGED, and nothing is done, when it is not.
- */
-int record_replace(struct member_channel *channel, const struct record *record, const struct record_base *base,
-		   struct err *err);
-/* Destroy these objects, then the record of base, while that is there: a creation that went on is left alone. */
+/* Write this version to a member. *ret (may be NULL): its handle. */
+int record_put(struct member_channel *channel, const struct record *record, const struct record_base *base,
+	       CK_OBJECT_HANDLE *ret, struct err *err);
+/* Destroy these objects, then the record, while that is there: a creation that went on is left alone. */
 int record_withdraw(struct member_channel *channel, CK_OBJECT_HANDLE record, const CK_OBJECT_HANDLE *objects, size_t count,
 		    struct err *err);
 
 /*
- * Read the records a member holds, of one key or (only NULL) all; one that is torn
- * or not understood says so by its state. each may take the record's content over by
+ * Read the records a member holds, of one key or (only NULL) all. What it remembers as deleted (graves.h) comes as
+ * deleted records without a handle; one that is torn or not understood says so by its state. each may take the record's content over by
  * zeroing it; a negative return ends the walk.
  */
 int record_read_all(struct member_channel *channel, const uint8_t *only,

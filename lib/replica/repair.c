@@ -58,7 +58,7 @@ static int repair(struct repair_round *r, const struct finding *f, struct err *e
 	else
 		rc = copy_key(&r->sites->sites[source], key->copies[source].objects[0], to, key->truth, copy, NULL, err);
 	if (rc == 0 && !r->dry_run)
-		rc = copy_record(to, key->truth, copy, err);
+		rc = copy_record(to, key->truth, copy, &r->census->graves[f->site], err);
 	if (rc < 0)
 		return rc;
 	if (was_there)
@@ -76,7 +76,7 @@ static int withdraw(struct replica_site *site, const struct census_copy *copy, s
 	int rc;
 
 	if (!copy->record)
-		return copy_destroy_objects(site, copy, err);
+		return copy_destroy_all(site, copy, err);
 	for (size_t o = 0; o < RECORD_OBJECTS_MAX; o++)
 		objects[count++] = copy->objects[o];
 	for (size_t i = 0; i < copy->surplus; i++)
@@ -87,7 +87,7 @@ static int withdraw(struct replica_site *site, const struct census_copy *copy, s
 	return rc;
 }
 
-/* Deleted: the tombstone first. Never finished: everything goes. */
+/* Deleted: written down first. Never finished: everything goes. */
 static int remove_key(struct repair_round *r, const struct finding *f, struct err *err)
 {
 	const struct census_key *key = &r->census->keys[f->key];
@@ -102,9 +102,9 @@ static int remove_key(struct repair_round *r, const struct finding *f, struct er
 	if (key->truth->state == RECORD_CREATING)
 		rc = withdraw(site, copy, err);
 	else
-		rc = copy_record(site, key->truth, copy, err);
+		rc = graves_dig(site->channel, key->uid, 1, &r->census->graves[f->site], err);
 	if (rc == 0 && key->truth->state == RECORD_DELETED)
-		rc = copy_destroy_objects(site, copy, err);
+		rc = copy_destroy_all(site, copy, err);
 	if (rc == 0)
 		r->report->deleted++;
 	return rc;
@@ -201,7 +201,7 @@ static int make_ours(struct replica_site *site, const struct census_stray *stray
 {
 	owned(record) struct record live = {0};
 	CK_OBJECT_HANDLE before, made;
-	int rc = record_write(site->channel, record, &before, err);
+	int rc = record_put(site->channel, record, &(struct record_base){0}, &before, err);
 
 	if (rc == 0)
 		rc = copy_key(site, stray->handle, site, record, NULL, &made, err);
@@ -209,7 +209,9 @@ static int make_ours(struct replica_site *site, const struct census_stray *stray
 		rc = record_copy(record, &live, err);
 	if (rc == 0)
 		rc = record_advance(&live, RECORD_LIVE, err);
-	return rc < 0 ? rc : record_replace(site->channel, &live, &(struct record_base){before, {made}}, err);
+	return rc < 0 ? rc
+		      : record_put(site->channel, &live, &(struct record_base){.old = {before}, .n_old = 1, .objects = {made}}, NULL,
+				   err);
 }
 
 /*

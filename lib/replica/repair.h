@@ -14,7 +14,7 @@ struct err;
 /* One round of a sync: what was read, what was found, and the report that counts what was done. */
 struct repair_round {
 	struct replica_sites *sites;
-	const struct census *census;
+	struct census *census;		/* its graves follow what is written down */
 	const struct examination *x;
 	struct replica_sync_report *report;
 	enum sync_mode mode;

@@ -18,6 +18,7 @@
 #include "member/member.h"
 #include "p11/rv.h"
 #include "replica/domain.h"
+#include "replica/view.h"
 
 static int open_member(const struct fleet *fleet, const struct fleet_member *from, const struct fleet_policy *policy,
 		       struct tls_context *tls, struct replica_member *ret, struct err *err)
@@ -50,17 +51,31 @@ static bool wants_tls(const struct fleet *fleet, const struct fleet_group *group
 	return false;
 }
 
+struct replica_set *replica_set_new(void)
+{
+	struct replica_set *set = mem_new(struct replica_set);
+
+	if (!set)
+		return NULL;
+	set->threads = true;
+	pthread_mutex_init(&set->view_lock, NULL);
+	set->view = mem_new(struct view);
+	if (set->view)
+		return set;
+	replica_set_free(set);
+	return NULL;
+}
+
 int replica_set_open(const struct fleet *fleet, const struct fleet_group *group, const char *folder,
 		     const char *role, struct replica_set **ret, struct err *err)
 {
-	owned(replica_set) struct replica_set *set = mem_new(struct replica_set);
+	owned(replica_set) struct replica_set *set = replica_set_new();
 	owned(mem) char *pki = file_join(folder, "pki");
 	int rc;
 
 	if (!set || !pki)
 		return err_no_memory(err);
 	snprintf(set->name, sizeof(set->name), "%s", group->name);
-	set->threads = true;
 	set->policy = fleet_group_policy(fleet, group);
 	if (!group->domain || !str_unhex(group->domain, set->domain_id, sizeof(set->domain_id)))
 		return err_set(err, ERR_INVALID, "group '%s' names no domain key", group->name);
@@ -71,6 +86,8 @@ int replica_set_open(const struct fleet *fleet, const struct fleet_group *group,
 		rc = open_member(fleet, &group->members[i], &set->policy, set->tls, &set->members[i], err);
 		set->members[i].index = i;
 		set->n_members++;
+		replica_set_mark(set, i, (struct view_mark){.counter = (uint64_t)group->members[i].mark,
+							    .state = group->members[i].stale ? VIEW_OUT : VIEW_CURRENT});
 	}
 	if (rc < 0)
 		return rc;
@@ -104,6 +121,8 @@ void replica_set_free(struct replica_set *set)
 	for (size_t i = 0; i < set->n_members; i++)
 		member_free(set->members[i].member);
 	tls_context_free(set->tls);
+	pthread_mutex_destroy(&set->view_lock);
+	free(set->view);
 	free(set);
 }
 
@@ -168,6 +187,28 @@ static bool start(pthread_t *ret, struct replica_site *site)
 	return started;
 }
 
+static void find_domain(const struct replica_sites *sites, struct replica_site *site)
+{
+	struct err why;
+
+	if (site->channel && domain_find(site->channel, sites->set->domain_id, &site->domain, &why) < 0 &&
+	    why.code != ERR_NOT_FOUND)
+		replica_site_lost(site, &why);
+}
+
+void replica_sites_add(struct replica_sites *sites, uint32_t mask)
+{
+	for (size_t i = 0; i < sites->count; i++) {
+		struct replica_site *site = &sites->sites[i];
+
+		if (!(mask & 1u << i) || site->channel)
+			continue;
+		site->err = (struct err){0};
+		connect_site(site);
+		find_domain(sites, site);
+	}
+}
+
 int replica_sites_open(struct replica_set *set, uint32_t mask, struct replica_sites *ret, struct err *err)
 {
 	pthread_t threads[SET_MAX];
@@ -191,14 +232,8 @@ int replica_sites_open(struct replica_set *set, uint32_t mask, struct replica_si
 		else if (rc == 0 && mask & ~done & 1u << i)
 			connect_site(&ret->sites[i]);
 	}
-	for (size_t i = 0; i < ret->count && rc == 0; i++) {
-		struct replica_site *site = &ret->sites[i];
-		struct err why;
-
-		if (site->channel && domain_find(site->channel, set->domain_id, &site->domain, &why) < 0 &&
-		    why.code != ERR_NOT_FOUND)
-			replica_site_lost(site, &why);
-	}
+	for (size_t i = 0; i < ret->count && rc == 0; i++)
+		find_domain(ret, &ret->sites[i]);
 	/* Whoever was asked no longer is not down. */
 	if (rc == 0)
 		rc = cancel_check(err);

@@ -9,6 +9,7 @@
 #ifndef REPLICA_SET_H
 #define REPLICA_SET_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -21,6 +22,7 @@ struct member;
 struct member_channel;
 struct secret;
 struct tls_context;
+struct view;
 
 enum { SET_MAX = 32 };	/* members of a group */
 
@@ -34,6 +36,7 @@ struct replica_member {
 	/* By index of the target: 1 + the pair of mechanisms that carries keys
 	 * there (domain.c), 0 = not tried yet. */
 	_Atomic uint8_t carries[SET_MAX];
+	_Atomic uint32_t holds;		/* which restrictions of keys its token knows (key_leave_out) */
 };
 
 struct replica_set {
@@ -45,7 +48,12 @@ struct replica_set {
 	size_t n_members;
 	_Atomic bool pin_good;		/* a member accepted the PIN that all were given */
 	bool threads;			/* may make some; true where nobody says otherwise */
+	pthread_mutex_t view_lock;
+	struct view *view;		/* the newest that was ever seen (view.h) */
 };
+
+/* An empty set, to be filled by hand; what replica_set_open() and tests begin with. NULL when memory ran out. */
+struct replica_set *replica_set_new(void);
 
 /*
  * Open all members (nothing is connected). Certificates come from FOLDER/pki,
@@ -84,6 +92,8 @@ struct replica_sites {
  */
 int replica_sites_open(struct replica_set *set, uint32_t mask, struct replica_sites *ret, struct err *err);
 void replica_sites_release(struct replica_sites *sites);
+/* Try those of mask that are not there as well. */
+void replica_sites_add(struct replica_sites *sites, uint32_t mask);
 OWN_DEFINE_RELEASE(replica_sites)
 
 /* Drop a site whose link failed, keeping why. */

@@ -85,15 +85,15 @@ const struct json_type replica_sync_plan_type = {
 /* What a finding is about, for people: new memory. */
 static char *subject_of(const struct repair_round *r, const struct finding *f)
 {
-	const struct record *truth = f->key != NO_KEY ? r->census->keys[f->key].truth : NULL;
+	const struct record *face = f->key != NO_KEY ? census_face(r->census, &r->census->keys[f->key]) : NULL;
 	char hex[2 * UID_LEN + 1];
 
 	if (f->stray != NO_KEY)
 		return key_label(&r->census->strays[f->stray].attrs);
 	if (f->key == NO_KEY)
 		return mem_strdup(f->kind == FINDING_TRANSPORT ? "transport key" : "domain key");
-	if (truth)
-		return key_label(&truth->objects[0]);
+	if (face)
+		return key_label(&face->objects[0]);
 	str_hex(r->census->keys[f->key].uid, UID_LEN, hex);
 	return mem_strdup(hex);
 }
@@ -219,7 +219,8 @@ static int work(struct repair_round *r, struct observer *observer, struct err *e
 		const struct finding *f = &r->x->findings[i];
 		struct replica_site *site = &r->sites->sites[f->site];
 
-		if (!site->channel || repeats(r->x, i) || (f->kind == FINDING_EXTRA && r->mode == SYNC_RECOVER))
+		/* Who has all again is taken in at the end. */
+		if (!site->channel || repeats(r->x, i) || f->kind == FINDING_STALE || (f->kind == FINDING_EXTRA && r->mode == SYNC_RECOVER))
 			continue;
 		observer_step(observer, site->of->name, "repairing keys", i, r->x->n_findings);
 		if (f->remedy != REMEDY_SYNC)
@@ -236,22 +237,46 @@ static int work(struct repair_round *r, struct observer *observer, struct err *e
 	return rc < 0 ? rc : done;
 }
 
-/* Members that have no tombstone yet get it, so that none can bring the key back. */
-static int spread_tombstones(struct replica_sites *sites, const struct census *census)
+/* Does the site know of the deletion as such, not by a record of old? */
+static bool remembers(const struct census_copy *copy)
 {
+	return copy->record && copy->record->state == RECORD_DELETED && !copy->record_handle;
+}
+
+/* Deletions of which a site does not know yet, so that none can bring the key back. */
+static int spread_to(struct replica_site *site, size_t s, struct census *census, struct err *err)
+{
+	owned(mem) uint8_t *uids = mem_zalloc(census->n_keys * UID_LEN + 1);
+	size_t count = 0;
+	int rc;
+
+	if (!uids)
+		return err_no_memory(err);
 	for (size_t k = 0; k < census->n_keys; k++) {
 		const struct census_key *key = &census->keys[k];
 
-		if (!key->truth || key->truth->state != RECORD_DELETED)
-			continue;
-		for (size_t s = 0; s < sites->count; s++) {
-			const struct census_copy *copy = &key->copies[s];
-			struct err why = {0};
+		if (key->truth && key->truth->state == RECORD_DELETED && !key->copies[s].not_understood &&
+		    !remembers(&key->copies[s]))
+			memcpy(uids + count++ * UID_LEN, key->uid, UID_LEN);
+	}
+	rc = count ? graves_dig(site->channel, uids, count, &census->graves[s], err) : 0;
+	for (size_t k = 0; k < census->n_keys && rc == 0; k++) {
+		const struct census_copy *copy = &census->keys[k].copies[s];
 
-			if (sites->sites[s].channel && !copy->record && !copy->not_understood && !copy->objects[0] &&
-			    copy_record(&sites->sites[s], key->truth, copy, &why) < 0)
-				examine_lose(sites, &why);
-		}
+		if (copy->record && copy->record->state == RECORD_DELETED)
+			rc = copy_destroy(site, copy->record_handle, err);
+	}
+	return rc;
+}
+
+static int spread_deletions(struct replica_sites *sites, struct census *census, struct err *err)
+{
+	for (size_t s = 0; s < sites->count; s++) {
+		if (!sites->sites[s].channel || spread_to(&sites->sites[s], s, census, err) == 0)
+			continue;
+		if (err->code == ERR_NO_MEMORY)
+			return -ERR_NO_MEMORY;
+		examine_lose(sites, err);
 	}
 	return 0;
 }
@@ -277,43 +302,105 @@ static int rejoin(struct replica_sites *sites, struct replica_sync_report *repor
 	return rc == -ERR_NO_MEMORY ? rc : 0;
 }
 
+/* One sync on its way. */
+struct sync {
+	struct replica_sites sites;
+	enum sync_mode mode;
+	struct observer *observer;
+	struct replica_sync_report *report;
+	struct views joined;
+	bool joins;		/* somebody is being brought up to date */
+};
+
+static int join(struct sync *sync, struct err *err)
+{
+	int rc = views_join(&sync->sites, UINT32_MAX, &sync->joined, err);
+
+	sync->joins = rc > 0;
+	return rc < 0 ? rc : 0;
+}
+
+/* Sites that lack nothing which others could give. */
+static uint32_t whole_sites(const struct sync *sync, const struct examination *x)
+{
+	uint32_t mask = replica_sites_up(&sync->sites);
+
+	for (size_t s = 0; s < sync->sites.count; s++)
+		if (examination_behind(x, s))
+			mask &= ~(1u << s);
+	return mask;
+}
+
+/* Nothing is left to do: those that joined, and lack nothing, are current. 1 when others came in between. */
+static int admit(struct sync *sync, struct examination *x, struct err *err)
+{
+	uint32_t whole = whole_sites(sync, x);
+	int rc = sync->joins ? views_admit(&sync->sites, &sync->joined, whole, err) : 0;
+
+	if (rc == -ERR_CHANGED) {
+		rc = join(sync, err);
+		return rc < 0 ? rc : 1;
+	}
+	if (rc == -ERR_STALE)
+		return 0;
+	if (rc == 0)
+		examination_caught_up(x, sync->joins ? whole : 0);
+	return rc;
+}
+
+static int conclude(struct sync *sync, const struct census *census, const struct examination *x, struct err *err)
+{
+	struct replica_report report = {0};
+	int rc = replica_report_fill(&report, &sync->sites, census, x, VERIFY_ALL, err);
+
+	sync->report->verdict = report.verdict;
+	sync->report->members = own_take(report.members);
+	sync->report->n_members = report.n_members;
+	report.n_members = 0;
+	json_release(&replica_report_type, &report);
+	return rc;
+}
+
+/* Look, and mend. 1 when it is worth another look. */
+static int go_round(struct sync *sync, int round, struct err *err)
+{
+	owned(census) struct census census = {0};
+	owned(examination) struct examination x = {0};
+	bool dry_run = sync->mode == SYNC_DRY_RUN, last = round >= ROUNDS_MAX;
+	struct repair_round work_of = {&sync->sites, &census, &x, sync->report, sync->mode, dry_run, round == 0};
+	int rc = census_take(&sync->sites, NULL, &census, err);
+
+	if (rc == 0)
+		rc = examine(&sync->sites, &census, VERIFY_ALL, sync->observer, &x, err);
+	if (rc == 0 && !dry_run)
+		rc = spread_deletions(&sync->sites, &census, err);
+	if (rc == 0 && !last)
+		rc = work(&work_of, sync->observer, err);
+	if (rc == 0 && !dry_run)
+		rc = admit(sync, &x, err);
+	if (rc < 0 || (rc > 0 && !dry_run && !last))
+		return rc;
+	return conclude(sync, &census, &x, err);
+}
+
 int replica_sync(struct replica_set *set, uint32_t mask, enum sync_mode mode, struct observer *observer,
 		 struct replica_sync_report *ret, struct err *err)
 {
-	owned(replica_sites) struct replica_sites sites = {0};
+	struct sync sync = {.mode = mode, .observer = observer, .report = ret};
 	int64_t start = clock_now_ms();
-	int rc = replica_sites_open(set, mask, &sites, err), more = 1;
-	bool dry_run = mode == SYNC_DRY_RUN;
+	int rc = replica_sites_open(set, mask, &sync.sites, err);
 
-	if (rc == 0 && !dry_run)
-		rc = rejoin(&sites, ret);
-	for (int i = 0; rc == 0 && more > 0; i++) {
-		owned(census) struct census census = {0};
-		owned(examination) struct examination x = {0};
-		struct replica_report report = {0};
-
-		rc = census_take(&sites, NULL, &census, err);
-		if (rc == 0)
-			rc = examine(&sites, &census, VERIFY_ALL, observer, &x, err);
-		if (rc < 0)
-			break;
-		if (!dry_run)
-			spread_tombstones(&sites, &census);
-		more = i < ROUNDS_MAX ? work(&(struct repair_round){&sites, &census, &x, ret, mode, dry_run, i == 0}, observer, err) : 0;
-		if (more < 0)
-			return more;
-		if (more && !dry_run)
-			continue;
-		more = 0;
-		rc = replica_report_fill(&report, &sites, &census, &x, VERIFY_ALL, err);
-		ret->verdict = report.verdict;
-		ret->members = own_take(report.members);
-		ret->n_members = report.n_members;
-		report.n_members = 0;
-		json_release(&replica_report_type, &report);
-	}
+	if (rc == 0 && mode != SYNC_DRY_RUN)
+		rc = rejoin(&sync.sites, ret);
+	if (rc == 0 && mode != SYNC_DRY_RUN)
+		rc = join(&sync, err);
+	if (rc == 0)
+		rc = 1;
+	for (int round = 0; rc > 0; round++)
+		rc = go_round(&sync, round, err);
+	replica_sites_release(&sync.sites);
 	ret->group = mem_strdup(set->name);
-	ret->dry_run = dry_run;
+	ret->dry_run = mode == SYNC_DRY_RUN;
 	ret->duration_ms = clock_now_ms() - start;
 	return rc;
 }

@@ -94,12 +94,13 @@ static void describe_key(struct replica_report_key *ret, const struct p11_attrs 
 static void describe_finding(struct replica_report_finding *ret, const struct replica_sites *sites,
 			     const struct census *census, const struct finding *finding)
 {
+	const struct record *face = finding->key != NO_KEY ? census_face(census, &census->keys[finding->key]) : NULL;
+
 	ret->member = mem_strdup(sites->sites[finding->site].of->name);
 	ret->kind = finding->kind;
 	ret->detail = mem_strdup(finding->detail);
-	if (finding->key != NO_KEY && census->keys[finding->key].truth)
-		describe_key(&ret->key, &census->keys[finding->key].truth->objects[0],
-			     key_kind_of(census->keys[finding->key].truth));
+	if (face)
+		describe_key(&ret->key, &face->objects[0], key_kind_of(face));
 	else if (finding->key == NO_KEY && finding->stray != NO_KEY)
 		describe_key(&ret->key, &census->strays[finding->stray].attrs,
 			     p11_key_type_name(p11_attrs_ulong(&census->strays[finding->stray].attrs, CKA_KEY_TYPE,

@@ -57,14 +57,31 @@ static CK_RV leave(struct token *token, enum p11_fn fn, CK_RV rv)
 	return fn < P11_FN_MAX ? watched(slot, fn, true, rv) : rv;
 }
 
+/* What fails ends the operation that it belongs to (PKCS#11 v3.0 section 5.2). */
+static void end_failed(CK_SESSION_HANDLE handle, enum p11_fn fn)
+{
+	struct token *token = token_of((handle >> 32) - 1);
+	struct session *session;
+
+	if (!token || fn >= P11_FN_MAX || !(p11_fn_table[fn].flags & P11_CONTINUES))
+		return;
+	pthread_mutex_lock(&token->lock);
+	session = session_find(token, handle);
+	if (session)
+		operation_end(&session->op);
+	pthread_mutex_unlock(&token->lock);
+}
+
 static CK_RV enter_session(CK_SESSION_HANDLE handle, enum p11_fn fn, struct token **ret_token, struct session **ret)
 {
 	CK_RV rv = enter((handle >> 32) - 1, fn, ret_token);
 
 	if (rv == CKR_SLOT_ID_INVALID)
 		return CKR_SESSION_HANDLE_INVALID;
-	if (rv != CKR_OK)
+	if (rv != CKR_OK) {
+		end_failed(handle, fn);
 		return rv;
+	}
 	*ret = session_find(*ret_token, handle);
 	return *ret ? CKR_OK : leave(*ret_token, fn, CKR_SESSION_HANDLE_INVALID);
 }

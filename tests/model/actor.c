@@ -87,13 +87,12 @@ static void generate(struct process *p, struct replica_sites *sites)
 
 	if (w->n_ledger == LEDGER_MAX)
 		return;
-	*entry = (struct entry){.label_sure = true};
+	*entry = (struct entry){.label_sure = true, .harm_at_make = world_harm(w)};
 	snprintf(entry->label, sizeof(entry->label), "key-%zu", w->n_ledger++);
 	memcpy(entry->label_now, entry->label, sizeof(entry->label_now));
 	rc = key_request_kind(KEY_AES_256, entry->label, &request, &err);
 	if (rc == 0)
 		rc = replica_generate(sites, &request, &record, &mask, &err);
-	entry->harm_at_make = world_harm(w);
 	if (rc == 0)
 		memcpy(entry->uid, record.uid, UID_LEN);
 	entry->made = outcome_of(p, rc, &err);
@@ -120,16 +119,18 @@ static void delete(struct process *p, const struct op *op, struct replica_sites 
 	struct entry *entry = record ? entry_of(p->world, record) : NULL;
 	struct err err = {0};
 	uint32_t mask;
+	unsigned harm;
 	int rc;
 
 	if (!entry)
 		return;
 	entry->delete_tried = true;
+	harm = world_harm(p->world);
 	rc = replica_destroy(sites, record, &mask, &err);
 	if (outcome_of(p, rc, &err) == MADE && entry->deleted != MADE) {
 		entry->deleted = MADE;
 		entry->live_at_delete = check_live_on(p->world, entry->uid);
-		entry->harm_at_make = world_harm(p->world);
+		entry->harm_at_make = harm;
 	}
 	if (rc == 0)
 		disremember(p, record);
@@ -141,6 +142,8 @@ static void change(struct process *p, const struct op *op, struct replica_sites 
 {
 	struct record *record = pick(p, op);
 	struct entry *entry = record ? entry_of(p->world, record) : NULL;
+	bool was_deleted, alone;
+	unsigned mine;
 	char label[NAME_MAX_];
 	struct err err = {0};
 	int rc;
@@ -148,12 +151,17 @@ static void change(struct process *p, const struct op *op, struct replica_sites 
 	if (!entry)
 		return;
 	snprintf(label, sizeof(label), "%.15s.%zu.%lu", entry->label, p->number, p->world->messages);
+	was_deleted = entry->deleted == MADE;
+	alone = entry->changing++ == 0;
+	mine = ++entry->changes;
 	entry->label_sure = false;
 	rc = replica_set_attributes(sites, record, 0, &(CK_ATTRIBUTE){CKA_LABEL, label, strlen(label)}, 1, &err);
+	/* Of two at a time either may be the last; one that is not known may yet come about. */
+	if (outcome_of(p, rc, &err) != NOT_KNOWN)
+		entry->label_sure = --entry->changing == 0 && alone && entry->changes == mine;
 	if (outcome_of(p, rc, &err) == MADE) {
 		snprintf(entry->label_now, sizeof(entry->label_now), "%s", label);
-		entry->label_sure = true;
-		if (entry->deleted == MADE)
+		if (was_deleted)
 			world_broken(p->world, "changed: p%zu changed %s, which was deleted, and was told that it was done",
 				     p->number, entry->label);
 	}

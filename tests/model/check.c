@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The promises, asked of the tokens themselves. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/str.h"
+#include "replica/graves.h"
 #include "replica/verify.h"
+#include "replica/view.h"
 #include "world.h"
 
 enum { SEEN_MAX = 64, POLICY_MEMBERS = 2 };
@@ -11,7 +14,7 @@ enum { SEEN_MAX = 64, POLICY_MEMBERS = 2 };
 /* One key on one member, as its token holds it. */
 struct seen {
 	uint8_t uid[UID_LEN];
-	bool has_record, has_object;
+	bool has_record, has_object, gone;	/* gone: it is remembered as deleted */
 	struct record newest;
 	uint8_t value[32];
 	CK_ULONG value_len;
@@ -24,6 +27,7 @@ struct holding {
 	/* Objects of no uid that is known. */
 	uint8_t strays[SEEN_MAX][16];
 	size_t n_strays;
+	struct view view;
 	uint64_t changes;
 	bool read;
 };
@@ -59,6 +63,32 @@ static void see_record(struct holding *h, const CK_ATTRIBUTE *value)
 	seen->has_record = true;
 }
 
+static void see_deleted(struct holding *h, const uint8_t *uids, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct seen *seen = seen_of(h, uids + i * GRAVE_LEN);
+
+		if (seen)
+			seen->gone = true;
+	}
+}
+
+static void see_memo(struct holding *h, const CK_ATTRIBUTE *value)
+{
+	const uint8_t *uids;
+	struct view view;
+	size_t count;
+
+	if (!value)
+		return;
+	if (graves_decode(value->pValue, value->ulValueLen, &uids, &count, NULL) > 0)
+		see_deleted(h, uids, count);
+	else if (view_decode(value->pValue, value->ulValueLen, &view, NULL) < 0)
+		see_record(h, value);
+	else
+		view_merge(&h->view, &view);
+}
+
 static void see_object(struct holding *h, const struct p11_attrs *attrs)
 {
 	const CK_ATTRIBUTE *id = p11_attrs_find(attrs, CKA_ID), *value = p11_attrs_find(attrs, CKA_VALUE);
@@ -85,7 +115,7 @@ static void see(void *data, CK_OBJECT_HANDLE handle, const struct p11_attrs *att
 	if (p11_attrs_match(attrs, &domain, 1))
 		return;
 	if (class == CKO_DATA)
-		see_record(data, p11_attrs_find(attrs, CKA_VALUE));
+		see_memo(data, p11_attrs_find(attrs, CKA_VALUE));
 	else if (class == CKO_SECRET_KEY)
 		see_object(data, attrs);
 }
@@ -129,7 +159,7 @@ static struct seen *find(size_t m, const uint8_t *uid)
 
 static bool is_live(const struct seen *s)
 {
-	return s && s->has_object && s->has_record && s->newest.state == RECORD_LIVE;
+	return s && s->has_object && s->has_record && s->newest.state == RECORD_LIVE && !s->gone;
 }
 
 uint32_t check_live_on(struct world *w, const uint8_t *uid)
@@ -170,7 +200,7 @@ static bool deleted_somewhere(struct world *w, const uint8_t *uid)
 	for (size_t m = 0; m < w->n_members; m++) {
 		const struct seen *s = find(m, uid);
 
-		if (s && s->has_record && s->newest.state == RECORD_DELETED)
+		if (s && s->gone)
 			return true;
 	}
 	return false;
@@ -212,8 +242,59 @@ static void check_destroyed(struct world *w, const struct entry *e)
 	world_broken(w, "destroyed: %s worked and was nobody's, and is gone", e->label);
 }
 
+/* What all know, or only those that can be reached. */
+static struct view known(struct world *w, bool reachable)
+{
+	struct view all = {0};
+
+	for (size_t m = 0; m < w->n_members; m++)
+		if (!reachable || w->places[m].reachable)
+			view_merge(&all, &look(m)->view);
+	return all;
+}
+
+static bool same_mark(struct view_mark a, struct view_mark b)
+{
+	return !view_mark_above(a, b) && !view_mark_above(b, a);
+}
+
+/* Members that whoever comes now takes for current, while somebody who knows better can be reached. */
+static uint32_t serving(struct world *w)
+{
+	const struct view all = known(w, false), seen = known(w, true);
+	uint32_t mask = 0;
+
+	for (size_t m = 0; m < w->n_members; m++) {
+		char name[24];
+		struct view_mark mark;
+
+		snprintf(name, sizeof(name), "m%zu", m);
+		mark = view_mark_of(&seen, name);
+		if (w->places[m].reachable && mark.state == VIEW_CURRENT && same_mark(mark, view_mark_of(&all, name)) &&
+		    same_mark(mark, view_mark_of(&look(m)->view, name)))
+			mask |= 1u << m;
+	}
+	return mask;
+}
+
+/* Who serves has all that was acknowledged, and nothing that was deleted. */
+static void check_stale(struct world *w, const struct entry *e, uint32_t serves)
+{
+	uint32_t live = check_live_on(w, e->uid);
+
+	if (world_harm(w) != e->harm_at_make)
+		return;
+	if (!e->delete_tried && serves & ~live)
+		world_broken(w, "stale: members %x serve and lack %s", serves & ~live, e->label);
+	if (e->deleted == MADE && serves & live)
+		world_broken(w, "stale: members %x serve and have %s, which was deleted", serves & live, e->label);
+}
+
 void check_step(struct world *w)
 {
+	uint32_t serves = serving(w);
+
+
 	for (size_t i = 0; i < w->n_ledger; i++) {
 		struct entry *e = &w->ledger[i];
 
@@ -223,6 +304,7 @@ void check_step(struct world *w)
 			check_lost(w, e);
 			check_back(w, e);
 			check_doubled(w, e);
+			check_stale(w, e, serves);
 		}
 	}
 }

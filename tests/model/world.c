@@ -13,6 +13,7 @@
 #include "member/book.h"
 #include "member/link.h"
 #include "member/member.h"
+#include "p11/rv.h"
 
 enum { EVENTS_MAX = 6, MESSAGES_MAX = 20000, STEP_MS = 3 };
 
@@ -162,6 +163,8 @@ static int link_call_(struct link *link, struct p11_call *calls, size_t count, c
 	const struct book_guest guest = {.who = f};
 
 	(void)limit;
+	if (!count)
+		world_broken(f->process->world, "empty: p%zu sends m%zu a message without calls", f->process->number, f->member);
 	if (f->cut || !arrives(f->process, f->member, p11_fn_table[calls[0].fn].name) || link->epoch != place->epoch) {
 		f->cut = true;
 		f->process->blamed |= 1u << f->member;
@@ -173,6 +176,9 @@ static int link_call_(struct link *link, struct p11_call *calls, size_t count, c
 			calls[i].rv = CKR_OK;
 		else
 			book_execute(place->book, &guest, &calls[i]);
+		/* Whoever answers so may be left out. */
+		if (p11_rv_class(calls[i].rv) == P11_MEMBER || p11_rv_class(calls[i].rv) == P11_AMBIGUOUS)
+			f->process->blamed |= 1u << f->member;
 		if (calls[i].rv != CKR_OK)
 			break;
 	}
@@ -229,8 +235,10 @@ static int link_open_(const struct member_config *config, struct link **ret, str
 
 struct replica_set *world_set(struct world *world, struct process *process)
 {
-	struct replica_set *set = mem_new(struct replica_set);
+	struct replica_set *set = replica_set_new();
 	struct secret *pin = NULL;
+
+	set->threads = false;
 
 	snprintf(set->name, sizeof(set->name), "model");
 	memcpy(set->domain_id, DOMAIN_ID, sizeof(DOMAIN_ID));

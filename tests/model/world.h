@@ -71,6 +71,7 @@ struct entry {
 	char label[NAME_MAX_];		/* as generated, unique */
 	char label_now[NAME_MAX_];	/* after the last change that was acknowledged */
 	bool label_sure;		/* no change is under way or of unknown outcome */
+	unsigned changing, changes;	/* changes under way, or of unknown outcome; all that were begun */
 	uint8_t uid[UID_LEN];
 	enum outcome made, deleted;	/* deleted PENDING: nobody tried */
 	bool delete_tried;

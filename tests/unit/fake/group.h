@@ -7,6 +7,7 @@
 
 #include <unistd.h>
 
+#include "base/mem.h"
 #include "base/secret.h"
 #include "base/str.h"
 #include "json/type.h"
@@ -15,6 +16,7 @@
 #include "replica/domain.h"
 #include "replica/set.h"
 #include "replica/verify.h"
+#include "replica/view.h"
 #include "replica/write.h"
 
 enum { MEMBERS = 3 };
@@ -46,6 +48,8 @@ static int open_set(void **state)
 	setenv("FAKE_FAULTS", faults, 1);
 	set = (struct replica_set){.name = "unit", .domain_id = "0123456789abcde", .n_members = MEMBERS};
 	set.policy.min_members = MEMBERS;
+	pthread_mutex_init(&set.view_lock, NULL);
+	set.view = mem_new(struct view);
 	for (size_t i = 0; i < MEMBERS; i++) {
 		const struct member_config config = {
 		    .name = "member", .link = FLEET_LINK_MODULE, .module = library(), .serial = serials[i]};
@@ -63,6 +67,7 @@ static int close_set(void **state)
 {
 	for (size_t i = 0; i < MEMBERS; i++)
 		member_free(set.members[i].member);
+	free(set.view);
 	return temp_teardown(state);
 }
 

@@ -37,6 +37,7 @@ static const struct restriction {
 	{"uncopyable aes", KEY_AES_256, 0, {CKA_COPYABLE, &no, 1}, true},
 	{"ec without a use", KEY_EC_P256, 0, {CKA_SIGN, &no, 1}, true},
 	{"aes to decrypt", KEY_AES_256, 0, {CKA_ENCRYPT, &no, 1}, true},
+	{"aes with a derive template", KEY_AES_128, 0, WITHIN(CKA_DERIVE_TEMPLATE, inner), false},
 	{"indestructible ec", KEY_EC_P256, 0, {CKA_DESTROYABLE, &no, 1}, false},
 	{"ec that asks each time", KEY_EC_P256, 0, {CKA_ALWAYS_AUTHENTICATE, &yes, 1}, false},
 	{"aes for trusted keys", KEY_AES_256, 0, {CKA_WRAP_WITH_TRUSTED, &yes, 1}, false},

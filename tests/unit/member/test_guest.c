@@ -124,7 +124,7 @@ static void of_guests_that_look_first_one_writes(void **state)
 static struct visitor beside;
 static CK_RV of_beside;
 static CK_RV (*real_random)(CK_SESSION_HANDLE, CK_BYTE *, CK_ULONG);
-static CK_RV (*real_key)(CK_SESSION_HANDLE, CK_MECHANISM *, CK_ATTRIBUTE *, CK_ULONG, CK_OBJECT_HANDLE *);
+static CK_C_GenerateKeyPair real_pair;
 
 static void *write_beside(void *label)
 {
@@ -147,25 +147,26 @@ static CK_RV random_beside(CK_SESSION_HANDLE session, CK_BYTE *out, CK_ULONG len
 	return real_random(session, out, len);
 }
 
-static CK_RV key_beside(CK_SESSION_HANDLE session, CK_MECHANISM *m, CK_ATTRIBUTE *t, CK_ULONG n, CK_OBJECT_HANDLE *ret)
+static CK_RV pair_beside(CK_SESSION_HANDLE session, CK_MECHANISM *m, CK_ATTRIBUTE *open, CK_ULONG n_open, CK_ATTRIBUTE *hidden,
+			 CK_ULONG n_hidden, CK_OBJECT_HANDLE *ret_open, CK_OBJECT_HANDLE *ret_hidden)
 {
-	let_write("beside a key");
-	return real_key(session, m, t, n, ret);
+	let_write("beside a pair");
+	return real_pair(session, m, open, n_open, hidden, n_hidden, ret_open, ret_hidden);
 }
 
 static int a_key_beside(void)
 {
-	CK_MECHANISM m = {CKM_AES_KEY_GEN, NULL, 0};
-	CK_ULONG len = 32;
-	CK_ATTRIBUTE t = {CKA_VALUE_LEN, &len, sizeof(len)};
-	CK_OBJECT_HANDLE key;
+	static CK_BYTE p256[] = {0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07};
+	CK_MECHANISM m = {CKM_EC_KEY_PAIR_GEN, NULL, 0};
+	CK_ATTRIBUTE t = {CKA_EC_PARAMS, p256, sizeof(p256)}, session_key = {CKA_TOKEN, &(CK_BBOOL){CK_FALSE}, 1};
+	CK_OBJECT_HANDLE open, hidden;
 	struct visitor maker;
 
 	CHECK(open_host() == 0);
 	CHECK(enter_with_pin(&maker) == CKR_OK && enter_with_pin(&beside) == CKR_OK);
-	real_key = host_functions(host)->C_GenerateKey;
-	host_functions(host)->C_GenerateKey = key_beside;
-	CHECK(call(&maker, p11_generate_key(maker.session, &m, &t, 1, &key)) == CKR_OK);
+	real_pair = host_functions(host)->C_GenerateKeyPair;
+	host_functions(host)->C_GenerateKeyPair = pair_beside;
+	CHECK(call(&maker, p11_generate_key_pair(maker.session, &m, &t, 1, &session_key, 1, &open, &hidden)) == CKR_OK);
 	CHECK(of_beside == CKR_OK);
 	return 0;
 }

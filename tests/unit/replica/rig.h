@@ -54,9 +54,6 @@ struct p11_attrs rig_attrs(size_t member, CK_OBJECT_HANDLE object);
 /* It is gone. */
 void rig_destroy(size_t member, CK_OBJECT_HANDLE object);
 
-/* Everything is gone but what makes the group: domain keys and transport keys. */
-void rig_clear(void);
-
 /* The reports live until the next of the same kind, or the end of the test. */
 const struct replica_report *rig_verify(void);
 const struct replica_sync_report *rig_sync(enum sync_mode mode);

@@ -2,8 +2,6 @@
 /* Domain keys that are absent, torn, another, or there twice: what verify says, and what a sync does about it. */
 #include "rig.h"
 
-#include "replica/domain.h"
-
 static CK_OBJECT_HANDLE domain_of(size_t member)
 {
 	size_t count;
@@ -198,43 +196,10 @@ static void what_a_token_says_once_condemns_nothing(void **state)
 {
 	(void)state;
 	fake_fail(1, P11_C_UnwrapKey, 1, CKR_GENERAL_ERROR, FAKE_BEFORE);
-	fake_fail(1, P11_C_UnwrapKey, 2, CKR_GENERAL_ERROR, FAKE_BEFORE);
-	rig_in_sync();
-	fake_fail(1, P11_C_UnwrapKey, 1, CKR_GENERAL_ERROR, FAKE_BEFORE);
 	rig_in_sync();
 	fake_fail(0, P11_C_WrapKey, 1, CKR_FUNCTION_FAILED, FAKE_BEFORE);
 	rig_heals();
 	assert_int_equal(rig_sync(SYNC_ALL)->joined, 0);
-}
-
-/* Joining a member that has the domain key, and one that has another, by a source that fails or does not. */
-static void joining_destroys_nothing_that_works(void **state)
-{
-	static const struct {
-		CK_RV rv;	/* of the source */
-		bool other;
-		int result;
-	} cases[] = {
-		{CKR_OK, false, 0}, {CKR_DEVICE_ERROR, false, -ERR_UNREACHABLE},
-		{CKR_OK, true, -ERR_DIFFERENT}, {CKR_DEVICE_ERROR, true, -ERR_UNREACHABLE},
-	};
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		owned(replica_sites) struct replica_sites sites = {0};
-		char fingerprint[DOMAIN_FINGERPRINT];
-		CK_OBJECT_HANDLE before = domain_of(1);
-
-		if (cases[i].other)
-			make_other(1);
-		assert_int_equal(replica_sites_open(rig_set, UINT32_MAX, &sites, NULL), 0);
-		if (cases[i].rv)
-			fake_fail(0, P11_C_GenerateKey, 1, cases[i].rv, FAKE_BEFORE);
-		assert_int_equal(domain_join(&sites.sites[0], &sites.sites[1], rig_set->domain_id,
-					     rig_set->members[1].transport, fingerprint, NULL),
-				 cases[i].result);
-		assert_int_equal(domain_of(1), before);
-	}
 }
 
 int main(void)
@@ -249,7 +214,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(of_two_the_torn_one_goes, rig_four, rig_end),
 		cmocka_unit_test_setup_teardown(two_that_differ_are_a_persons_affair, rig_four, rig_end),
 		cmocka_unit_test_setup_teardown(a_lost_transport_key_is_named, rig_four, rig_end),
-		cmocka_unit_test_setup_teardown(joining_destroys_nothing_that_works, rig_four, rig_end),
 		cmocka_unit_test_setup_teardown(what_a_token_says_once_condemns_nothing, rig_four, rig_end),
 	};
 

@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Making a key on as many members as the policy wants. */
+#include "replica/write.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "crypto/digest.h"
+#include "member/member.h"
+#include "p11/rv.h"
+#include "replica/copy.h"
+#include "replica/outcome.h"
+#include "replica/prove.h"
+
+enum { TRIES = 3 };
+
+/* What one site has of a key that is being made. */
+struct making {
+	CK_OBJECT_HANDLE objects[RECORD_OBJECTS_MAX];
+	CK_OBJECT_HANDLE record;
+	bool excused;		/* it cannot take such a key, and policy lets that be */
+};
+
+static int generate_on(struct replica_site *site, const struct key_request *request, const struct record *record,
+		       struct making *ret, struct err *err)
+{
+	CK_SESSION_HANDLE session = member_session(site->channel);
+	owned(p11_attrs) struct p11_attrs hidden = {0}, open = {0};
+	struct p11_call call;
+	int rc = key_member_template(request, 0, record->uid, &hidden, err);
+
+	if (rc == 0 && request->n_templates > 1)
+		rc = key_member_template(request, 1, record->uid, &open, err);
+	if (rc == 0)
+		rc = key_leave_out(site->channel, site->domain, &site->of->holds, &hidden, err);
+	if (rc == 0)
+		rc = key_leave_out(site->channel, site->domain, &site->of->holds, &open, err);
+	if (rc < 0)
+		return rc;
+	call = request->n_templates > 1
+		       ? p11_generate_key_pair(session, &request->mechanism, open.items, open.count, hidden.items,
+					       hidden.count, &ret->objects[1], &ret->objects[0])
+		       : p11_generate_key(session, &request->mechanism, hidden.items, hidden.count, &ret->objects[0]);
+	return member_run(site->channel, &call, 1, err);
+}
+
+/* What the token made of the request becomes what applications see. */
+static int describe(struct replica_site *site, const struct key_request *request, const struct making *made,
+		    struct record *record, struct err *err)
+{
+	static const CK_ATTRIBUTE_TYPE basics[] = {CKA_CLASS, CKA_KEY_TYPE};
+	int rc = 0;
+
+	for (size_t o = 0; o < request->n_templates && rc == 0; o++) {
+		owned(p11_attrs) struct p11_attrs read = {0};
+		CK_ATTRIBUTE_TYPE types[64];
+		CK_ULONG n;
+
+		rc = member_get(site->channel, made->objects[o], basics, 2, &read, err);
+		if (rc < 0)
+			return rc;
+		n = key_attribute_types(p11_attrs_ulong(&read, CKA_CLASS, 0), p11_attrs_ulong(&read, CKA_KEY_TYPE, 0), types);
+		rc = member_get(site->channel, made->objects[o], types, n, &read, err);
+		if (rc == 0)
+			rc = key_record_object(request, o, &read, record->uid, &record->objects[o], err);
+		record->n_objects = o + 1;
+	}
+	return rc < 0 ? rc : prove_anchor(site, made->objects[0], record, err);
+}
+
+/* A code that may mean anything, of a member that answers: SoftHSM gives one now and then to two who make objects at
+ * the same time. Worth another try before the member is left out. */
+static bool is_passing(const struct err *why)
+{
+	return why->code == ERR_TOKEN && p11_rv_class(why->rv) == P11_AMBIGUOUS;
+}
+
+/* The creating record, then the key. */
+static int make_first(struct replica_site *site, const struct key_request *request, struct record *record,
+		      struct making *made, struct err *err)
+{
+	int rc = record_put(site->channel, record, &(struct record_base){0}, &made->record, err);
+
+	if (rc == 0)
+		rc = generate_on(site, request, record, made, err);
+	for (int i = 1; i < TRIES && rc < 0 && made->record && is_passing(err); i++)
+		rc = generate_on(site, request, record, made, err);
+	if (rc == 0)
+		rc = describe(site, request, made, record, err);
+	return rc;
+}
+
+static int make_replica(struct replica_site *from, CK_OBJECT_HANDLE key, struct replica_site *to,
+			const struct record *creating, struct making *made, struct err *err)
+{
+	int rc = made->record ? 0
+			      : record_put(to->channel, creating, &(struct record_base){0}, &made->record, err);
+
+	return rc < 0 ? rc : copy_key(from, key, to, creating, NULL, &made->objects[0], err);
+}
+
+/* The live record in place of the creating one, while that and the key are still there: whoever took them for a
+ * creation that nobody finishes took them away. */
+static int make_live(struct replica_site *site, const struct record *live, const struct making *made, struct err *err)
+{
+	const struct record_base base = {.old = {made->record}, .n_old = 1, .objects = {made->objects[0]}};
+
+	int rc = record_put(site->channel, live, &base, NULL, err);
+
+	for (int i = 1; i < TRIES && rc < 0 && is_passing(err); i++)
+		rc = record_put(site->channel, live, &base, NULL, err);
+	return rc;
+}
+
+/* The best of mask to make a key on: active before standby, with the domain key. */
+static size_t first_of(const struct replica_sites *sites, uint32_t mask)
+{
+	for (int role = FLEET_ACTIVE; role <= FLEET_STANDBY; role++)
+		for (size_t i = 0; i < sites->count; i++)
+			if ((mask & 1u << i) && sites->sites[i].channel && sites->sites[i].domain &&
+			    (int)sites->sites[i].of->role == role)
+				return i;
+	return sites->count;
+}
+
+/* One copy, from whoever of have can give it: a giver that goes away is no fault of the one who takes. */
+static int make_one(struct replica_sites *sites, uint32_t have, size_t to, const struct record *creating,
+		    struct making *made, struct err *err)
+{
+	for (int tries = 0;;) {
+		size_t from = first_of(sites, have);
+		struct replica_site *giver = &sites->sites[from];
+		int rc;
+
+		if (from == sites->count)
+			return err_set(err, ERR_UNREACHABLE, "nobody is left who has the key");
+		rc = make_replica(giver, made[from].objects[0], &sites->sites[to], creating, &made[to], err);
+		if (rc == -ERR_TOKEN && !member_broken(giver->channel) && ++tries < TRIES)
+			continue;
+		if (rc == 0 || !member_broken(giver->channel))
+			return rc;
+		outcome_failed(giver, err);
+	}
+}
+
+/* Is it the key that cannot be carried, rather than a member that fails? */
+static bool is_excused(const struct replica_sites *sites, const struct err *why)
+{
+	return sites->set->policy.allow_unreplicated &&
+	       (why->code == ERR_NOT_REPLICABLE || (why->code == ERR_TOKEN && p11_rv_class(why->rv) == P11_CALLER));
+}
+
+static uint32_t excused(const struct making made[static SET_MAX])
+{
+	uint32_t mask = 0;
+
+	for (size_t i = 0; i < SET_MAX; i++)
+		if (made[i].excused)
+			mask |= 1u << i;
+	return mask;
+}
+
+/* Copies to all others; the mask of sites that have the whole key. *ret_why: the first refusal that was no member's
+ * fault, so the key's. */
+static uint32_t spread(struct replica_sites *sites, size_t source, const struct record *creating, struct making *made,
+		       struct err *ret_why)
+{
+	uint32_t mask = 1u << source;
+
+	for (size_t i = 0; i < sites->count; i++) {
+		struct replica_site *site = &sites->sites[i];
+		struct err why = {0};
+
+		if (i == source || !site->channel || !site->domain)
+			continue;
+		if (make_one(sites, mask, i, creating, made, &why) == 0) {
+			mask |= 1u << i;
+			log_info("replica", "'%s' has a replica, and proved it", site->of->name);
+			continue;
+		}
+		if (first_of(sites, mask) == sites->count)
+			break;
+		outcome_failed(site, &why);
+		made[i].excused = is_excused(sites, &why);
+		if (!outcome_members_fault(&why) && !ret_why->code)
+			*ret_why = why;
+	}
+	return mask;
+}
+
+/* Take back what was made: objects are found by uid, and the record goes after them, so that what cannot be destroyed is
+ * not taken for somebody else's. Best effort: a sync takes away the rest. */
+static void undo_all(struct replica_sites *sites, const struct record *record, const struct making *made)
+{
+	const CK_ATTRIBUTE id = {CKA_ID, (void *)record->uid, UID_LEN};
+
+	for (size_t i = 0; i < sites->count; i++) {
+		struct replica_site *site = &sites->sites[i];
+		owned(mem) CK_OBJECT_HANDLE *list = NULL;
+		CK_ULONG count = 0;
+		struct err ignored;
+
+		if (site->channel && member_find(site->channel, &id, 1, &list, &count, &ignored) == 0)
+			record_withdraw(site->channel, made[i].record, list, count, &ignored);
+	}
+}
+
+struct looking {
+	const struct record *live;
+	bool found;
+};
+
+static int compare(void *data, CK_OBJECT_HANDLE handle, struct record *record, struct err *err)
+{
+	struct looking *looking = data;
+
+	(void)handle;
+	(void)err;
+	looking->found = looking->found || (record->state == RECORD_LIVE && record->counter >= looking->live->counter);
+	return 0;
+}
+
+/* Somebody who syncs may have been quicker: then the record there is ours, or made from it. */
+static bool is_live(struct replica_site *site, const struct record *live, struct err *err)
+{
+	struct looking looking = {.live = live};
+
+	return record_read_all(site->channel, live->uid, compare, &looking, err) == 0 && looking.found;
+}
+
+/* From creating to live, on each site that has the whole key; the masks of those where it came about, and of those
+ * that may have done it. */
+static uint32_t go_live(struct replica_sites *sites, uint32_t have, const struct record *live, const struct making *made,
+			uint32_t *ret_unknown)
+{
+	uint32_t mask = 0;
+
+	*ret_unknown = 0;
+	for (size_t i = 0; i < sites->count; i++) {
+		struct replica_site *site = &sites->sites[i];
+		struct err why = {0};
+
+		if (!(have & 1u << i) || !site->channel)
+			continue;
+		if (make_live(site, live, &made[i], &why) == 0 || (why.code == ERR_CHANGED && is_live(site, live, &why))) {
+			mask |= 1u << i;
+			continue;
+		}
+		if (member_broken(site->channel))
+			*ret_unknown |= 1u << i;
+		outcome_failed(site, &why);
+	}
+	return mask;
+}
+
+/* The key on its first site and on the others, none of it live; all of it is taken back when that fails. */
+static int make_on_all(struct replica_sites *sites, size_t source, const struct key_request *request,
+		       struct record *record, struct making made[static SET_MAX], uint32_t *ret_have, struct err *err)
+{
+	struct err refusal = {0};
+	int rc = crypto_random(record->uid, UID_LEN, err);
+
+	if (rc == 0)
+		rc = record_advance(record, RECORD_CREATING, err);
+	if (rc == 0)
+		rc = make_first(&sites->sites[source], request, record, &made[source], err);
+	if (rc == 0) {
+		log_info("replica", "'%s' made the key", sites->sites[source].of->name);
+		*ret_have = spread(sites, source, record, made, &refusal);
+		rc = replica_policy_check(sites, *ret_have, err);
+		/* That too few have it is the result; this is the reason. */
+		if (rc < 0 && refusal.code)
+			rc = -(int)(*err = refusal).code;
+	}
+	if (rc < 0)
+		undo_all(sites, record, made);
+	return rc;
+}
+
+/* Is it the first site's fault that it did not make the key, and another one's turn? */
+static bool next_source(const struct err *why)
+{
+	return outcome_members_fault(why) || why->code == ERR_DIFFERENT ||
+	       (why->code == ERR_TOKEN && p11_rv_class(why->rv) == P11_AMBIGUOUS);
+}
+
+/* Each source that fails leaves the turn to the next; a new uid each time, since nobody knows what a lost one has made. */
+static int make_somewhere(struct replica_sites *sites, const struct key_request *request, struct record *record,
+			  struct making made[static SET_MAX], uint32_t *ret_have, struct err *err)
+{
+	uint32_t left = UINT32_MAX;
+	struct err first = {0};
+	size_t source;
+	int rc = 0;
+
+	while ((source = first_of(sites, left)) < sites->count) {
+		left &= ~(1u << source);
+		memset(made, 0, SET_MAX * sizeof(*made));
+		record_release(record);
+		rc = make_on_all(sites, source, request, record, made, ret_have, err);
+		if (rc == 0 || (!next_source(err) && sites->sites[source].channel))
+			return rc;
+		outcome_failed(&sites->sites[source], err);
+		if (!first.code)
+			first = *err;
+	}
+	if (first.code)
+		*err = first;
+	else
+		err_set(err, ERR_UNREACHABLE, "no member of '%s' with the domain key is up", sites->set->name);
+	return -(int)err->code;
+}
+
+int replica_generate(struct replica_sites *sites, const struct key_request *request,
+		     struct record *ret, uint32_t *ret_mask, struct err *err)
+{
+	struct making made[SET_MAX] = {0};
+	owned(record) struct record record = {0}, live = {0};
+	uint32_t have = 0, unknown = 0;
+	int rc = key_request_check(request, sites->set->policy.allow_unreplicated, err);
+
+	if (rc == 0)
+		rc = outcome_begin(sites, err);
+	if (rc == 0)
+		rc = make_somewhere(sites, request, &record, made, &have, err);
+	if (rc < 0)
+		return rc;
+	rc = record_copy(&record, &live, err);
+	if (rc == 0)
+		rc = record_advance(&live, RECORD_LIVE, err);
+	if (rc < 0) {
+		undo_all(sites, &record, made);
+		return rc;
+	}
+	*ret_mask = go_live(sites, have, &live, made, &unknown);
+	if (!*ret_mask && !unknown) {
+		undo_all(sites, &record, made);
+		return err_set(err, ERR_CHANGED, "the creation took longer than %d s: it was taken for one that nobody finishes",
+			       LEASE_MS / 1000);
+	}
+	rc = outcome_settle(sites, ret_mask, excused(made), "the key was made", err);
+	if (rc < 0)
+		return rc;
+	*ret = live;
+	live = (struct record){0};
+	return 0;
+}

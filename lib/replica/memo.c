@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Data objects of ours: sealing, reading, and steps that replace them. */
+#include "replica/memo.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "crypto/digest.h"
+#include "member/member.h"
+#include "p11/rv.h"
+
+static const char APPLICATION[] = "hsmctl";
+static CK_OBJECT_CLASS data_class = CKO_DATA;
+static CK_BBOOL yes = CK_TRUE;
+
+int memo_seal(struct buf *value, struct err *err)
+{
+	uint8_t digest[SHA256_LEN];
+	int rc = crypto_sha256(value->data, value->len, digest, err);
+
+	if (rc < 0)
+		return rc;
+	buf_put(value, digest, sizeof(digest));
+	return buf_check(value, err);
+}
+
+int memo_unseal(const void *data, size_t len, struct buf_reader *ret, struct err *err)
+{
+	uint8_t digest[SHA256_LEN];
+	int rc;
+
+	if (len < SHA256_LEN)
+		return err_set(err, ERR_INVALID, "a memo of %zu bytes", len);
+	rc = crypto_sha256(data, len - SHA256_LEN, digest, err);
+	if (rc < 0)
+		return rc;
+	if (memcmp(digest, (const uint8_t *)data + len - SHA256_LEN, SHA256_LEN) != 0)
+		return err_set(err, ERR_INVALID, "a torn memo");
+	*ret = buf_reader(data, len - SHA256_LEN);
+	return 0;
+}
+
+/* ---- steps ---- */
+
+struct step step_begin(struct member_channel *channel)
+{
+	return (struct step){.channel = channel};
+}
+
+void step_release(struct step *step)
+{
+	for (size_t i = 0; i < step->n_memos; i++)
+		buf_release(&step->memos[i].value);
+}
+
+void step_ask(struct step *step, CK_OBJECT_HANDLE object)
+{
+	CK_ATTRIBUTE *asked = &step->asked[step->count];
+
+	if (!object)
+		return;
+	*asked = (CK_ATTRIBUTE){.type = CKA_CLASS};
+	step->calls[step->count++] = p11_get_attributes(member_session(step->channel), object, asked, 1);
+}
+
+/* class, application, label: what every memo of that label has. */
+static CK_ULONG name_template(const char *label, CK_ATTRIBUTE ret[static 3])
+{
+	ret[0] = (CK_ATTRIBUTE){CKA_CLASS, &data_class, sizeof(data_class)};
+	ret[1] = (CK_ATTRIBUTE){CKA_APPLICATION, (void *)APPLICATION, sizeof(APPLICATION) - 1};
+	if (!label)
+		return 2;
+	ret[2] = (CK_ATTRIBUTE){CKA_LABEL, (void *)label, strlen(label)};
+	return 3;
+}
+
+void step_absent(struct step *step, const char *label)
+{
+	char *kept = step->absent[step->n_absent];
+	CK_ATTRIBUTE *items = step->absent_items[step->n_absent++];
+	CK_ULONG count;
+
+	snprintf(kept, MEMO_LABEL, "%s", label);
+	count = name_template(kept, items);
+	step->calls[step->count++] = p11_absent(member_session(step->channel), items, count);
+}
+
+struct memo *step_put(struct step *step, const char *label)
+{
+	struct memo *memo = &step->memos[step->n_memos++];
+
+	*memo = (struct memo){.value = {.max = MEMO_MAX}};
+	snprintf(memo->label, sizeof(memo->label), "%s", label);
+	/* The value's place is known when it is sent. */
+	step->calls[step->count++] =
+		p11_create_object(member_session(step->channel), memo->items, 6, &memo->handle);
+	return memo;
+}
+
+void step_destroy(struct step *step, CK_OBJECT_HANDLE object)
+{
+	if (object && step->count < STEP_MAX)
+		step->calls[step->count++] = p11_destroy_object(member_session(step->channel), object);
+}
+
+static int finish(struct memo *memo, struct err *err)
+{
+	CK_ULONG n = name_template(memo->label, memo->items);
+
+	memo->items[n++] = (CK_ATTRIBUTE){CKA_TOKEN, &yes, sizeof(yes)};
+	memo->items[n++] = (CK_ATTRIBUTE){CKA_PRIVATE, &yes, sizeof(yes)};
+	memo->items[n++] = (CK_ATTRIBUTE){CKA_VALUE, memo->value.data, memo->value.len};
+	return buf_check(&memo->value, err);
+}
+
+int step_send(struct step *step, struct err *err)
+{
+	int rc = 0;
+
+	/* Nothing to do is no message. */
+	if (!step->count)
+		return 0;
+	for (size_t i = 0; i < step->n_memos && rc == 0; i++)
+		rc = finish(&step->memos[i], err);
+	if (rc == 0)
+		rc = member_run(step->channel, step->calls, step->count, err);
+	if (rc == -ERR_TOKEN && err->rv == CKR_OBJECT_HANDLE_INVALID)
+		return err_set(err, ERR_CHANGED, "somebody else changed the key on '%s'",
+			       member_name(member_of(step->channel)));
+	return rc;
+}
+
+/* ---- reading ---- */
+
+/* 1 when it is gone meanwhile. */
+static int read_one(struct member_channel *channel, CK_OBJECT_HANDLE handle, memo_visitor each, void *data, struct err *err)
+{
+	static const CK_ATTRIBUTE_TYPE types[] = {CKA_LABEL, CKA_VALUE};
+	owned(p11_attrs) struct p11_attrs attrs = {0};
+	const CK_ATTRIBUTE *value, *label;
+	char text[MEMO_LABEL] = "";
+	int rc = member_get(channel, handle, types, 2, &attrs, err);
+
+	if (rc < 0)
+		return rc == -ERR_TOKEN && err->rv == CKR_OBJECT_HANDLE_INVALID ? 1 : rc;
+	value = p11_attrs_find(&attrs, CKA_VALUE);
+	label = p11_attrs_find(&attrs, CKA_LABEL);
+	if (!value)
+		return err_set(err, ERR_TOKEN, "a record on '%s' cannot be read", member_name(member_of(channel)));
+	if (label && label->ulValueLen < sizeof(text))
+		memcpy(text, label->pValue, label->ulValueLen);
+	rc = each(data, handle, text, value->pValue, value->ulValueLen, err);
+	return rc < 0 ? rc : 0;
+}
+
+int memo_each(struct member_channel *channel, const char *label, memo_visitor each, void *data, struct err *err)
+{
+	owned(mem) CK_OBJECT_HANDLE *list = NULL;
+	CK_ATTRIBUTE template[3];
+	CK_ULONG count = 0;
+	int gone = 0, rc = member_find(channel, template, name_template(label, template), &list, &count, err);
+
+	for (CK_ULONG i = 0; i < count && rc >= 0; i++) {
+		rc = read_one(channel, list[i], each, data, err);
+		gone += rc > 0;
+	}
+	return rc < 0 ? rc : gone;
+}
+
+int memo_find(struct member_channel *channel, const char *label, CK_OBJECT_HANDLE *ret, size_t room, size_t *ret_count,
+	      struct err *err)
+{
+	owned(mem) CK_OBJECT_HANDLE *list = NULL;
+	CK_ATTRIBUTE template[3];
+	CK_ULONG count = 0;
+	int rc = member_find(channel, template, name_template(label, template), &list, &count, err);
+
+	if (rc < 0)
+		return rc;
+	*ret_count = count < room ? count : room;
+	if (*ret_count)
+		memcpy(ret, list, *ret_count * sizeof(*ret));
+	return 0;
+}
