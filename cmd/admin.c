@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "cli/cli.h"
 #include "provider/inventory.h"
+#include "replica/view.h"
 
 void admin_release(struct admin *admin)
 {
@@ -57,6 +58,51 @@ int admin_open(const struct cli *cli, const char *group, struct admin *ret, stru
 int admin_open_alone(const struct cli *cli, const char *group, const char *doing, struct admin *ret, struct err *err)
 {
 	return open_group(cli, group, doing, ret, err);
+}
+
+/* Does the store know less of the member than the set does? Then it is told. */
+static bool tell(struct replica_set *set, struct fleet_group *group, size_t i)
+{
+	const struct view_mark mark = replica_set_mark_of(set, i);
+	struct fleet_member *member = &group->members[i];
+	bool stale = mark.state != VIEW_CURRENT;
+
+	if (mark.counter < (uint64_t)member->mark ||
+	    (mark.counter == (uint64_t)member->mark && member->stale >= stale))
+		return false;
+	member->mark = (int64_t)mark.counter;
+	member->stale = stale;
+	return true;
+}
+
+static int tell_store(struct admin *admin, struct store_edit *edit, struct err *err)
+{
+	struct fleet_group *group;
+	char detail[300] = "";
+	int rc = fleet_find_group(store_edit_fleet(edit), admin->set->name, &group, err);
+
+	for (size_t i = 0; rc == 0 && i < admin->set->n_members && i < group->n_members; i++) {
+		size_t len = strlen(detail);
+
+		if (tell(admin->set, group, i))
+			snprintf(detail + len, sizeof(detail) - len, "%s%s %s", len ? ", " : "", admin->set->members[i].name,
+				 group->members[i].stale ? "missed writes" : "is up to date");
+	}
+	return rc < 0 || !*detail ? rc : store_edit_commit(edit, "ha mark", admin->set->name, detail, err);
+}
+
+int admin_keep_marks(struct admin *admin, struct err *err)
+{
+	owned(store_edit) struct store_edit *edit = NULL;
+	bool news = false;
+	int rc;
+
+	for (size_t i = 0; i < admin->set->n_members; i++)
+		news = tell(admin->set, admin->group, i) || news;
+	if (!news)
+		return 0;
+	rc = store_edit_begin(admin->store, "ha mark", &edit, err);
+	return rc < 0 ? rc : tell_store(admin, edit, err);
 }
 
 int admin_emit(struct cli *cli, const struct store *store, const struct json_type *type, const void *data,

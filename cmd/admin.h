@@ -31,6 +31,10 @@ int admin_open(const struct cli *cli, const char *group, struct admin *ret, stru
 /* The same, and nobody else works on the group meanwhile; others are shown doing. ERR_LOCKED. */
 int admin_open_alone(const struct cli *cli, const char *group, const char *doing, struct admin *ret, struct err *err);
 
+/* Write down in the store which members missed writes, or do no longer, when the members know more of that than it does: a
+ * witness that outlives them. */
+int admin_keep_marks(struct admin *admin, struct err *err);
+
 /* Print a result, with the head of the trail when the command wrote to it through this store. */
 int admin_emit(struct cli *cli, const struct store *store, const struct json_type *type, const void *data,
 	       struct err *err);

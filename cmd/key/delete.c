@@ -32,6 +32,8 @@ static int destroy(struct key_look *look, const struct census_key *key, const st
 	if (rc < 0)
 		return rc;
 	rc = replica_destroy(&look->sites, key->truth, &took, err);
+	if (rc == 0)
+		rc = admin_keep_marks(&look->admin, err);
 	store_deed_end(deed, NULL, rc, err);
 	*ret_left = ~took;
 	if (rc == 0)

@@ -82,6 +82,8 @@ static int generate(struct key_look *look, const struct key_request *request, co
 	if (rc < 0)
 		return rc;
 	rc = replica_generate(&look->sites, request, record, ret_mask, err);
+	if (rc == 0)
+		rc = admin_keep_marks(&look->admin, err);
 	store_deed_end(deed, NULL, rc, err);
 	return rc;
 }

@@ -80,6 +80,8 @@ static int bring_up(struct cli *cli, const struct sync *a, struct admin *admin, 
 	if (rc < 0)
 		return rc;
 	rc = replica_sync(admin->set, UINT32_MAX, SYNC_ALL, cli->observer, report, err);
+	if (rc == 0)
+		rc = admin_keep_marks(admin, err);
 	end_deed(deed, report, rc, err);
 	return rc;
 }

@@ -174,8 +174,8 @@ heals() {
 
 @test "an object that is cut at any length is put right by one sync" {
 	seed
-	count=$(objects | wc -l)
 	for turn in $(seq 24); do
+		count=$(objects | wc -l)
 		read -r size _ file < <(objects | sed -n $((turn % count + 1))p)
 		cut=$(((RANDOM * 32768 + RANDOM) % size))
 		echo "$turn. $file: $cut of $size"

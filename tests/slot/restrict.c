@@ -55,7 +55,8 @@ static void make(char **args)
 					{CKA_COPYABLE, &no, 1}, {CKA_DESTROYABLE, &no, 1}};
 	const CK_ATTRIBUTE wrapper[] = {LIST(padded), {CKA_WRAP_TEMPLATE, inner, sizeof(inner)},
 					{CKA_UNWRAP_TEMPLATE, inner, 2 * sizeof(inner[0])}};
-	const CK_ATTRIBUTE expired[] = {{CKA_WRAP_WITH_TRUSTED, &yes, 1}, {CKA_END_DATE, &past, sizeof(past)}};
+	const CK_ATTRIBUTE expired[] = {{CKA_WRAP_WITH_TRUSTED, &yes, 1}, {CKA_END_DATE, &past, sizeof(past)},
+					{CKA_DERIVE_TEMPLATE, inner, sizeof(inner)}};
 
 	(void)args;
 	begin();
@@ -64,7 +65,7 @@ static void make(char **args)
 	OK(make_pair(CKM_RSA_PKCS_KEY_PAIR_GEN, "only-rsa", &only_rsa, 1, &only_rsa, 1));
 	OK(make_pair(CKM_EC_KEY_PAIR_GEN, "asks", guarded, 4, NULL, 0));
 	OK(make_aes("only-padded", wrapper, 3));
-	OK(make_aes("expired", expired, 2));
+	OK(make_aes("expired", expired, 3));
 }
 
 /* What no token would make, nor one that holds only what it can. */
@@ -151,6 +152,7 @@ static void shown(char **args)
 	IS(length_of(key, CKA_WRAP_TEMPLATE, CKR_ATTRIBUTE_TYPE_INVALID), CK_UNAVAILABLE_INFORMATION);
 	IS(length_of(key, CKA_PRIME_1, CKR_ATTRIBUTE_TYPE_INVALID), CK_UNAVAILABLE_INFORMATION);
 	IS(length_of(object("expired", CKO_SECRET_KEY), CKA_END_DATE, CKR_OK), sizeof(CK_DATE));
+	IS(length_of(object("expired", CKO_SECRET_KEY), CKA_DERIVE_TEMPLATE, CKR_OK), sizeof(inner));
 	key = object("only-ecdsa", CKO_PUBLIC_KEY);
 	IS(p11->C_SetAttributeValue(session, key, &wrong, 1), CKR_ATTRIBUTE_TYPE_INVALID);
 }
