@@ -440,7 +440,7 @@ static void happen(struct world *w)
 
 /* ---- the scheduler ---- */
 
-enum { STACK = 512 << 10 };
+enum { STACK = 2 << 20 };
 
 static void process_main(void)
 {

@@ -512,7 +512,8 @@ static void batches_that_write_objects_are_steps(void **state)
 		{{P11_C_DestroyObject, P11_X_Age, P11_C_FindObjects}, true},
 		{{P11_C_FindObjects, P11_C_CopyObject, P11_C_FindObjectsFinal}, true},
 		{{P11_C_UnwrapKey, P11_C_SetAttributeValue, P11_C_Sign}, true},
-		{{P11_C_UnwrapKey, P11_C_GenerateKeyPair, P11_C_GenerateKey}, false},
+		{{P11_C_UnwrapKey, P11_C_GenerateKeyPair, P11_C_Sign}, true},
+		{{P11_C_GenerateKeyPair, P11_C_WrapKey, P11_C_Sign}, false},
 		{{P11_C_DeriveKey, P11_C_WrapKey, P11_C_Sign}, false},
 	};
 
