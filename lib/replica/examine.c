@@ -193,7 +193,7 @@ static int gives(struct examination *x, struct replica_sites *sites, const struc
 		err_wrap(why, "'%s' does not give it away", giver->of->name);
 		return 0;
 	}
-	if (rc == 0 && from != to && taker->domain)
+	if (rc == 0 && from != to && taker->channel && taker->domain)
 		rc = try_to_carry(giver, copy->objects[0], taker, key->truth, why);
 	if (rc == -ERR_TOKEN && p11_rv_class(why->rv) == P11_CALLER) {
 		why->code = ERR_NOT_REPLICABLE;
@@ -219,6 +219,9 @@ static int find_source(struct examination *x, struct replica_sites *sites, const
 		for (size_t s = 0; s < sites->count; s++) {
 			int rc;
 
+			/* Who is gone is not looked at any more. */
+			if (!sites->sites[to].channel)
+				return 1;
 			if (!(x->proven[index] & 1u << s) || !sites->sites[s].channel ||
 			    examination_whole(x, key, s, 0, ignored) != (best > 0))
 				continue;
