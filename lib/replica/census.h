@@ -58,8 +58,8 @@ struct census {
 };
 
 /* Read all sites that are up; only: just the key of this uid, NULL = everything. A site whose link fails on the way is lost
- * (replica_site_lost), not an error. ERR_NO_MEMORY; ERR_UNSUPPORTED when of just this key a site has a record that is not
- * understood: whoever asks for one key wants to write it. */
+ * (replica_site_lost), not an error. ERR_NO_MEMORY; ERR_UNSUPPORTED when of just this key a site has a record that is
+ * not understood: whoever asks for one key wants to write it. */
 int census_take(struct replica_sites *sites, const uint8_t *only, struct census *ret, struct err *err);
 void census_release(struct census *census);
 OWN_DEFINE_RELEASE(census)

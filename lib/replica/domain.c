@@ -202,8 +202,8 @@ static int transport_try(struct member_channel *channel, CK_OBJECT_HANDLE public
 	return rc < 0 ? rc : 1;
 }
 
-/* There may be several: a token finishes the pair that a killed command asked for while the next one makes another. 1 when
- * the right one is among them. */
+/* There may be several: a token finishes the pair that a killed command asked for while the next one makes another. 1
+ * when the right one is among them. */
 static int transport_look(struct member_channel *channel, const char *pinned, struct transport *ret, struct err *err)
 {
 	const CK_ATTRIBUTE template[] = {
@@ -352,19 +352,32 @@ int domain_prove(struct replica_site *from, struct replica_site *to, struct err 
 	return rc;
 }
 
-/* A domain key that is not the one to be brought gives way if it does not work: then nothing is lost with it. */
-static int make_room(struct replica_site *site, struct err *err)
+/* 1 when the two have the same domain key, 0 when a token refuses what the other gave it; whatever else went wrong says
+ * nothing of the keys. */
+static int same_domain(struct replica_site *from, struct replica_site *to, struct err *err)
 {
-	int rc = domain_prove(site, site, err);
+	int rc = domain_prove(from, to, err);
 
-	if (rc == 0) {
-		err_set(err, ERR_DIFFERENT, "'%s' has another domain key, which works", site->of->name);
-		return err_hint(err, "a group made again, by 'hsmctl ha delete' and 'hsmctl ha create', gives all members one");
-	}
-	if (rc != -ERR_TOKEN && rc != -ERR_DIFFERENT)
+	return rc == 0 ? 1 : rc == -ERR_TOKEN || rc == -ERR_DIFFERENT ? 0 : rc;
+}
+
+/* A domain key that is not the one to be brought gives way if it does not work: then nothing is lost with it. 1 when
+ * it is the one. */
+static int make_room(struct replica_site *from, struct replica_site *to, struct err *err)
+{
+	int rc = same_domain(from, to, err);
+
+	if (rc)
 		return rc;
-	destroy(site->channel, site->domain);
-	return 0;
+	rc = same_domain(to, to, err);
+	if (rc > 0) {
+		err_set(err, ERR_DIFFERENT, "'%s' has another domain key, which works", to->of->name);
+		return err_hint(err, "a group made again, by 'hsmctl ha delete' and 'hsmctl ha create', gives all "
+				     "members one");
+	}
+	if (rc == 0)
+		destroy(to->channel, to->domain);
+	return rc;
 }
 
 int domain_join(struct replica_site *from, struct replica_site *to, const uint8_t id[static DOMAIN_ID_LEN],
@@ -378,12 +391,10 @@ int domain_join(struct replica_site *from, struct replica_site *to, const uint8_
 		return rc;
 	memcpy(ret_fingerprint, transport.fingerprint, DOMAIN_FINGERPRINT);
 	rc = domain_find(to->channel, id, &to->domain, err);
-	if (rc == 0 && domain_prove(from, to, err) == 0)
-		return 0;
 	if (rc == 0)
-		rc = make_room(to, err);
-	if (rc < 0 && rc != -ERR_NOT_FOUND)
-		return rc;
+		rc = make_room(from, to, err);
+	if (rc && rc != -ERR_NOT_FOUND)
+		return rc < 0 ? rc : 0;
 	rc = import_public(from->channel, &transport.attrs, &imported, err);
 	if (rc < 0)
 		return rc;
@@ -487,7 +498,8 @@ static int wrap_once(struct replica_site *site, CK_OBJECT_HANDLE key, struct err
 	for (size_t i = 0; i < COUNT(pairs); i++) {
 		CK_MECHANISM mechanism = {pairs[i].wrap, NULL, 0};
 		CK_ULONG len = sizeof(blob);
-		struct p11_call call = p11_wrap_key(member_session(site->channel), &mechanism, site->domain, key, blob, &len);
+		struct p11_call call =
+			p11_wrap_key(member_session(site->channel), &mechanism, site->domain, key, blob, &len);
 
 		rc = member_run(site->channel, &call, 1, err);
 		if (rc == 0 || err->rv != CKR_MECHANISM_INVALID)

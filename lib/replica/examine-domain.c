@@ -71,11 +71,11 @@ static uint32_t majority_of(struct replica_sites *sites, uint32_t works, uint32_
 
 /* What was seen of domain keys: masks of sites. */
 struct domains {
-	uint32_t here;		/* has one, or several that are the same */
-	uint32_t several;	/* more than one that are not the same: none of them counts */
+	uint32_t here;	  /* has one, or several that are the same */
+	uint32_t several; /* more than one that are not the same: none of them counts */
 	uint32_t works;
-	uint32_t right;		/* works, and is the group's */
-	uint32_t lost;		/* its transport key is not there */
+	uint32_t right; /* works, and is the group's */
+	uint32_t lost;	/* its transport key is not there */
 	uint32_t untold;
 };
 
@@ -101,10 +101,11 @@ static int choose_domain(struct examination *x, struct replica_sites *sites, siz
 	if (!site->domain)
 		site->domain = list[0];
 	*(same ? &ret->here : &ret->several) |= 1u << s;
-	return same ? examine_add(x, FINDING_DOMAIN_TWICE, REMEDY_SYNC, s, NO_KEY, NO_KEY, "%zu domain keys of the group where one belongs",
-			  count)
+	return same ? examine_add(x, FINDING_DOMAIN_TWICE, REMEDY_SYNC, s, NO_KEY, NO_KEY,
+				  "%zu domain keys of the group where one belongs", count)
 		    : examine_add(x, FINDING_DOMAIN_TWICE, REMEDY_PERSON, s, NO_KEY, NO_KEY,
-			  "%zu domain keys of the group, which differ: destroy those that are not the members'", count);
+				  "%zu domain keys of the group, which differ: destroy those that are not the members'",
+				  count);
 }
 
 static int look_at_domain(struct examination *x, struct replica_sites *sites, size_t s, struct domains *ret)
@@ -156,12 +157,12 @@ static int lacks_domain(struct examination *x, const struct replica_sites *sites
 
 	if (d->lost & 1u << s)
 		return examine_add(x, kind, REMEDY_PERSON, s, NO_KEY, NO_KEY,
-			   "%s, nor the transport key by which it would come", what);
+				   "%s, nor the transport key by which it would come", what);
 	if (!*sites->sites[s].of->transport)
 		return examine_add(x, kind, REMEDY_PERSON, s, NO_KEY, NO_KEY,
-			   "%s, and no transport key of the member is known by which it would come", what);
+				   "%s, and no transport key of the member is known by which it would come", what);
 	return examine_add(x, kind, d->right ? REMEDY_SYNC : REMEDY_NONE, s, NO_KEY, NO_KEY, "%s%s", what,
-		   d->right ? "" : ", and nobody who answers can give it");
+			   d->right ? "" : ", and nobody who answers can give it");
 }
 
 static int report_domain(struct examination *x, struct replica_sites *sites, size_t s, const struct domains *d)
@@ -170,9 +171,10 @@ static int report_domain(struct examination *x, struct replica_sites *sites, siz
 	int rc = 0;
 
 	if (d->lost & bit)
-		rc = examine_add(x, FINDING_TRANSPORT, REMEDY_PERSON, s, NO_KEY, NO_KEY,
-			 "the member's transport key is lost: it could not get the domain key again; 'hsmctl ha delete' and "
-			 "'hsmctl ha create' make a new one");
+		rc = examine_add(
+		    x, FINDING_TRANSPORT, REMEDY_PERSON, s, NO_KEY, NO_KEY,
+		    "the member's transport key is lost: it could not get the domain key again; 'hsmctl ha delete' and "
+		    "'hsmctl ha create' make a new one");
 	if (rc < 0 || (d->right & bit) || (d->several & bit))
 		return rc;
 	if (d->untold & bit) {
@@ -181,11 +183,13 @@ static int report_domain(struct examination *x, struct replica_sites *sites, siz
 	}
 	if (!(d->works & bit))
 		return lacks_domain(x, sites, s, d);
-	return examine_add(x, FINDING_DOMAIN_OTHER, REMEDY_PERSON, s, NO_KEY, NO_KEY,
-		   d->right ? "its domain key is another than the other members': nothing is carried from here or to here; "
-			      "'hsmctl ha delete' and 'hsmctl ha create' give all one"
-			    : "the members' domain keys differ, and none is outnumbered: nothing is carried; 'hsmctl ha delete' and "
-			      "'hsmctl ha create' give all one");
+	return examine_add(
+	    x, FINDING_DOMAIN_OTHER, REMEDY_PERSON, s, NO_KEY, NO_KEY,
+	    d->right ? "its domain key is another than the other members': nothing is carried from here or to here; "
+		       "'hsmctl ha delete' and 'hsmctl ha create' give all one"
+		     : "the members' domain keys differ, and none is outnumbered: nothing is carried; 'hsmctl ha "
+		       "delete' and "
+		       "'hsmctl ha create' give all one");
 }
 
 int examine_domains(struct replica_sites *sites, struct examination *ret, struct err *err)

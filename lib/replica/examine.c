@@ -177,9 +177,10 @@ static int try_to_carry(struct replica_site *from, CK_OBJECT_HANDLE key, struct 
 	return rc;
 }
 
-/* Does one give the key, and the other take it? 1 when nothing speaks against it; 0 when a token refuses, *why tells which. */
-static int gives(struct examination *x, struct replica_sites *sites, const struct census_key *key, size_t from, size_t to,
-		 struct err *why)
+/* Does one give the key, and the other take it? 1 when nothing speaks against it; 0 when a token refuses, *why tells
+ * which. */
+static int gives(struct examination *x, struct replica_sites *sites, const struct census_key *key, size_t from,
+		 size_t to, struct err *why)
 {
 	struct replica_site *giver = &sites->sites[from], *taker = &sites->sites[to];
 	const struct census_copy *copy = &key->copies[from];
@@ -207,8 +208,8 @@ static int gives(struct examination *x, struct replica_sites *sites, const struc
 	return rc == -ERR_NO_MEMORY ? rc : giver->channel != NULL;
 }
 
-/* Somebody who can give the key to this site, best of those that hold it as its record says. 0 when nobody can; those who
- * lack only the right domain key can, once that is settled. */
+/* Somebody who can give the key to this site, best of those that hold it as its record says. 0 when nobody can; those
+ * who lack only the right domain key can, once that is settled. */
 static int find_source(struct examination *x, struct replica_sites *sites, const struct census_key *key, long index,
 		       size_t to, struct err *why)
 {
@@ -219,9 +220,8 @@ static int find_source(struct examination *x, struct replica_sites *sites, const
 		for (size_t s = 0; s < sites->count; s++) {
 			int rc;
 
-			/* Who is gone is not looked at any more. */
 			if (!sites->sites[to].channel)
-				return 1;
+				return 0;
 			if (!(x->proven[index] & 1u << s) || !sites->sites[s].channel ||
 			    examination_whole(x, key, s, 0, ignored) != (best > 0))
 				continue;
@@ -273,9 +273,9 @@ static int compare_proofs(struct examination *x, struct replica_sites *sites, co
 		x->passed--;
 		x->failed++;
 		rc = agreed ? examine_add(x, FINDING_UNUSABLE, REMEDY_SYNC, s, index, NO_KEY,
-				  "it answers a challenge otherwise than other members")
+					  "it answers a challenge otherwise than other members")
 			    : examine_add(x, FINDING_CONFLICT, REMEDY_PERSON, s, index, NO_KEY,
-				  "members answer a challenge in different ways, and none is outnumbered");
+					  "members answer a challenge in different ways, and none is outnumbered");
 	}
 	return rc;
 }
@@ -317,8 +317,8 @@ static int prove_on_all(struct examination *x, struct replica_sites *sites, cons
 /* ---- one key ---- */
 
 /* A copy that is to be made anew: does anybody give it? Without proofs nobody can say. */
-static int remedy_of(struct examination *x, struct replica_sites *sites, const struct census_key *key, long index, size_t site,
-		     bool tried, enum remedy *ret, struct err *why)
+static int remedy_of(struct examination *x, struct replica_sites *sites, const struct census_key *key, long index,
+		     size_t site, bool tried, enum remedy *ret, struct err *why)
 {
 	int rc = tried ? find_source(x, sites, key, index, site, why) : 1;
 
@@ -327,17 +327,19 @@ static int remedy_of(struct examination *x, struct replica_sites *sites, const s
 }
 
 /* Which nobody can give: that is so by the key's nature, and policy says whether it may be. */
-static int not_replicable(struct examination *x, struct replica_sites *sites, long index, size_t site, const struct err *why)
+static int not_replicable(struct examination *x, struct replica_sites *sites, long index, size_t site,
+			  const struct err *why)
 {
 	bool allowed = sites->set->policy.allow_unreplicated;
 
 	x->excused += allowed;
-	return examine_add(x, FINDING_NOT_REPLICABLE, REMEDY_LEAVE, site, index, NO_KEY, "%.120s; the group's policy %s", why->message,
-		   allowed ? "allows that" : "wants every key on all members");
+	return examine_add(x, FINDING_NOT_REPLICABLE, REMEDY_LEAVE, site, index, NO_KEY,
+			   "%.120s; the group's policy %s", why->message,
+			   allowed ? "allows that" : "wants every key on all members");
 }
 
-static int examine_lacking(struct examination *x, struct replica_sites *sites, const struct census_key *key, size_t site,
-			   long index, bool tried)
+static int examine_lacking(struct examination *x, struct replica_sites *sites, const struct census_key *key,
+			   size_t site, long index, bool tried)
 {
 	const char *what = key->copies[site].objects[1] ? "only its public half is here" : "the key is not here";
 	struct err why = {0};
@@ -349,7 +351,7 @@ static int examine_lacking(struct examination *x, struct replica_sites *sites, c
 	if (remedy == REMEDY_LEAVE)
 		return not_replicable(x, sites, index, site, &why);
 	return examine_add(x, FINDING_MISSING, remedy, site, index, NO_KEY, "%s%s", what,
-		   remedy == REMEDY_NONE ? ", and nobody who answers has one that passes its proof" : "");
+			   remedy == REMEDY_NONE ? ", and nobody who answers has one that passes its proof" : "");
 }
 
 /* The private or secret key is here: is it whole, and whole alone? */
@@ -364,17 +366,19 @@ static int examine_object(struct examination *x, struct replica_sites *sites, co
 
 	if (!examination_whole(x, key, site, 0, text)) {
 		rc = remedy_of(x, sites, key, index, site, tried, &remedy, &why);
-		if (rc == 0)
+		if (rc == 0 && sites->sites[site].channel)
 			rc = examine_add(x, FINDING_ATTRIBUTE, remedy, site, index, NO_KEY, "%s", text);
 	}
 	if (rc == 0 && copy->surplus)
-		rc = examine_add(x, FINDING_DUPLICATE, REMEDY_SYNC, site, index, NO_KEY, "%zu objects too many", copy->surplus);
+		rc = examine_add(x, FINDING_DUPLICATE, REMEDY_SYNC, site, index, NO_KEY, "%zu objects too many",
+				 copy->surplus);
 	if (rc < 0 || key->truth->n_objects < 2)
 		return rc;
 	if (!copy->objects[1])
 		return examine_add(x, FINDING_MISSING, REMEDY_SYNC, site, index, NO_KEY, "its public half is not here");
-	return examination_whole(x, key, site, 1, text) ? 0
-		       : examine_add(x, FINDING_PUBLIC_HALF, REMEDY_SYNC, site, index, NO_KEY, "%s on its public half", text);
+	if (examination_whole(x, key, site, 1, text))
+		return 0;
+	return examine_add(x, FINDING_PUBLIC_HALF, REMEDY_SYNC, site, index, NO_KEY, "%s on its public half", text);
 }
 
 /* What lies beside the newest record. */
@@ -384,9 +388,11 @@ static int examine_remains(struct examination *x, const struct census_copy *copy
 	int rc = 0;
 
 	if (older)
-		rc = examine_add(x, FINDING_DUPLICATE, REMEDY_SYNC, site, index, NO_KEY, "%zu older records too many", older);
+		rc = examine_add(x, FINDING_DUPLICATE, REMEDY_SYNC, site, index, NO_KEY, "%zu older records too many",
+				 older);
 	if (rc == 0 && copy->n_torn)
-		rc = examine_add(x, FINDING_TORN, REMEDY_SYNC, site, index, NO_KEY, "%zu torn records of the key", copy->n_torn);
+		rc = examine_add(x, FINDING_TORN, REMEDY_SYNC, site, index, NO_KEY, "%zu torn records of the key",
+				 copy->n_torn);
 	return rc;
 }
 
@@ -402,7 +408,8 @@ static int examine_copy(struct examination *x, struct replica_sites *sites, cons
 	if (rc == 0 && !copy->record)
 		rc = examine_add(x, FINDING_MISSING, REMEDY_SYNC, site, index, NO_KEY, "its record is not here");
 	else if (rc == 0 && !record_same_version(copy->record, key->truth))
-		rc = examine_add(x, FINDING_ATTRIBUTE, REMEDY_SYNC, site, index, NO_KEY, "its record is older than on other members");
+		rc = examine_add(x, FINDING_ATTRIBUTE, REMEDY_SYNC, site, index, NO_KEY,
+				 "its record is older than on other members");
 	return rc < 0 ? rc : examine_remains(x, copy, site, index);
 }
 
@@ -421,8 +428,8 @@ static int find_remedies(struct examination *x, struct replica_sites *sites, con
 	return rc;
 }
 
-static int examine_live(struct examination *x, struct replica_sites *sites, const struct census *census,
-			long index, enum verify_mode mode, const uint8_t *challenge, struct err *err)
+static int examine_live(struct examination *x, struct replica_sites *sites, const struct census *census, long index,
+			enum verify_mode mode, const uint8_t *challenge, struct err *err)
 {
 	bool tried = mode == VERIFY_ALL || (mode == VERIFY_SAMPLE && index % SAMPLE_EVERY == 0);
 	const struct census_key *key = &census->keys[index];
@@ -490,9 +497,10 @@ static int examine_gone(struct examination *x, const struct census_key *key, siz
 static int examine_remnant(struct examination *x, const struct census_key *key, size_t site, long index, bool all_here)
 {
 	return key->copies[site].n_torn
-		       ? examine_add(x, FINDING_TORN, all_here ? REMEDY_SYNC : REMEDY_NONE, site, index, NO_KEY,
-			     "%zu torn records of a key of which nobody who answers has a whole one", key->copies[site].n_torn)
-		       : 0;
+		   ? examine_add(x, FINDING_TORN, all_here ? REMEDY_SYNC : REMEDY_NONE, site, index, NO_KEY,
+				 "%zu torn records of a key of which nobody who answers has a whole one",
+				 key->copies[site].n_torn)
+		   : 0;
 }
 
 static bool is_unknown(const struct census_key *key, size_t sites)
@@ -505,7 +513,8 @@ static bool is_unknown(const struct census_key *key, size_t sites)
 
 /* What a later version wrote may be a deletion or another key's record: nobody touches a key of which there is such a
  * record anywhere, unless it is known to be deleted. */
-static int examine_unknown(struct examination *x, const struct replica_sites *sites, const struct census_key *key, long index)
+static int examine_unknown(struct examination *x, const struct replica_sites *sites, const struct census_key *key,
+			   long index)
 {
 	int rc = 0;
 
@@ -514,7 +523,7 @@ static int examine_unknown(struct examination *x, const struct replica_sites *si
 	for (size_t s = 0; s < sites->count && rc == 0; s++)
 		if (sites->sites[s].channel && key->copies[s].not_understood)
 			rc = examine_add(x, FINDING_NOT_UNDERSTOOD, REMEDY_LEAVE, s, index, NO_KEY,
-				 "a later version of hsmctl wrote its record: it is left as it is");
+					 "a later version of hsmctl wrote its record: it is left as it is");
 	return rc;
 }
 
@@ -546,6 +555,16 @@ static size_t length_of(const struct p11_attrs *attrs, CK_ATTRIBUTE_TYPE type)
 	return attribute ? attribute->ulValueLen : 0;
 }
 
+/* Of a kind that would be nothing without its modulus, or its curve and point. */
+static bool is_empty_half(const struct p11_attrs *attrs)
+{
+	CK_KEY_TYPE type = p11_attrs_ulong(attrs, CKA_KEY_TYPE, CK_UNAVAILABLE_INFORMATION);
+	bool public = p11_attrs_ulong(attrs, CKA_CLASS, CKO_PRIVATE_KEY) == CKO_PUBLIC_KEY;
+
+	return (type == CKK_RSA || type == CKK_EC || type == CKK_EC_EDWARDS) && !length_of(attrs, CKA_MODULUS) &&
+	       !length_of(attrs, public ? CKA_EC_POINT : CKA_EC_PARAMS);
+}
+
 /* Public keys by themselves are adopted with their private halves or not at all. */
 static int examine_public(struct examination *x, const struct census *census, long index)
 {
@@ -558,12 +577,13 @@ static int examine_public(struct examination *x, const struct census *census, lo
 		if (other->site == stray->site && other->object == 0 && p11_attrs_match(&other->attrs, id, 1))
 			return 0;
 	}
-	if (!length_of(&stray->attrs, CKA_MODULUS) && !length_of(&stray->attrs, CKA_EC_POINT) &&
-	    !length_of(&stray->attrs, CKA_ID))
-		return examine_add(x, FINDING_TORN, REMEDY_SYNC, stray->site, NO_KEY, index, "what is left of a torn public key");
-	return length_of(&stray->attrs, CKA_ID) != UID_LEN ? 0
-		       : examine_add(x, FINDING_PUBLIC_HALF, REMEDY_PERSON, stray->site, NO_KEY, index,
-			     "a public key of no key that any member knows: destroy it, or leave it be");
+	if (is_empty_half(&stray->attrs) && !length_of(&stray->attrs, CKA_ID))
+		return examine_add(x, FINDING_TORN, REMEDY_SYNC, stray->site, NO_KEY, index,
+				   "what is left of a torn public key");
+	return length_of(&stray->attrs, CKA_ID) != UID_LEN
+		   ? 0
+		   : examine_add(x, FINDING_PUBLIC_HALF, REMEDY_PERSON, stray->site, NO_KEY, index,
+				 "a public key of no key that any member knows: destroy it, or leave it be");
 }
 
 /*
@@ -574,24 +594,22 @@ static int examine_public(struct examination *x, const struct census *census, lo
 static bool looks_torn(const struct p11_attrs *attrs)
 {
 	CK_OBJECT_CLASS class = p11_attrs_ulong(attrs, CKA_CLASS, CK_UNAVAILABLE_INFORMATION);
-	CK_KEY_TYPE type = p11_attrs_ulong(attrs, CKA_KEY_TYPE, CK_UNAVAILABLE_INFORMATION);
 
 	if (!prove_has_kind(attrs))
 		return true;
 	if (class == CKO_SECRET_KEY)
-		return !length_of(attrs, CKA_LABEL) && !length_of(attrs, CKA_ID) && !p11_attrs_ulong(attrs, CKA_VALUE_LEN, 0);
-	return class == CKO_PRIVATE_KEY && (type == CKK_RSA || type == CKK_EC || type == CKK_EC_EDWARDS) &&
-	       !length_of(attrs, CKA_MODULUS) && !length_of(attrs, CKA_EC_PARAMS);
+		return !length_of(attrs, CKA_LABEL) && !length_of(attrs, CKA_ID) &&
+		       !p11_attrs_ulong(attrs, CKA_VALUE_LEN, 0);
+	return class == CKO_PRIVATE_KEY && is_empty_half(attrs);
 }
 
-/* The live key of that label whose material it has: 1 when there is one, and *ret; -1 in *ret for one of other material. */
-static int same_as(struct examination *x, struct replica_sites *sites, const struct census *census,
-		   const struct census_stray *stray, const uint8_t *challenge, long *ret)
+/* 1: it is the live key of its label, *ret. 0: there is none, or (*ret) one of other material. */
+static int same_as(struct replica_sites *sites, const struct census *census, const struct census_stray *stray,
+		   const uint8_t *challenge, long *ret)
 {
 	const CK_ATTRIBUTE *label = p11_attrs_find(&stray->attrs, CKA_LABEL);
 	struct replica_site *site = &sites->sites[stray->site];
 
-	(void)x;
 	*ret = NO_KEY;
 	for (size_t k = 0; k < census->n_keys && label && label->ulValueLen && site->channel; k++) {
 		const struct record *truth = census->keys[k].truth;
@@ -622,32 +640,37 @@ static int examine_stray(struct examination *x, struct replica_sites *sites, con
 	int rc;
 
 	if (census->not_understood & 1u << stray->site)
-		return examine_add(x, FINDING_NOT_UNDERSTOOD, REMEDY_LEAVE, stray->site, NO_KEY, index,
-			   "a key without a record, on a member where a later version of hsmctl wrote: it is left as it is");
+		return examine_add(
+		    x, FINDING_NOT_UNDERSTOOD, REMEDY_LEAVE, stray->site, NO_KEY, index,
+		    "a key without a record, on a member where a later version of hsmctl wrote: it is left as it is");
 	if (stray->object == 1)
 		return examine_public(x, census, index);
 	rc = looks_torn(&stray->attrs) ? prove_hollow(site, stray->handle, &stray->attrs, &why) : 0;
 	if (rc < 0)
 		examine_lose(sites, &why);
 	if (rc > 0)
-		return examine_add(x, FINDING_TORN, REMEDY_SYNC, stray->site, NO_KEY, index, "what is left of a torn object: no key");
-	rc = same_as(x, sites, census, stray, challenge, &key);
+		return examine_add(x, FINDING_TORN, REMEDY_SYNC, stray->site, NO_KEY, index,
+				   "what is left of a torn object: no key");
+	rc = same_as(sites, census, stray, challenge, &key);
+	if (!site->channel)
+		return 0;
 	if (rc > 0)
-		return examine_add(x, FINDING_DUPLICATE, REMEDY_SYNC, stray->site, key, index, "the key once more, without its mark");
+		return examine_add(x, FINDING_DUPLICATE, REMEDY_SYNC, stray->site, key, index,
+				   "the key once more, without its mark");
 	if (key != NO_KEY)
 		return examine_add(x, FINDING_CONFLICT, REMEDY_PERSON, stray->site, NO_KEY, index,
-			   "a key without a record has the label of a live key");
+				   "a key without a record has the label of a live key");
 	/* Its record may be with a member that is away. */
 	if (!all_here && length_of(&stray->attrs, CKA_ID) == UID_LEN)
 		return examine_add(x, FINDING_EXTRA, REMEDY_NONE, stray->site, NO_KEY, index,
-			   "a key of which nobody who answers has a record");
+				   "a key of which nobody who answers has a record");
 	return examine_add(x, FINDING_EXTRA, REMEDY_SYNC, stray->site, NO_KEY, index, "a key without a record");
 }
 
 /* ---- all of it ---- */
 
-static int examine_all(struct examination *x, struct replica_sites *sites, const struct census *census, enum verify_mode mode,
-		       struct observer *observer, const uint8_t *challenge, struct err *err)
+static int examine_all(struct examination *x, struct replica_sites *sites, const struct census *census,
+		       enum verify_mode mode, struct observer *observer, const uint8_t *challenge, struct err *err)
 {
 	uint32_t current = views_current(&census->views, sites);
 	int rc = examine_domains(sites, x, err);
@@ -667,12 +690,12 @@ static int examine_all(struct examination *x, struct replica_sites *sites, const
 	for (size_t s = 0; s < sites->count && rc == 0; s++)
 		if (!sites->sites[s].channel)
 			rc = examine_add(x, FINDING_UNREACHABLE, REMEDY_LEAVE, s, NO_KEY, NO_KEY, "%.190s",
-				 sites->sites[s].err.message);
+					 sites->sites[s].err.message);
 	return rc;
 }
 
-int examine(struct replica_sites *sites, const struct census *census, enum verify_mode mode,
-	    struct observer *observer, struct examination *ret, struct err *err)
+int examine(struct replica_sites *sites, const struct census *census, enum verify_mode mode, struct observer *observer,
+	    struct examination *ret, struct err *err)
 {
 	uint8_t challenge[16];
 	int rc = crypto_random(challenge, sizeof(challenge), err);

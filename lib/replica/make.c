@@ -269,7 +269,8 @@ static int make_on_all(struct replica_sites *sites, size_t source, const struct 
 		rc = make_first(&sites->sites[source], request, record, &made[source], err);
 	if (rc == 0) {
 		log_info("replica", "'%s' made the key", sites->sites[source].of->name);
-		*ret_have = spread(sites, source, record, made, &refusal);
+		/* Who gave it, and went since, has it, and will not say that it is live. */
+		*ret_have = spread(sites, source, record, made, &refusal) & replica_sites_up(sites);
 		rc = replica_policy_check(sites, *ret_have, err);
 		/* That too few have it is the result; this is the reason. */
 		if (rc < 0 && refusal.code)

@@ -41,9 +41,9 @@ int prove_key(struct replica_site *site, CK_OBJECT_HANDLE key, const struct reco
 int prove_anchor(struct replica_site *site, CK_OBJECT_HANDLE key, struct record *record, struct err *err);
 
 /*
- * Is a private or secret key no key at all, what a token lists of an object that it tore? attrs: what can be read of it.
- * 1 when it can do nothing; 0 when it does something, or is not permitted to: then nobody can say that it is nothing,
- * but of an object that has not even a kind (a secret key of type RSA, or of none).
+ * Is a private or secret key no key at all, what a token lists of an object that it tore? attrs: what can be read of
+ * it. 1 when it can do nothing; 0 when it does something, or is not permitted to: then nobody can say that it is
+ * nothing, but of an object that has not even a kind (a secret key of type RSA, or of none).
  */
 bool prove_has_kind(const struct p11_attrs *attrs);
 int prove_hollow(struct replica_site *site, CK_OBJECT_HANDLE key, const struct p11_attrs *attrs, struct err *err);

@@ -207,9 +207,11 @@ static int take_in(void *data, CK_OBJECT_HANDLE handle, const char *label, const
 		return torn(walk, handle, label, err);
 	if (rc < 0 || !str_starts(label, NAME))
 		return rc;
-	rc = record_decode(value, len, &record, NULL);
-	if (rc < 0)
+	rc = record_decode(value, len, &record, err);
+	if (rc == -ERR_INVALID)
 		return torn(walk, handle, label, err);
+	if (rc < 0)
+		return rc;
 	walk->found = true;
 	return walk->each(walk->data, handle, &record, err);
 }

@@ -56,7 +56,8 @@ static int repair(struct repair_round *r, const struct finding *f, struct err *e
 	else if (source == r->sites->count)
 		rc = err_set(err, ERR_DIFFERENT, "nobody who has the key can carry it: see to the domain keys first");
 	else
-		rc = copy_key(&r->sites->sites[source], key->copies[source].objects[0], to, key->truth, copy, NULL, err);
+		rc = copy_key(&r->sites->sites[source], key->copies[source].objects[0], to, key->truth, copy, NULL,
+			      err);
 	if (rc == 0 && !r->dry_run)
 		rc = copy_record(to, key->truth, copy, &r->census->graves[f->site], err);
 	if (rc < 0)
@@ -197,7 +198,8 @@ static int nobody_knows(struct replica_sites *sites, const struct census_stray *
 }
 
 /* Our copy of it, as a creation makes it: a record, the key, the record again, now live. */
-static int make_ours(struct replica_site *site, const struct census_stray *stray, struct record *record, struct err *err)
+static int make_ours(struct replica_site *site, const struct census_stray *stray, struct record *record,
+		     struct err *err)
 {
 	owned(record) struct record live = {0};
 	CK_OBJECT_HANDLE before, made;
@@ -236,6 +238,8 @@ static int adopt(struct repair_round *r, const struct finding *f, struct err *er
 		return 0;
 	}
 	rc = nobody_knows(r->sites, stray, err);
+	if (rc == 0 && !site->channel)
+		rc = -(int)(*err = site->err).code;
 	if (rc == 0)
 		rc = record_stray(site, stray, public, &record, err);
 	if (rc == 0)
@@ -297,8 +301,8 @@ bool repair_must_wait(const struct repair_round *r, const struct finding *f)
 
 int repair_finding(struct repair_round *r, const struct finding *f, struct err *err)
 {
-	bool live = f->key != NO_KEY && r->census->keys[f->key].truth &&
-		    r->census->keys[f->key].truth->state == RECORD_LIVE;
+	const struct record *truth = f->key != NO_KEY ? r->census->keys[f->key].truth : NULL;
+	bool live = truth && truth->state == RECORD_LIVE;
 
 	switch (f->kind) {
 	case FINDING_DUPLICATE:

@@ -32,8 +32,8 @@ static const struct json_type note_type = {
 static const char *const action_names[] = {"copy", "delete", "repair", "adopt", "clear", "join", NULL};
 static const struct json_field step_fields[] = {
 	JSON_F_ENUM(struct replica_sync_step, action, JSON_COLUMN, action_names,
-		    "copy, delete, repair a key there; adopt one without a record; clear away what nobody can use, or what is there "
-		    "twice; join: give the domain key"),
+		    "copy, delete, repair a key there; adopt one without a record; clear away what nobody can use, or "
+		    "what is there twice; join: give the domain key"),
 	JSON_F_STRING(struct replica_sync_step, key, JSON_COLUMN, "label of the key"),
 	JSON_F_STRING(struct replica_sync_step, member, JSON_COLUMN, "member it is done on"),
 	JSON_F_END
@@ -281,12 +281,21 @@ static int spread_deletions(struct replica_sites *sites, struct census *census, 
 	return 0;
 }
 
-/* The domain keys come before the keys that they carry. What cannot be done the examination names that follows. */
+static bool all_have_domain(const struct replica_sites *sites)
+{
+	for (size_t s = 0; s < sites->count; s++)
+		if (sites->sites[s].channel && !sites->sites[s].domain)
+			return false;
+	return true;
+}
+
+/* A domain key that is plainly missing comes before the keys that it carries; what else is wrong with them, and what
+ * could not be done, the examination names that follows. */
 static int rejoin(struct replica_sites *sites, struct replica_sync_report *report)
 {
 	owned(examination) struct examination x = {0};
 	struct repair_round r = {.sites = sites, .x = &x, .report = report};
-	int rc = examine_domains(sites, &x, NULL);
+	int rc = all_have_domain(sites) ? 0 : examine_domains(sites, &x, NULL);
 
 	for (size_t i = 0; i < x.n_findings && rc == 0; i++) {
 		const struct finding *f = &x.findings[i];

@@ -19,7 +19,8 @@ static const struct json_field member_fields[] = {
 	JSON_F_STRING(struct replica_report_member, region, JSON_COLUMN, "region of the datacentre"),
 	JSON_F_BOOL(struct replica_report_member, reachable, JSON_COLUMN, "it answered during the whole run"),
 	JSON_F_INT(struct replica_report_member, keys, JSON_COLUMN, 0, 0, "live keys listed there"),
-	JSON_F_BOOL(struct replica_report_member, behind, 0, "something is wrong there that a sync puts right, or did not"),
+	JSON_F_BOOL(struct replica_report_member, behind, 0,
+		    "something is wrong there that a sync puts right; after a sync: that it did not"),
 	JSON_F_STRING(struct replica_report_member, detail, JSON_NULLABLE, "why it was not reached"),
 	JSON_F_END
 };

@@ -19,6 +19,8 @@ static const uint8_t DOMAIN_ID[] = "group of tests..";
 struct replica_set *rig_set;
 static struct book *rig_books[SET_MAX];
 static bool gone[RIG_MEMBERS];
+static uint64_t epoch;		/* of all tokens together */
+static struct fake_state *kept[RIG_MEMBERS];
 static struct replica_report report;
 static struct replica_sync_report synced;
 
@@ -45,7 +47,7 @@ static int link_call_(struct link *link, struct p11_call *calls, size_t count, c
 	struct rig_link *r = (struct rig_link *)link;
 
 	(void)limit;
-	r->cut = r->cut || gone[r->member];
+	r->cut = r->cut || gone[r->member] || link->epoch != epoch;
 	if (r->cut)
 		return unreachable(err, ERR_RETRY_IDEMPOTENT);
 	for (size_t i = 0; i < count; i++) {
@@ -60,12 +62,14 @@ static int link_call_(struct link *link, struct p11_call *calls, size_t count, c
 			r->session = *(CK_SESSION_HANDLE *)calls[i].args[2].out;
 	}
 	link->changes = fake_changes(r->member) + 1;
-	return 0;
+	/* It went while it was asked: nobody hears the answer. */
+	r->cut = gone[r->member];
+	return r->cut ? unreachable(err, ERR_RETRY_IDEMPOTENT) : 0;
 }
 
 static bool link_alive_(struct link *link)
 {
-	return !((struct rig_link *)link)->cut;
+	return !((struct rig_link *)link)->cut && link->epoch == epoch;
 }
 
 static void link_cut_(struct link *link)
@@ -78,7 +82,7 @@ static void link_close_(struct link *link)
 {
 	struct rig_link *r = (struct rig_link *)link;
 
-	if (r->session)
+	if (r->session && link->epoch == epoch)
 		fake_functions()->C_CloseSession(r->session);
 	free(link);
 }
@@ -98,7 +102,7 @@ static int link_open_(const struct member_config *config, struct link **ret, str
 	r = mem_new(struct rig_link);
 	if (!r)
 		return err_no_memory(err);
-	*r = (struct rig_link){.link = {.ops = &rig_link_ops, .config = config, .epoch = 1}, .member = member};
+	*r = (struct rig_link){.link = {.ops = &rig_link_ops, .config = config, .epoch = epoch}, .member = member};
 	*ret = &r->link;
 	return 0;
 }
@@ -107,6 +111,8 @@ static int link_open_(const struct member_config *config, struct link **ret, str
 
 static void open_member(struct replica_member *member, size_t m)
 {
+	struct member_config config = {
+		.via = &rig_link_ops, .connect_ms = 1000, .answer_ms = 1000, .call_ms = 60000};
 	char number[24];
 
 	snprintf(number, sizeof(number), "%zu", m);
@@ -115,9 +121,9 @@ static void open_member(struct replica_member *member, size_t m)
 	snprintf(member->region, sizeof(member->region), "region");
 	member->role = m < 2 ? FLEET_ACTIVE : FLEET_STANDBY;
 	member->index = m;
-	assert_int_equal(member_open(&(struct member_config){.via = &rig_link_ops, .name = member->name, .address = number,
-							     .connect_ms = 1000, .answer_ms = 1000, .call_ms = 60000},
-				     &member->member, NULL), 0);
+	config.name = member->name;
+	config.address = number;
+	assert_int_equal(member_open(&config, &member->member, NULL), 0);
 }
 
 static void log_in(size_t m)
@@ -154,6 +160,7 @@ static int begin(size_t members)
 	owned(secret) struct secret *secret = NULL;
 
 	fake_reset(members, 1);
+	epoch++;
 	memset(gone, 0, sizeof(gone));
 	rig_set = replica_set_new();
 	rig_set->threads = false;
@@ -191,6 +198,10 @@ int rig_end(void **state)
 	(void)state;
 	json_release(&replica_report_type, &report);
 	json_release(&replica_sync_report_type, &synced);
+	for (size_t m = 0; m < RIG_MEMBERS; m++) {
+		fake_state_free(kept[m]);
+		kept[m] = NULL;
+	}
 	replica_set_free(rig_set);
 	for (size_t m = 0; m < SET_MAX; m++) {
 		book_free(rig_books[m]);
@@ -205,6 +216,23 @@ void rig_away(size_t member, bool away)
 	gone[member] = away;
 }
 
+void rig_keep(void)
+{
+	for (size_t m = 0; m < rig_set->n_members; m++)
+		kept[m] = fake_save(m);
+}
+
+void rig_back(void)
+{
+	epoch++;
+	memset(gone, 0, sizeof(gone));
+	for (size_t m = 0; m < rig_set->n_members; m++) {
+		fake_heal(m);
+		fake_restore(m, kept[m]);
+		log_in(m);
+	}
+}
+
 void rig_reconnect(size_t member)
 {
 	rig_away(member, true);
@@ -214,7 +242,8 @@ void rig_reconnect(size_t member)
 
 /* ---- keys ---- */
 
-uint32_t rig_key_with(enum key_kind kind, const char *label, const CK_ATTRIBUTE *more, CK_ULONG count, struct record *ret)
+uint32_t rig_key_with(enum key_kind kind, const char *label, const CK_ATTRIBUTE *more, CK_ULONG count,
+		      struct record *ret)
 {
 	owned(replica_sites) struct replica_sites sites = {0};
 	owned(key_request) struct key_request request = {0};
@@ -301,10 +330,10 @@ struct p11_attrs rig_attrs(size_t member, CK_OBJECT_HANDLE object)
 
 void rig_destroy(size_t member, CK_OBJECT_HANDLE object)
 {
+	CK_FLAGS flags = CKF_SERIAL_SESSION | CKF_RW_SESSION;
 	CK_SESSION_HANDLE session;
 
-	assert_int_equal(fake_functions()->C_OpenSession(member, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &session),
-			 CKR_OK);
+	assert_int_equal(fake_functions()->C_OpenSession(member, flags, NULL, NULL, &session), CKR_OK);
 	assert_int_equal(fake_functions()->C_DestroyObject(session, object), CKR_OK);
 	fake_functions()->C_CloseSession(session);
 }

@@ -39,14 +39,19 @@ int rig_end(void **state);
 void rig_away(size_t member, bool away);
 /* Connections of before are gone, with whatever a failed call left open on them. */
 void rig_reconnect(size_t member);
+/* All members as they are, to come back as often as wanted; everybody can be reached then, and nothing is wrong with
+ * the tokens. */
+void rig_keep(void);
+void rig_back(void);
 
 /* A key as an application makes one; it is on all members that can be reached. */
 void rig_key(enum key_kind kind, const char *label, struct record *ret);
 /* The same with more in the template of its private or secret half; the members that have it. */
-uint32_t rig_key_with(enum key_kind kind, const char *label, const CK_ATTRIBUTE *more, CK_ULONG count, struct record *ret);
+uint32_t rig_key_with(enum key_kind kind, const char *label, const CK_ATTRIBUTE *more, CK_ULONG count,
+		      struct record *ret);
 
-/* What stands on a member: objects of a class with this CKA_ID (any class: CK_UNAVAILABLE_INFORMATION), data objects with
- * this label. The first one's handle; the number into *ret_count (may be NULL). */
+/* What stands on a member: objects of a class with this CKA_ID (any class: CK_UNAVAILABLE_INFORMATION), data objects
+ * with this label. The first one's handle; the number into *ret_count (may be NULL). */
 CK_OBJECT_HANDLE rig_object(size_t member, CK_OBJECT_CLASS class, const void *id, size_t id_len, size_t *ret_count);
 CK_OBJECT_HANDLE rig_record(size_t member, const uint8_t uid[static UID_LEN], size_t *ret_count);
 /* An object as it is, into a new list. */

@@ -340,9 +340,9 @@ static void what_is_left_of_a_torn_public_key_goes(void **state)
 static void an_object_torn_anywhere_is_put_right(void **state)
 {
 	static const enum key_kind kinds[] = {KEY_EC_P256, KEY_RSA_2048, KEY_AES_256, KEY_HMAC_SHA256};
-	static const CK_ATTRIBUTE_TYPE lost[] = {CKA_TOKEN + 1, CKA_LABEL, CKA_VALUE, CKA_KEY_TYPE, CKA_ID, CKA_SENSITIVE,
-						 CKA_ENCRYPT, CKA_SIGN, CKA_VERIFY, CKA_MODULUS, CKA_PUBLIC_EXPONENT,
-						 CKA_PRIVATE_EXPONENT, CKA_EXTRACTABLE, CKA_EC_PARAMS, CKA_EC_POINT};
+	static const CK_ATTRIBUTE_TYPE lost[] = {
+		CKA_PRIVATE, CKA_LABEL, CKA_VALUE, CKA_KEY_TYPE, CKA_ID, CKA_SENSITIVE, CKA_ENCRYPT, CKA_SIGN,
+		CKA_VERIFY, CKA_MODULUS, CKA_PUBLIC_EXPONENT, CKA_PRIVATE_EXPONENT, CKA_EXTRACTABLE, CKA_EC_PARAMS, CKA_EC_POINT};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
@@ -479,7 +479,8 @@ static void what_works_or_may_work_is_never_destroyed(void **state)
 	}
 }
 
-/* At whatever call something fails, and after or before the deed: the material is somewhere, and in the end there once. */
+/* At whatever call something fails, and after or before the deed: the material is somewhere, and in the end there
+ * once. */
 static void an_adoption_that_is_cut_short_loses_and_doubles_nothing(void **state)
 {
 	(void)state;
@@ -618,6 +619,117 @@ static void a_source_that_goes_away_is_not_held_against_who_takes(void **state)
 		record_release(&record[i]);
 }
 
+/* Member 3 goes away when it is to take a key of the group. */
+static CK_RV goes_rather(void *data, CK_SLOT_ID slot, enum p11_fn fn, bool after, CK_RV rv)
+{
+	CK_RV answer = takes_no_key(data, slot, fn, after, rv);
+
+	if (answer != rv)
+		rig_away(3, true);
+	return answer;
+}
+
+static void whoever_goes_away_when_it_is_to_take_a_key_is_not_asked_again(void **state)
+{
+	owned(record) struct record record = {0};
+	bool proving = false;
+
+	(void)state;
+	rig_key(KEY_EC_P256, "k", &record);
+	rig_destroy(3, private(3, &record));
+	fake_watch(goes_rather, &proving);
+	rig_finds(FINDING_UNREACHABLE, 3);
+	fake_watch(NULL, NULL);
+	rig_away(3, false);
+	rig_heals();
+}
+
+/* Member 0 goes away when it is to give a key of the group. */
+static CK_RV gives_rather_not(void *data, CK_SLOT_ID slot, enum p11_fn fn, bool after, CK_RV rv)
+{
+	unsigned *wraps = data;
+
+	if (slot == 0 && fn == P11_C_WrapKey && !after && ++*wraps == RIG_MEMBERS)
+		rig_away(0, true);
+	return rv;
+}
+
+/* With the giver's link another one is found to have ended: that of who takes, whose session is gone since the proof of
+ * its domain key. */
+static void giver_and_taker_may_be_lost_at_once(void **state)
+{
+	owned(record) struct record record = {0};
+	unsigned wraps = 0;
+
+	(void)state;
+	rig_key(KEY_EC_P256, "k", &record);
+	rig_destroy(3, private(3, &record));
+	fake_fail(3, P11_C_DestroyObject, 1, CKR_SESSION_HANDLE_INVALID, FAKE_AFTER);
+	fake_watch(gives_rather_not, &wraps);
+	rig_verify();
+	fake_watch(NULL, NULL);
+	assert_int_equal(rig_findings(FINDING_UNREACHABLE, 0, NULL), 1);
+	assert_int_equal(rig_findings(FINDING_UNREACHABLE, 3, NULL), 1);
+	rig_away(0, false);
+	rig_heals();
+}
+
+/* One member goes away at its n-th call from now. */
+struct leaving {
+	CK_SLOT_ID member;
+	unsigned left;
+};
+
+static CK_RV leave(void *data, CK_SLOT_ID slot, enum p11_fn fn, bool after, CK_RV rv)
+{
+	struct leaving *leaving = data;
+
+	(void)fn;
+	if (slot == leaving->member && !after && leaving->left && --leaving->left == 0)
+		rig_away(slot, true);
+	return rv;
+}
+
+/* Something of everything is wrong, and a member goes away at any moment. */
+static void whoever_goes_away_when_what_is_left_is_right_in_the_end(void **state)
+{
+	owned(record) struct record pair = {0}, key = {0}, deleted = {0};
+	owned(replica_sites) struct replica_sites sites = {0};
+
+	(void)state;
+	rig_key(KEY_EC_P256, "pair", &pair);
+	rig_key(KEY_AES_256, "key", &key);
+	rig_key(KEY_AES_256, "deleted", &deleted);
+	rig_away(3, true);
+	assert_int_equal(replica_sites_open(rig_set, UINT32_MAX, &sites, NULL), 0);
+	assert_int_equal(replica_destroy(&sites, &deleted, &(uint32_t){0}, NULL), 0);
+	replica_sites_release(&sites);
+	rig_away(3, false);
+	plant_stray(2, "stray", true, true);
+	plant_like(1, rig_object(1, CKO_SECRET_KEY, rig_set->domain_id, UID_LEN, NULL));
+	rig_destroy(2, rig_object(2, CKO_SECRET_KEY, rig_set->domain_id, UID_LEN, NULL));
+	rig_destroy(3, private(3, &pair));
+	assert_true(fake_tear(3, secret(3, &key), CKA_EXTRACTABLE));
+	assert_true(fake_tear(0, public(0, &pair), CKA_LABEL));
+	cut_record(0, rig_record(0, key.uid, NULL), 20);
+	rig_keep();
+	for (size_t m = 0; m < RIG_MEMBERS; m++) {
+		struct leaving leaving = {.member = m};
+
+		for (unsigned n = 1 + (unsigned)m; !leaving.left; n += 23) {
+			leaving.left = n;
+			fake_watch(leave, &leaving);
+			assert_int_not_equal(rig_verify()->verdict, VERDICT_IN_SYNC);
+			rig_sync(SYNC_ALL);
+			fake_watch(NULL, NULL);
+			rig_away(m, false);
+			rig_heals();
+			assert_int_equal(rig_verify()->keys, 3);
+			rig_back();
+		}
+	}
+}
+
 #define ON_FOUR(f) cmocka_unit_test_setup_teardown(f, rig_four, rig_end)
 
 int main(void)
@@ -645,6 +757,9 @@ int main(void)
 		ON_FOUR(a_member_that_takes_no_such_key_is_not_behind),
 		ON_FOUR(whoever_lacks_what_others_could_give_is_behind),
 		ON_FOUR(a_key_that_nobody_has_keeps_nobody_back),
+		ON_FOUR(whoever_goes_away_when_it_is_to_take_a_key_is_not_asked_again),
+		ON_FOUR(giver_and_taker_may_be_lost_at_once),
+		ON_FOUR(whoever_goes_away_when_what_is_left_is_right_in_the_end),
 		ON_FOUR(a_source_that_goes_away_is_not_held_against_who_takes),
 	};
 
