@@ -101,18 +101,18 @@ UNIT_SRCS := $(sort $(wildcard tests/unit/*/test_*.c))
 UNIT := $(patsubst %.c,$(BUILD)/%,$(UNIT_SRCS))
 # The strangers know the PKCS#11 headers and no room: tests/slot and tests/bench load the module with them.
 STRANGERS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/slot/*.c tests/bench/*.c))
-# SoftHSM with faults on demand, for appliances of the tests.
-SHIM := $(BUILD)/tests/fake/shim.so
+# SoftHSM with faults on demand, and clocks that are wrong, for processes of the tests.
+SHIMS := $(BUILD)/tests/fake/shim.so $(BUILD)/tests/fake/clock.so
 # The fake token: an archive for tests that hold it in process, a library for those that load one.
 FAKE := $(BUILD)/tests/fake/fake.a
 FAKE_LIBRARY := $(BUILD)/tests/fake/token.so
 # Histories of writers, syncs and faults over fake tokens.
 MODEL := $(BUILD)/tests/model/model
-unit: $(UNIT) $(STRANGERS) $(SHIM) $(FAKE_LIBRARY) $(MODEL)
+unit: $(UNIT) $(STRANGERS) $(SHIMS) $(FAKE_LIBRARY) $(MODEL)
 $(MODEL): $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/model/*.c))) $(FAKE) $(ROOM_LIBS)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(FAKE) $(ROOM_LIBS) -Wl,--end-group $(CORE_LIBS)
-$(FAKE): $(patsubst %.c,$(BUILD)/%.o,$(filter-out %/shim.c %/module.c,$(sort $(wildcard tests/fake/*.c))))
+$(FAKE): $(patsubst %.c,$(BUILD)/%.o,$(filter-out %/shim.c %/clock.c %/module.c,$(sort $(wildcard tests/fake/*.c))))
 	$(Q)rm -f $@ && ar rcs $@ $^
 $(FAKE_LIBRARY): $(BUILD)/tests/fake/module.o $(FAKE) $(BUILD)/lib/p11.a $(BUILD)/lib/base.a
 	$(Q)$(CC) -shared -Wl,--exclude-libs,ALL -Wl,-Bsymbolic -Wl,-z,nodelete $(LDFLAGS) -o $@ $^ -lcrypto -pthread
@@ -126,7 +126,7 @@ RIG := $(BUILD)/tests/unit/replica/rig.o
 $(BUILD)/tests/unit/replica/test_%: $(BUILD)/tests/unit/replica/test_%.o $(RIG) $(FAKE) $(ROOM_LIBS)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(RIG) -Wl,--start-group $(FAKE) $(ROOM_LIBS) -Wl,--end-group $(CORE_LIBS) -lcmocka
-$(SHIM): tests/fake/shim.c
+$(SHIMS): $(BUILD)/%.so: %.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -shared $(LDFLAGS) -o $@ $< -ldl
 $(STRANGERS): $(BUILD)/tests/%: tests/%.c $(wildcard tests/slot/*.h)

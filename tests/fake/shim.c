@@ -7,46 +7,110 @@
  *	C_Sign die		the process ends, as SoftHSM's does on some inputs
  *	C_Sign hang		the call never returns
  *	C_Sign 0x5		it answers with that code and does nothing
+ *	C_Sign STOP:1234	process 1234 gets SIGSTOP, and the call goes on; KILL:1234 likewise
+ *	C_Sign then:die		the call is carried out first, and "die" comes before its answer
+ *	C_Sign@3 die		only the third of its calls since the file was written
  */
 #include <dlfcn.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <pkcs11.h>
 
 static const char LIBRARY[] = "/usr/lib/softhsm/libsofthsm2.so";
+static const char THEN[] = "then:";
 
 static CK_FUNCTION_LIST *real;
 static CK_FUNCTION_LIST shim;
 
-static void carry_out(const char *fault, CK_RV *ret)
+/* How often a function was called since the file was written. */
+struct calls {
+	ino_t file;
+	struct timespec written;
+	unsigned long count;
+};
+static pthread_mutex_t calls_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static unsigned long count_call(struct calls *calls, FILE *file)
 {
-	if (strcmp(fault, "die") == 0)
-		_exit(5);
-	while (strcmp(fault, "hang") == 0)
-		pause();
-	*ret = strtoul(fault, NULL, 0);
+	struct stat now;
+	unsigned long count;
+
+	if (fstat(fileno(file), &now) < 0)
+		return 0;
+	pthread_mutex_lock(&calls_lock);
+	if (calls->file != now.st_ino || memcmp(&calls->written, &now.st_mtim, sizeof(now.st_mtim)) != 0)
+		*calls = (struct calls){now.st_ino, now.st_mtim, 0};
+	count = ++calls->count;
+	pthread_mutex_unlock(&calls_lock);
+	return count;
 }
 
-/* The fault of a function, CKR_OK when it has none. */
-static CK_RV fault(const char *function)
+/* "C_Name" or "C_Name@N", and this is the N-th call? */
+static bool is_meant(const char *row, const char *function, unsigned long count)
+{
+	size_t len = strlen(function);
+
+	if (strncmp(row, function, len) != 0)
+		return false;
+	return row[len] == '@' ? strtoul(row + len + 1, NULL, 10) == count : !row[len];
+}
+
+/* What is to happen at this call; "" when nothing is. */
+static void look(const char *function, struct calls *calls, char ret[static 64])
 {
 	const char *conf = getenv("SOFTHSM2_CONF"), *slash = conf ? strrchr(conf, '/') : NULL;
-	char path[4096], name[64], what[64];
-	CK_RV rv = CKR_OK;
+	char path[4096], row[64], what[64];
+	unsigned long count;
 	FILE *file;
 
+	*ret = 0;
 	if (!slash)
-		return CKR_OK;
+		return;
 	snprintf(path, sizeof(path), "%.*s/faults", (int)(slash - conf), conf);
 	file = fopen(path, "re");
-	while (file && rv == CKR_OK && fscanf(file, "%63s %63s", name, what) == 2)
-		if (strcmp(name, function) == 0)
-			carry_out(what, &rv);
-	if (file)
-		fclose(file);
+	if (!file)
+		return;
+	count = count_call(calls, file);
+	while (!*ret && fscanf(file, "%63s %63s", row, what) == 2)
+		if (is_meant(row, function, count))
+			strcpy(ret, what);
+	fclose(file);
+}
+
+static void carry_out(const char *what, CK_RV *rv)
+{
+	pid_t pid = strchr(what, ':') ? atoi(strchr(what, ':') + 1) : 0;
+
+	if (strcmp(what, "die") == 0)
+		_exit(5);
+	while (strcmp(what, "hang") == 0)
+		pause();
+	if (pid > 0)
+		kill(pid, strncmp(what, "STOP", 4) == 0 ? SIGSTOP : SIGKILL);
+	else
+		*rv = strtoul(what, NULL, 0);
+}
+
+static CK_RV before(const char *what)
+{
+	CK_RV rv = CKR_OK;
+
+	if (*what && strncmp(what, THEN, strlen(THEN)) != 0)
+		carry_out(what, &rv);
+	return rv;
+}
+
+static CK_RV after(const char *what, CK_RV rv)
+{
+	if (strncmp(what, THEN, strlen(THEN)) == 0)
+		carry_out(what + strlen(THEN), &rv);
 	return rv;
 }
 
@@ -54,8 +118,12 @@ static CK_RV fault(const char *function)
 #define FAULTY(name, parameters, arguments)                                                                \
 	static CK_RV faulty_##name parameters                                                              \
 	{                                                                                                  \
-		CK_RV rv = fault(#name);                                                                   \
-		return rv == CKR_OK ? real->name arguments : rv;                                           \
+		static struct calls calls;                                                                 \
+		char what[64];                                                                             \
+		CK_RV rv;                                                                                  \
+		look(#name, &calls, what);                                                                 \
+		rv = before(what);                                                                         \
+		return rv == CKR_OK ? after(what, real->name arguments) : rv;                              \
 	}
 
 FAULTY(C_Login, (CK_SESSION_HANDLE s, CK_USER_TYPE u, CK_UTF8CHAR_PTR p, CK_ULONG n), (s, u, p, n))
@@ -67,6 +135,14 @@ FAULTY(C_FindObjectsInit, (CK_SESSION_HANDLE s, CK_ATTRIBUTE_PTR t, CK_ULONG n),
 FAULTY(C_CreateObject, (CK_SESSION_HANDLE s, CK_ATTRIBUTE_PTR t, CK_ULONG n, CK_OBJECT_HANDLE_PTR o), (s, t, n, o))
 FAULTY(C_GenerateKey, (CK_SESSION_HANDLE s, CK_MECHANISM_PTR m, CK_ATTRIBUTE_PTR t, CK_ULONG n, CK_OBJECT_HANDLE_PTR o),
        (s, m, t, n, o))
+FAULTY(C_GenerateKeyPair,
+       (CK_SESSION_HANDLE s, CK_MECHANISM_PTR m, CK_ATTRIBUTE_PTR t, CK_ULONG n, CK_ATTRIBUTE_PTR u, CK_ULONG k,
+	CK_OBJECT_HANDLE_PTR o, CK_OBJECT_HANDLE_PTR p),
+       (s, m, t, n, u, k, o, p))
+FAULTY(C_DestroyObject, (CK_SESSION_HANDLE s, CK_OBJECT_HANDLE o), (s, o))
+FAULTY(C_WrapKey,
+       (CK_SESSION_HANDLE s, CK_MECHANISM_PTR m, CK_OBJECT_HANDLE w, CK_OBJECT_HANDLE k, CK_BYTE_PTR p, CK_ULONG_PTR l),
+       (s, m, w, k, p, l))
 FAULTY(C_UnwrapKey,
        (CK_SESSION_HANDLE s, CK_MECHANISM_PTR m, CK_OBJECT_HANDLE k, CK_BYTE_PTR p, CK_ULONG l, CK_ATTRIBUTE_PTR t,
 	CK_ULONG n, CK_OBJECT_HANDLE_PTR o),
@@ -88,6 +164,9 @@ __attribute__((visibility("default"))) CK_RV C_GetFunctionList(CK_FUNCTION_LIST_
 	shim.C_FindObjectsInit = faulty_C_FindObjectsInit;
 	shim.C_CreateObject = faulty_C_CreateObject;
 	shim.C_GenerateKey = faulty_C_GenerateKey;
+	shim.C_GenerateKeyPair = faulty_C_GenerateKeyPair;
+	shim.C_DestroyObject = faulty_C_DestroyObject;
+	shim.C_WrapKey = faulty_C_WrapKey;
 	shim.C_UnwrapKey = faulty_C_UnwrapKey;
 	*list = &shim;
 	return CKR_OK;

@@ -6,23 +6,16 @@
 #	begin_signer		it runs, and has logged in
 #	signer [CODE]		it searches and signs with signing-1, which gives CODE (default 0x0)
 #	end_signer
+load faults
+
 begin_signer() {
-	mkfifo "$BATS_TEST_TMPDIR/to.$((++SIGNERS))" "$BATS_TEST_TMPDIR/from.$SIGNERS"
-	"$BUILD/tests/slot/edges" by-line <"$BATS_TEST_TMPDIR/to.$SIGNERS" >"$BATS_TEST_TMPDIR/from.$SIGNERS" 2>&1 3>&- &
-	signer_PID=$!
-	exec {to}>"$BATS_TEST_TMPDIR/to.$SIGNERS" {from}<"$BATS_TEST_TMPDIR/from.$SIGNERS"
-	read -rt 20 answer <&"$from"
-	[ "$answer" = ready ] || fail "$answer"
+	begin signer "$BUILD/tests/slot/edges" by-line
 }
 
 signer() {
-	echo >&"$to"
-	read -rt 60 answer <&"$from"
-	[ "$answer" = "${1:-0x0}" ] || fail "answered $answer"
+	tell signer "${1:-0x0}"
 }
 
 end_signer() {
-	exec {to}>&-
-	wait "$signer_PID"
-	exec {from}<&-
+	end signer
 }
