@@ -7,6 +7,7 @@
 #include "p11/rv.h"
 #include "replica/key.h"
 #include "replica/verify.h"
+#include "replica/view.h"
 #include "replica/write.h"
 #include "world.h"
 
@@ -19,6 +20,7 @@ void actor_plan(struct process *p)
 	struct trace *trace = &p->world->trace;
 	unsigned kind = trace_choose(trace, 4);
 
+	p->application = kind == 1;
 	p->n_ops = 1 + trace_choose(trace, OPS_MAX);
 	for (size_t i = 0; i < p->n_ops; i++)
 		p->ops[i] = (struct op){
@@ -69,10 +71,12 @@ static struct entry *entry_of(struct world *w, const struct record *record)
 	return NULL;
 }
 
-/* Could enough members have made it, to which nothing happened at all? */
-static bool could_have(const struct world *w)
+/* Could enough members have made it, to which nothing happened at all? With all of them nobody is left in doubt. */
+static bool could_have(const struct world *w, enum outcome said)
 {
-	return __builtin_popcount(w->healthy) >= 2;
+	size_t well = (size_t)__builtin_popcount(w->healthy);
+
+	return said == NOT_MADE ? well >= 2 : well == w->n_members;
 }
 
 static void generate(struct process *p, struct replica_sites *sites)
@@ -100,7 +104,7 @@ static void generate(struct process *p, struct replica_sites *sites)
 		  p->killed ? "killed" : rc == 0 ? "done" : err.message);
 	if (rc == 0)
 		remember(p, &record);
-	else if (!p->killed && entry->made == NOT_MADE && could_have(w))
+	else if (!p->killed && could_have(w, entry->made))
 		world_broken(w, "refused: p%zu could not make %s, though members %x were well all the time: %s", p->number,
 			     entry->label, w->healthy, err.message);
 }
@@ -186,7 +190,9 @@ static int keep_live(void *data, CK_OBJECT_HANDLE handle, struct record *record,
 static void refresh(struct process *p, struct replica_sites *sites)
 {
 	struct err err = {0};
+	struct views views;
 
+	views_read(sites, UINT32_MAX, &views, &err);
 	for (size_t i = 0; i < p->n_index; i++)
 		record_release(&p->index[i]);
 	p->n_index = 0;
@@ -224,10 +230,11 @@ static void verify(struct process *p)
 static void write_keys(struct process *p, const struct op *op)
 {
 	owned(replica_sites) struct replica_sites sites = {0};
+	uint32_t mask = p->application && op->kind != OP_REFRESH ? replica_set_current(p->set) : UINT32_MAX;
 	struct err err = {0};
 
-	p->blamed = 0;
-	if (replica_sites_open(p->set, UINT32_MAX, &sites, &err) < 0)
+	p->blamed = ~mask;
+	if (replica_sites_open(p->set, mask, &sites, &err) < 0)
 		return;
 	if (op->kind == OP_GENERATE)
 		generate(p, &sites);

@@ -290,10 +290,36 @@ static void check_stale(struct world *w, const struct entry *e, uint32_t serves)
 		world_broken(w, "stale: members %x serve and have %s, which was deleted", serves & live, e->label);
 }
 
+static struct view_mark mark_on(size_t m, size_t of)
+{
+	char name[24];
+
+	snprintf(name, sizeof(name), "m%zu", of);
+	return view_mark_of(&look(m)->view, name);
+}
+
+/* Who has it and is current knows of each that has it not. */
+static void check_told(struct world *w, const struct entry *e)
+{
+	const struct view all = known(w, false);
+	uint32_t live = check_live_on(w, e->uid);
+
+	if (e->delete_tried || world_harm(w) != 0)
+		return;
+	for (size_t m = 0; m < w->n_members; m++)
+		for (size_t lacks = 0; lacks < w->n_members; lacks++) {
+			char name[24];
+
+			snprintf(name, sizeof(name), "m%zu", m);
+			if ((live & 1u << m) && !(live & 1u << lacks) && mark_on(m, lacks).state == VIEW_CURRENT &&
+			    view_mark_of(&all, name).state == VIEW_CURRENT)
+				world_broken(w, "told: m%zu has %s, and does not know that m%zu lacks it", m, e->label, lacks);
+		}
+}
+
 void check_step(struct world *w)
 {
 	uint32_t serves = serving(w);
-
 
 	for (size_t i = 0; i < w->n_ledger; i++) {
 		struct entry *e = &w->ledger[i];
@@ -305,6 +331,7 @@ void check_step(struct world *w)
 			check_back(w, e);
 			check_doubled(w, e);
 			check_stale(w, e, serves);
+			check_told(w, e);
 		}
 	}
 }

@@ -392,12 +392,12 @@ static void happen(struct world *w)
 {
 	size_t m, p;
 
-	if (w->quiet || w->play.calm || w->events >= EVENTS_MAX || trace_choose(&w->trace, 12) != 1)
+	if (w->quiet || w->play.calm || w->events >= EVENTS_MAX || trace_choose(&w->trace, w->luck) != 1)
 		return;
 	w->events++;
 	m = trace_choose(&w->trace, (unsigned)w->n_members);
 	p = trace_choose(&w->trace, (unsigned)w->n_processes);
-	switch (trace_choose(&w->trace, 12)) {
+	switch (trace_choose(&w->trace, 13)) {
 	case 0:
 	case 1:
 	case 2:
@@ -425,6 +425,7 @@ static void happen(struct world *w)
 		break;
 	case 8:
 		w->processes[p].wake_ms = w->now_ms + 63000;
+		w->healthy = 0;
 		world_say(w, "p%zu sleeps for 63 s", p);
 		break;
 	case 9:
@@ -435,12 +436,18 @@ static void happen(struct world *w)
 	case 11:
 		plant_stranger(w, m, trace_choose(&w->trace, 2) == 0);
 		break;
+	case 12:
+		w->now_ms += 63000;
+		/* Creations under way may be taken away. */
+		w->healthy = 0;
+		world_say(w, "a minute goes by");
+		break;
 	}
 }
 
 /* ---- the scheduler ---- */
 
-enum { STACK = 2 << 20 };
+enum { STACK = 512 << 10 };
 
 static void process_main(void)
 {
@@ -506,6 +513,18 @@ static void tell_message(struct world *w, const struct process *p)
 		world_say(w, "p%zu -> m%zu %s%s", p->number, p->member, p->message, fate);
 }
 
+/* In some histories turns are short, in others all that one does may fall between two messages of another. */
+static size_t choose_turn(struct world *w, const size_t *who, size_t n)
+{
+	for (size_t i = 0; i < n && w->stays; i++)
+		if (who[i] == w->turn) {
+			w->stays--;
+			return w->turn;
+		}
+	w->stays = n > 1 ? (1u << 2 * trace_choose(&w->trace, w->pace)) - 1 : 0;
+	return w->turn = who[trace_choose(&w->trace, (unsigned)n)];
+}
+
 /* One message of one process. false: all are done. */
 static bool step(struct world *w)
 {
@@ -514,7 +533,7 @@ static bool step(struct world *w)
 
 	if (!n)
 		return false;
-	p = &w->processes[who[trace_choose(&w->trace, (unsigned)n)]];
+	p = &w->processes[choose_turn(w, who, n)];
 	happen(w);
 	if (p->message && !p->killed) {
 		if (!w->quiet && !w->play.calm && trace_choose(&w->trace, 60) == 1) {
@@ -595,6 +614,8 @@ bool world_play(struct world *w, const struct trace *trace, const struct play *p
 		open_book(w, m);
 	}
 	w->n_processes = 1 + (play->alone ? 0 : trace_choose(&w->trace, 3));
+	w->pace = 1 + trace_choose(&w->trace, 5);
+	w->luck = 12u << trace_choose(&w->trace, 5);
 	for (size_t i = 0; i < w->n_processes; i++) {
 		w->processes[i].world = w;
 		actor_plan(&w->processes[i]);

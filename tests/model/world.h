@@ -51,6 +51,7 @@ struct process {
 	int64_t skew_ms;	/* its clock minus the true one */
 	struct clock_source clock;
 	struct replica_set *set;
+	bool application;	/* it asks only members that serve; commands ask all */
 	struct op ops[OPS_MAX];
 	size_t n_ops;
 	/* What it believes of keys, as old as it may be. */
@@ -99,9 +100,12 @@ struct world {
 	uint32_t healthy;	/* members nothing happened to since the operation under way began; per world */
 	struct process processes[PROCESSES_MAX];
 	size_t n_processes;
+	size_t turn;		/* the process that went on last, */
+	unsigned stays, pace;	/* and stays so for as many messages; how long such turns become */
 	ucontext_t scheduler;
 	struct entry ledger[LEDGER_MAX];
 	size_t n_ledger;
+	unsigned luck;		/* messages, about, to each event */
 	bool quiet;		/* no more faults */
 	struct play play;
 	unsigned long messages;
