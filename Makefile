@@ -157,6 +157,7 @@ check-long: sanitize check
 	for n in $$(seq 20); do $(BUILD)/tests/unit/p11/test_wire || exit 1; done
 	BUILD=$(BUILD) ./tests/azure/sweep --all
 	$(BUILD)/tests/model/model --histories 100000 --seed 1
+	BUILD=$(abspath $(BUILD)) KILL_ROUNDS=100 bats tests/fault/kills.bats
 
 # put MODE,FOLDER,FILES[,NAME]: install them, and write down that they are ours, so that uninstall takes just those.
 MANIFEST := $(PREFIX)/share/hsmctl/installed
