@@ -25,6 +25,9 @@ extern const char *const fleet_provider_names[];	/* "softhsm", "azure-dedicated-
 enum fleet_role { FLEET_ACTIVE, FLEET_STANDBY };
 extern const char *const fleet_role_names[];	/* "active", "standby" */
 
+enum fleet_stale { FLEET_STALE_REFUSE, FLEET_STALE_SERVE };
+extern const char *const fleet_stale_names[];	/* "refuse", "serve" */
+
 /* How a token is reached. */
 enum fleet_link_kind {
 	FLEET_LINK_NONE,	/* not provisioned yet */
@@ -130,6 +133,7 @@ struct fleet_policy {
 	int64_t answer_ms;		/* longest silence of a peer that owes an answer */
 	int64_t call_ms;		/* longest call that makes keys; member/limit.h has the others */
 	bool allow_unreplicated;	/* accept keys that members cannot carry over */
+	unsigned stale_members;		/* enum fleet_stale: when only members that missed writes are up */
 };
 
 struct fleet_group {

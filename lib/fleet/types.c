@@ -7,6 +7,7 @@ const char *const fleet_provider_names[] = {"softhsm", "azure-dedicated-hsm", "a
 const char *const fleet_azure_connection_names[] = {"auto", "none", "vpn", "peering", NULL};
 const char *const fleet_azure_cloud_names[] = {"public", "usgov", "china", NULL};
 const char *const fleet_role_names[] = {"active", "standby", NULL};
+const char *const fleet_stale_names[] = {"refuse", "serve", NULL};
 const char *const fleet_link_names[] = {"none", "tls", "module", NULL};
 
 enum { HOUR_MS = 3600000 };
@@ -188,6 +189,8 @@ static const struct json_field policy_fields[] = {
 		   "longest call that makes keys; others have five times answer_ms, at least 5000; 0 = 60000"),
 	JSON_F_BOOL(struct fleet_policy, allow_unreplicated, JSON_OMIT,
 		    "accept keys that members cannot carry over"),
+	JSON_F_ENUM(struct fleet_policy, stale_members, JSON_OMIT, fleet_stale_names,
+		    "while only members are up that missed writes: refuse until an administrator decides, or let them serve"),
 	JSON_F_END,
 };
 static const struct json_type policy_type = {

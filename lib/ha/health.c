@@ -17,16 +17,21 @@
 
 enum { BACKOFF_MIN_MS = 100, BACKOFF_MAX_MS = 5000, LEASE_TTL_MS = 60000 };
 
-uint32_t ha_up(struct ha_group *group)
+static uint32_t well(struct ha_group *group)
 {
-	uint32_t up = 0, current = replica_set_current(group->set);
+	uint32_t up = 0;
 
 	pthread_mutex_lock(&group->health_lock);
 	for (size_t i = 0; i < group->set->n_members; i++)
 		if (group->health[i].up)
 			up |= 1u << i;
 	pthread_mutex_unlock(&group->health_lock);
-	return up & current;
+	return up;
+}
+
+uint32_t ha_up(struct ha_group *group)
+{
+	return replica_set_serving(group->set, well(group));
 }
 
 /* Is a the better choice? */
@@ -49,7 +54,7 @@ size_t ha_choose(struct ha_group *group, uint32_t tried, bool down_too)
 
 	/* Nobody left: the next call may find a member back before a probe does. */
 	if (!up && down_too)
-		up = ~tried & replica_set_current(set);
+		up = replica_set_serving(set, ~tried);
 	for (size_t i = 0; i < set->n_members; i++)
 		if ((up & 1u << i) && (best == set->n_members || better(&set->members[i], &set->members[best])))
 			best = i;
@@ -96,12 +101,12 @@ void ha_member_up(struct ha_group *group, size_t member)
 	pthread_mutex_unlock(&group->health_lock);
 }
 
-void ha_members_behind(struct ha_group *group, uint32_t mask, uint32_t current)
+void ha_members_behind(struct ha_group *group, uint32_t mask, uint32_t serving)
 {
 	for (size_t i = 0; i < group->set->n_members; i++) {
 		struct err why;
 
-		if (!(mask & ~current & 1u << i))
+		if (!(mask & ~serving & 1u << i))
 			continue;
 		err_set(&why, ERR_STALE, "it missed writes that others took");
 		ha_member_down(group, i, &why);
@@ -180,7 +185,7 @@ static int catch_up(struct ha_group *group, size_t member, struct err *err)
 	return rc;
 }
 
-/* What it missed it gets from the others before it serves. */
+/* What it missed it gets from the others before it serves; where nobody has it, the policy decides. */
 static int bring_up_to_date(struct ha_group *group, size_t member, struct err *err)
 {
 	uint32_t current = 0;
@@ -191,7 +196,7 @@ static int bring_up_to_date(struct ha_group *group, size_t member, struct err *e
 	rc = catch_up(group, member, err);
 	if (rc == 0 && !(replica_set_current(group->set) & 1u << member))
 		rc = err_set(err, ERR_STALE, "'%s' could not be brought up to date", group->set->members[member].name);
-	return rc;
+	return rc == -ERR_STALE && (replica_set_serving(group->set, ha_up(group) | 1u << member) & 1u << member) ? 0 : rc;
 }
 
 static void recover_member(struct ha_group *group, size_t member, bool was_up)
@@ -213,6 +218,8 @@ static void recover_member(struct ha_group *group, size_t member, bool was_up)
 		ha_member_down(group, member, &err);
 	else
 		ha_member_up(group, member);
+	/* Who served while nobody else was there is brought up to date now. */
+	ha_members_behind(group, well(group), ha_up(group));
 }
 
 /* The next member to try now, or when to look again. Whoever is told of one has it: nobody else is, before the next

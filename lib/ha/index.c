@@ -267,7 +267,7 @@ static int look(struct ha_group *group, struct replica_sites *sites, uint64_t *c
 
 	/* None is up: each gets its chance, as for any other call. */
 	if (!up)
-		up = replica_set_current(group->set);
+		up = replica_set_serving(group->set, UINT32_MAX);
 	for (size_t i = 0; i < group->set->n_members; i++) {
 		int rc;
 
@@ -317,8 +317,8 @@ static uint32_t part(struct ha_group *group, const struct replica_sites *sites, 
 	for (size_t i = 0; i < sites->count; i++)
 		if (asked & ~up & 1u << i)
 			ha_member_down(group, i, &sites->sites[i].err);
-	ha_members_behind(group, up, views_current(views, sites));
-	return up & views_current(views, sites);
+	ha_members_behind(group, up, views_serving(views, sites));
+	return up & views_serving(views, sites);
 }
 
 /* 1 when the index is right, 0 when it has to be tried again. */

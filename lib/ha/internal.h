@@ -71,10 +71,10 @@ struct ha_group {
 };
 
 /* ---- health.c ---- */
-/* Members that answer, and missed nothing. */
+/* Members that answer and may serve: those that missed nothing, or what the policy says while there is none. */
 uint32_t ha_up(struct ha_group *group);
-/* Of mask, which can be reached, only those of current missed nothing: the others are brought up to date before they serve. */
-void ha_members_behind(struct ha_group *group, uint32_t mask, uint32_t current);
+/* Of mask, which can be reached, only those of serving may: the others are brought up to date before. */
+void ha_members_behind(struct ha_group *group, uint32_t mask, uint32_t serving);
 /* The best member outside tried: active before standby, least load, then
  * latency. When none is left that is up, those that are down get one chance
  * each, if they may and missed nothing. set->n_members = none. */

@@ -110,7 +110,8 @@ static bool same_policy(const struct fleet_policy *a, const struct fleet_policy 
 {
 	return a->min_members == b->min_members && a->min_datacenters == b->min_datacenters &&
 	       a->connect_ms == b->connect_ms && a->answer_ms == b->answer_ms &&
-	       a->call_ms == b->call_ms && a->allow_unreplicated == b->allow_unreplicated;
+	       a->call_ms == b->call_ms && a->allow_unreplicated == b->allow_unreplicated &&
+	       a->stale_members == b->stale_members;
 }
 
 static const struct fleet_member *find_member(const struct fleet_group *group,

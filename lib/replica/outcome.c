@@ -24,7 +24,7 @@ int outcome_begin(struct replica_sites *sites, struct err *err)
 		return rc;
 	replica_sites_add(sites, views_joining(&views, sites) & ~replica_sites_up(sites));
 	rc = replica_policy_check(sites, replica_sites_up(sites), err);
-	return rc < 0 || views_current(&views, sites) ? rc : views_nobody_current(sites, err);
+	return rc < 0 || views_serving(&views, sites) ? rc : views_nobody_current(sites, err);
 }
 
 bool outcome_members_fault(const struct err *why)

@@ -127,7 +127,7 @@ static int take_in(void *data, CK_OBJECT_HANDLE handle, const char *label, const
 	int rc = view_decode(value, len, &view, err);
 
 	(void)label;
-	if (rc == -ERR_UNSUPPORTED)
+	if (rc < 0 && rc != -ERR_INVALID)
 		return rc;
 	if (reading->at->count < VIEW_HANDLES)
 		reading->at->handles[reading->at->count++] = handle;
@@ -205,6 +205,21 @@ uint32_t views_current(const struct views *views, const struct replica_sites *si
 	return mask;
 }
 
+static uint32_t serving(const struct replica_set *set, uint32_t current, uint32_t there)
+{
+	return current || set->policy.stale_members == FLEET_STALE_REFUSE ? current : there;
+}
+
+uint32_t views_serving(const struct views *views, const struct replica_sites *sites)
+{
+	uint32_t read = 0;
+
+	for (size_t i = 0; i < sites->count; i++)
+		if (views->at[i].read)
+			read |= 1u << i;
+	return serving(sites->set, views_current(views, sites), read);
+}
+
 uint32_t views_joining(const struct views *views, const struct replica_sites *sites)
 {
 	return marked(&views->all, sites, VIEW_JOINING);
@@ -240,6 +255,11 @@ uint32_t replica_set_current(struct replica_set *set)
 			mask |= 1u << i;
 	pthread_mutex_unlock(&set->view_lock);
 	return mask;
+}
+
+uint32_t replica_set_serving(struct replica_set *set, uint32_t mask)
+{
+	return serving(set, mask & replica_set_current(set), mask);
 }
 
 int views_nobody_current(const struct replica_sites *sites, struct err *err)
@@ -346,7 +366,7 @@ static int leave_out(struct replica_sites *sites, uint32_t *mask, uint32_t excus
 	rc = replica_policy_check(sites, *mask, err);
 	if (rc < 0)
 		return rc;
-	if (!(views_current(&views, sites) & *mask))
+	if (!(views_serving(&views, sites) & *mask))
 		return views_nobody_current(sites, err);
 	missed = everybody(sites) & ~(*mask | excused);
 	in = missed & ~marked(&views.all, sites, VIEW_OUT);

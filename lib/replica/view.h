@@ -11,7 +11,8 @@
  * A mark has a counter, which rises with each change; of two the greater counts, and at the same counter out stands
  * above joining, joining above current. So what members know can be put together in any order, and somebody who was
  * left out by one writer is not taken in by what another one wrote beside it. A member that is marked as current
- * knows so itself: one that does not came back from a backup.
+ * knows so itself: one that does not came back from a backup. Where the group's policy lets stale members serve, they do
+ * while nobody else is there, and stay marked.
  *
  * The marks are a memo (memo.h) on each member. Nobody who was never marked missed anything.
  */
@@ -73,20 +74,25 @@ int views_read(struct replica_sites *sites, uint32_t mask, struct views *ret, st
 /* Members, as masks: those that missed nothing and may serve, of the sites that were read; those that are marked as
  * joining, whether they were read or not. */
 uint32_t views_current(const struct views *views, const struct replica_sites *sites);
+/* Those that may serve: while none of the sites is current, all that were read, where the policy says so. */
+uint32_t views_serving(const struct views *views, const struct replica_sites *sites);
 uint32_t views_joining(const struct views *views, const struct replica_sites *sites);
 
 /* What the store says of a member, and what is to be told to it: the mark that the set knows. */
 void replica_set_mark(struct replica_set *set, size_t member, struct view_mark mark);
 struct view_mark replica_set_mark_of(struct replica_set *set, size_t member);
-/* Members that may serve, by all that the set ever saw. */
+/* Members that missed nothing, by all that the set ever saw. */
 uint32_t replica_set_current(struct replica_set *set);
+/* Those of mask that may serve: none that missed anything, while one is there that did not or the policy refuses them. */
+uint32_t replica_set_serving(struct replica_set *set, uint32_t mask);
 
 /* ERR_STALE in words. */
 int views_nobody_current(const struct replica_sites *sites, struct err *err);
 
 /*
  * Those of *mask took a write; those of excused cannot, whoever asks them, and the policy lets that be; the others of the
- * group missed it: make that known on all of *mask. Sites that fail meanwhile leave the mask. ERR_CHANGED when others kept marking members; ERR_POLICY when too few are left.
+ * group missed it: make that known on all of *mask. Sites that fail meanwhile leave the mask. ERR_CHANGED when others
+ * kept marking members; ERR_POLICY when too few are left.
  */
 int views_leave_out(struct replica_sites *sites, uint32_t *mask, uint32_t excused, struct err *err);
 

@@ -144,3 +144,10 @@ kill_midway() {
 	within=$((within > 20 ? within * 2 / 3 : within))
 	return 1
 }
+
+# FILTER: the store's document, changed by hand.
+change_document() {
+	local text
+	text=$(jq "$1" "$HSMCTL_STORE/fleet.json")
+	cat >"$HSMCTL_STORE/fleet.json" <<<"$text"
+}

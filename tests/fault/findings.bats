@@ -23,13 +23,6 @@ teardown_file() {
 	end_fleet
 }
 
-# FILTER: the store's document, changed by hand.
-change_document() {
-	local text
-	text=$(jq "$1" "$HSMCTL_STORE/fleet.json")
-	cat >"$HSMCTL_STORE/fleet.json" <<<"$text"
-}
-
 # All that the members hold, by digest; the name of an object's file says nothing.
 contents() {
 	find "$HSMCTL_STORE"/appliances/*/tokens -name '*.object' ! -name token.object -exec sha256sum {} + |

@@ -4,6 +4,7 @@
 # that says so.
 load ../cli/helper
 load ../cli/fleet
+load faults
 
 setup_file() {
 	own_fleet
@@ -83,4 +84,36 @@ labels() {
 	expect 0 hsmctl ha recover payments
 	[ "$(jq -c '.groups[0].members | map(.stale // false)' "$HSMCTL_STORE/fleet.json")" = "[false,false,false,false]" ]
 	in_sync
+}
+
+@test "where policy lets stale members serve, one that is alone does, and is stale again as soon as others are back" {
+	change_document '.groups[0].policy = {min_members: 1, min_datacenters: 1, stale_members: "serve"}'
+	deleted_without_west_2 gone-4
+	only_west_2
+	run labels
+	[[ $output == *gone-4* ]]
+	expect 0 hsmctl key generate payments --label new-4 --type aes-128
+	expect 0 hsmctl -o json ha show payments
+	[ "$(field .policy.stale_members)" = serve ]
+	for device in hsm-east-1 hsm-east-2 hsm-west-1; do
+		hsmctl -q device start "$device" >/dev/null
+	done
+	# Nobody has everything now; all together do.
+	expect 0 hsmctl sync payments
+	in_sync
+	run labels
+	[[ $output != *gone-4* && $output == *new-4* ]]
+	change_document 'del(.groups[0].policy)'
+}
+
+@test "a process that was served by a stale member is not any more once a member is back that missed nothing" {
+	change_document '.groups[0].policy = {min_members: 1, min_datacenters: 1, stale_members: "serve"}'
+	deleted_without_west_2 gone-5
+	only_west_2
+	begin reader "$BUILD/tests/slot/writer" by-line
+	tell_until reader "1 0x0" find gone-5
+	hsmctl -q device start hsm-east-1 >/dev/null
+	tell_until reader "0 0x0" find gone-5
+	end reader
+	change_document 'del(.groups[0].policy)'
 }
