@@ -75,20 +75,33 @@ static bool tell(struct replica_set *set, struct fleet_group *group, size_t i)
 	return true;
 }
 
+/* Did a sync make a transport key for a member that had lost its own? */
+static bool renewed(const struct admin *admin, size_t i)
+{
+	const char *before = admin->group->members[i].transport;
+
+	return !str_eq(before ? before : "", admin->set->members[i].transport);
+}
+
 static int tell_store(struct admin *admin, struct store_edit *edit, struct err *err)
 {
+	struct replica_set *set = admin->set;
 	struct fleet_group *group;
 	char detail[300] = "";
-	int rc = fleet_find_group(store_edit_fleet(edit), admin->set->name, &group, err);
+	int rc = fleet_find_group(store_edit_fleet(edit), set->name, &group, err);
 
-	for (size_t i = 0; rc == 0 && i < admin->set->n_members && i < group->n_members; i++) {
+	for (size_t i = 0; rc == 0 && i < set->n_members && i < group->n_members; i++) {
+		struct fleet_member *member = &group->members[i];
+		bool told = tell(set, group, i), pin = renewed(admin, i);
 		size_t len = strlen(detail);
 
-		if (tell(admin->set, group, i))
-			snprintf(detail + len, sizeof(detail) - len, "%s%s %s", len ? ", " : "", admin->set->members[i].name,
-				 group->members[i].stale ? "missed writes" : "is up to date");
+		if (pin)
+			rc = fleet_set(&member->transport, set->members[i].transport, err);
+		if (told || pin)
+			snprintf(detail + len, sizeof(detail) - len, "%s%s %s", len ? ", " : "", set->members[i].name,
+				 pin ? "has another transport key" : member->stale ? "missed writes" : "is up to date");
 	}
-	return rc < 0 || !*detail ? rc : store_edit_commit(edit, "ha mark", admin->set->name, detail, err);
+	return rc < 0 || !*detail ? rc : store_edit_commit(edit, "ha mark", set->name, detail, err);
 }
 
 int admin_keep_marks(struct admin *admin, struct err *err)
@@ -98,7 +111,7 @@ int admin_keep_marks(struct admin *admin, struct err *err)
 	int rc;
 
 	for (size_t i = 0; i < admin->set->n_members; i++)
-		news = tell(admin->set, admin->group, i) || news;
+		news = tell(admin->set, admin->group, i) || renewed(admin, i) || news;
 	if (!news)
 		return 0;
 	rc = store_edit_begin(admin->store, "ha mark", &edit, err);

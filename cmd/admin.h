@@ -32,7 +32,7 @@ int admin_open(const struct cli *cli, const char *group, struct admin *ret, stru
 int admin_open_alone(const struct cli *cli, const char *group, const char *doing, struct admin *ret, struct err *err);
 
 /* Write down in the store which members missed writes, or do no longer, when the members know more of that than it does: a
- * witness that outlives them. */
+ * witness that outlives them; and the transport keys that a sync made. */
 int admin_keep_marks(struct admin *admin, struct err *err);
 
 /* Print a result, with the head of the trail when the command wrote to it through this store. */

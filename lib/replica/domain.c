@@ -251,6 +251,16 @@ static int transport_get(struct replica_site *site, const char *pinned, struct t
 	return rc < 0 ? rc : 0;
 }
 
+int domain_renew(struct replica_site *site, char ret_fingerprint[static DOMAIN_FINGERPRINT], struct err *err)
+{
+	owned(transport) struct transport transport = {0};
+	int rc = transport_get(site, NULL, &transport, err);
+
+	if (rc == 0)
+		memcpy(ret_fingerprint, transport.fingerprint, DOMAIN_FINGERPRINT);
+	return rc;
+}
+
 /* A session copy of the joiner's public key on the member that wraps. */
 static int import_public(struct member_channel *channel, const struct p11_attrs *attrs,
 			 CK_OBJECT_HANDLE *ret, struct err *err)

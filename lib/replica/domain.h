@@ -52,6 +52,10 @@ int domain_prove(struct replica_site *from, struct replica_site *to, struct err 
  * ERR_NOT_FOUND. */
 int domain_transport(struct member_channel *channel, const char *pinned, struct err *err);
 
+/* A transport key for a member that proved to have the domain key, and lost the pinned one: any pair that is whole, or a
+ * new one. The caller pins it. */
+int domain_renew(struct replica_site *site, char ret_fingerprint[static DOMAIN_FINGERPRINT], struct err *err);
+
 /* Destroy all domain keys of id but one. */
 int domain_sweep(struct member_channel *channel, const uint8_t id[static DOMAIN_ID_LEN], CK_OBJECT_HANDLE kept,
 		 struct err *err);

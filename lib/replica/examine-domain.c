@@ -170,11 +170,11 @@ static int report_domain(struct examination *x, struct replica_sites *sites, siz
 	uint32_t bit = 1u << s;
 	int rc = 0;
 
+	/* Who has the domain key may be pinned by a new one: there is nothing left to betray to it. */
 	if (d->lost & bit)
-		rc = examine_add(
-		    x, FINDING_TRANSPORT, REMEDY_PERSON, s, NO_KEY, NO_KEY,
-		    "the member's transport key is lost: it could not get the domain key again; 'hsmctl ha delete' and "
-		    "'hsmctl ha create' make a new one");
+		rc = examine_add(x, FINDING_TRANSPORT, d->right & bit ? REMEDY_SYNC : REMEDY_PERSON, s, NO_KEY, NO_KEY,
+				 "the member's transport key is lost: it could not get the domain key again%s",
+				 d->right & bit ? "" : "; 'hsmctl ha delete' and 'hsmctl ha create' make a new one");
 	if (rc < 0 || (d->right & bit) || (d->several & bit))
 		return rc;
 	if (d->untold & bit) {

@@ -69,12 +69,17 @@ void examination_caught_up(struct examination *x, uint32_t mask)
 	x->n_findings = left;
 }
 
+bool examination_delays(const struct finding *finding)
+{
+	return finding->kind != FINDING_EXTRA && finding->kind != FINDING_TRANSPORT;
+}
+
 bool examination_behind(const struct examination *examination, size_t site)
 {
 	for (size_t i = 0; i < examination->n_findings; i++) {
 		const struct finding *f = &examination->findings[i];
 
-		if (f->site == site && f->remedy == REMEDY_SYNC && f->kind != FINDING_EXTRA)
+		if (f->site == site && f->remedy == REMEDY_SYNC && examination_delays(f))
 			return true;
 	}
 	return false;

@@ -85,6 +85,8 @@ int examine_domains(struct replica_sites *sites, struct examination *ret, struct
 void examination_release(struct examination *examination);
 OWN_DEFINE_RELEASE(examination)
 
+/* Does it keep its member from coming back? What nobody has a use for before an administrator looks does not. */
+bool examination_delays(const struct finding *finding);
 /* Is something wrong on this site that a sync puts right? Then it lacks what others have. */
 bool examination_behind(const struct examination *examination, size_t site);
 

@@ -2,6 +2,8 @@
 /* One finding, one repair. */
 #include "replica/repair.h"
 
+#include <string.h>
+
 #include "base/err.h"
 #include "crypto/digest.h"
 #include "member/member.h"
@@ -290,6 +292,19 @@ static int sweep_domain(struct repair_round *r, const struct finding *f, struct 
 	return rc;
 }
 
+/* The set knows the new one, for whoever keeps the fleet's document. */
+static int renew_transport(struct repair_round *r, const struct finding *f, struct err *err)
+{
+	struct replica_site *site = &r->sites->sites[f->site];
+	char fingerprint[DOMAIN_FINGERPRINT];
+	int rc = r->dry_run ? 0 : domain_renew(site, fingerprint, err);
+
+	if (rc == 0 && !r->dry_run)
+		memcpy(site->of->transport, fingerprint, sizeof(fingerprint));
+	r->report->repaired += rc == 0;
+	return rc;
+}
+
 /* ---- all of it ---- */
 
 bool repair_must_wait(const struct repair_round *r, const struct finding *f)
@@ -324,6 +339,8 @@ int repair_finding(struct repair_round *r, const struct finding *f, struct err *
 		return join(r, f, err);
 	case FINDING_DOMAIN_TWICE:
 		return sweep_domain(r, f, err);
+	case FINDING_TRANSPORT:
+		return renew_transport(r, f, err);
 	default:
 		return 0;
 	}
@@ -344,6 +361,8 @@ enum sync_action repair_action(const struct repair_round *r, const struct findin
 		return SYNC_CLEAR;
 	case FINDING_DUPLICATE:
 		return f->stray != NO_KEY ? SYNC_CLEAR : SYNC_REPAIR;
+	case FINDING_TRANSPORT:
+		return SYNC_REPAIR;
 	default:
 		return r->census->keys[f->key].copies[f->site].objects[0] ? SYNC_REPAIR : SYNC_COPY;
 	}

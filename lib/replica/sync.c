@@ -220,7 +220,8 @@ static int work(struct repair_round *r, struct observer *observer, struct err *e
 		struct replica_site *site = &r->sites->sites[f->site];
 
 		/* Who has all again is taken in at the end. */
-		if (!site->channel || repeats(r->x, i) || f->kind == FINDING_STALE || (f->kind == FINDING_EXTRA && r->mode == SYNC_RECOVER))
+		if (!site->channel || repeats(r->x, i) || f->kind == FINDING_STALE ||
+		    (r->mode == SYNC_RECOVER && !examination_delays(f)))
 			continue;
 		observer_step(observer, site->of->name, "repairing keys", i, r->x->n_findings);
 		if (f->remedy != REMEDY_SYNC)
@@ -301,7 +302,7 @@ static int rejoin(struct replica_sites *sites, struct replica_sync_report *repor
 		const struct finding *f = &x.findings[i];
 		struct err why = {0};
 
-		if (f->remedy != REMEDY_SYNC || !sites->sites[f->site].channel)
+		if (f->remedy != REMEDY_SYNC || !examination_delays(f) || !sites->sites[f->site].channel)
 			continue;
 		if (repair_finding(&r, f, &why) == 0)
 			log_step(&r, f);

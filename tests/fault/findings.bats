@@ -210,3 +210,21 @@ heals() {
 	expect 0 hsmctl -q sync payments
 	in_sync
 }
+
+@test "a member that lost its transport key gets another, and the store pins it" {
+	own_key carried aes-128
+	before=$(jq -r '.groups[0].members[1].transport' "$HSMCTL_STORE/fleet.json")
+	behind hsm-east-2 --delete-object --type privkey --label "hsmctl transport" >/dev/null 2>&1
+	expect 3 hsmctl -o json verify payments
+	[ "$(field '[.findings[] | "\(.kind) \(.member)"] | join(",")')" = "transport hsm-east-2" ]
+	expect 0 hsmctl sync payments
+	in_sync
+	after=$(jq -r '.groups[0].members[1].transport' "$HSMCTL_STORE/fleet.json")
+	[[ $after =~ ^[0-9a-f]{64}$ && $after != "$before" ]]
+	expect 0 hsmctl audit show
+	[[ $output == *"hsm-east-2 has another transport key"* ]]
+	# By which the domain key comes, should that be lost.
+	behind hsm-east-2 --delete-object --type secrkey --label "hsmctl domain" >/dev/null 2>&1
+	expect 0 hsmctl sync payments
+	in_sync
+}

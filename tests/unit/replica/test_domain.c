@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Domain keys that are absent, torn, another, or there twice: what verify says, and what a sync does about it. */
+#include "replica/domain.h"
 #include "rig.h"
 
 static CK_OBJECT_HANDLE domain_of(size_t member)
@@ -174,17 +175,29 @@ static void destroy_transport(size_t member, CK_OBJECT_CLASS class)
 	rig_destroy(member, found);
 }
 
-static void a_lost_transport_key_is_named(void **state)
+static void a_lost_transport_key_is_made_anew_and_pinned(void **state)
 {
-	const struct replica_sync_report *sync;
+	char before[DOMAIN_FINGERPRINT];
 
 	(void)state;
+	memcpy(before, rig_set->members[1].transport, sizeof(before));
 	destroy_transport(1, CKO_PRIVATE_KEY);
 	rig_finds(FINDING_TRANSPORT, 1);
-	sync = rig_sync(SYNC_ALL);
-	assert_int_equal(sync->n_conflicts, 1);
-	assert_int_equal(sync->conflicts[0].kind, FINDING_TRANSPORT);
-	/* Without it the domain key does not come back. */
+	/* An application has no document to pin it in. */
+	assert_int_equal(rig_sync(SYNC_RECOVER)->n_conflicts, 0);
+	assert_string_equal(rig_set->members[1].transport, before);
+	rig_heals();
+	assert_string_not_equal(rig_set->members[1].transport, before);
+	/* By which the domain key comes again. */
+	rig_destroy(1, domain_of(1));
+	rig_finds(FINDING_DOMAIN_MISSING, 1);
+	rig_heals();
+}
+
+static void without_both_a_person_is_asked(void **state)
+{
+	(void)state;
+	destroy_transport(1, CKO_PRIVATE_KEY);
 	rig_destroy(1, domain_of(1));
 	rig_verify();
 	assert_int_equal(rig_findings(FINDING_TRANSPORT, 1, NULL), 1);
@@ -213,7 +226,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_same_one_twice_is_one_too_many, rig_four, rig_end),
 		cmocka_unit_test_setup_teardown(of_two_the_torn_one_goes, rig_four, rig_end),
 		cmocka_unit_test_setup_teardown(two_that_differ_are_a_persons_affair, rig_four, rig_end),
-		cmocka_unit_test_setup_teardown(a_lost_transport_key_is_named, rig_four, rig_end),
+		cmocka_unit_test_setup_teardown(a_lost_transport_key_is_made_anew_and_pinned, rig_four, rig_end),
+		cmocka_unit_test_setup_teardown(without_both_a_person_is_asked, rig_four, rig_end),
 		cmocka_unit_test_setup_teardown(what_a_token_says_once_condemns_nothing, rig_four, rig_end),
 	};
 
