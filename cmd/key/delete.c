@@ -9,10 +9,12 @@
 
 struct delete {
 	const char *group, *label, *id;
+	bool force;
 };
 
 static const struct cli_param options[] = {
 	CLI_OPT_STRING(struct delete, id, 0, "id", "HEX", NULL, "CKA_ID, when several keys have the label"),
+	CLI_OPT_FLAG(struct delete, force, 0, "force", "Also a key whose maker said that it is not destroyed"),
 	CLI_END
 };
 static const struct cli_param args[] = {
@@ -41,6 +43,14 @@ static int destroy(struct key_look *look, const struct census_key *key, const st
 	return rc < 0 ? rc : key_names(&look->sites, *ret_left, &view->still_on, &view->n_still_on, err);
 }
 
+static int check_destroyable(const struct delete *a, const struct record *record, struct err *err)
+{
+	if (a->force || key_is_destroyable(record))
+		return 0;
+	err_set(err, ERR_DENIED, "'%s' was made as a key that is not destroyed (CKA_DESTROYABLE)", a->label);
+	return err_hint(err, "--force deletes it all the same");
+}
+
 static int run(struct cli *cli, const void *data, struct err *err)
 {
 	const struct delete *a = data;
@@ -53,6 +63,8 @@ static int run(struct cli *cli, const void *data, struct err *err)
 
 	if (rc == 0)
 		rc = key_look_find(&look, a->label, a->id, &key, err);
+	if (rc == 0)
+		rc = check_destroyable(a, key->truth, err);
 	snprintf(question, sizeof(question), "delete key '%.100s' from every member of '%.64s', for good?", a->label, a->group);
 	if (rc == 0)
 		rc = cli_confirm(cli, question, NULL, err);

@@ -218,16 +218,6 @@ CK_RV ha_set_attributes(struct ha_group *group, CK_OBJECT_HANDLE object, const C
 	return rv;
 }
 
-/* Both halves go, or none. */
-static bool may_destroy(const struct record *record, size_t part)
-{
-	bool may = part == 0;
-
-	for (size_t o = 0; o < record->n_objects; o++)
-		may = may && p11_attrs_bool(&record->objects[o], CKA_DESTROYABLE, true);
-	return may;
-}
-
 CK_RV ha_destroy(struct ha_group *group, CK_OBJECT_HANDLE object)
 {
 	owned(record) struct record record = {0};
@@ -239,7 +229,8 @@ CK_RV ha_destroy(struct ha_group *group, CK_OBJECT_HANDLE object)
 
 	pthread_mutex_lock(&group->write_lock);
 	rv = ha_object_get(group, object, &record, &part);
-	if (rv == CKR_OK && !may_destroy(&record, part))
+	/* Both halves go, or none. */
+	if (rv == CKR_OK && (part || !key_is_destroyable(&record)))
 		rv = CKR_ACTION_PROHIBITED;
 	if (rv == CKR_OK) {
 		rc = open_sites(group, &sites, &err);

@@ -131,6 +131,14 @@ char *key_label(const struct p11_attrs *attrs)
 	return text;
 }
 
+bool key_is_destroyable(const struct record *record)
+{
+	for (size_t o = 0; o < record->n_objects; o++)
+		if (!p11_attrs_bool(&record->objects[o], CKA_DESTROYABLE, true))
+			return false;
+	return true;
+}
+
 int key_request_kind(enum key_kind kind, const char *label, struct key_request *ret, struct err *err)
 {
 	static const CK_ATTRIBUTE_TYPE aes[] = {CKA_ENCRYPT, CKA_DECRYPT, CKA_WRAP, CKA_UNWRAP, 0};

@@ -55,6 +55,9 @@ int key_label_check(const char *label, struct err *err);
 /* CKA_LABEL byte for byte (a zero byte as '?'), new memory; "" when there is none, NULL without memory. */
 char *key_label(const struct p11_attrs *attrs);
 
+/* May it be destroyed, its public half with it (CKA_DESTROYABLE)? */
+bool key_is_destroyable(const struct record *record);
+
 /* The request `key generate` makes: all usages the kind is good for. */
 int key_request_kind(enum key_kind kind, const char *label, struct key_request *ret, struct err *err);
 

@@ -18,7 +18,8 @@ static const struct json_field member_fields[] = {
 	JSON_F_STRING(struct replica_report_member, datacenter, JSON_COLUMN, "datacentre of the device"),
 	JSON_F_STRING(struct replica_report_member, region, JSON_COLUMN, "region of the datacentre"),
 	JSON_F_BOOL(struct replica_report_member, reachable, JSON_COLUMN, "it answered during the whole run"),
-	JSON_F_INT(struct replica_report_member, keys, JSON_COLUMN, 0, 0, "live keys listed there"),
+	JSON_F_INT(struct replica_report_member, keys, JSON_NULLABLE | JSON_COLUMN, 0, 0,
+		   "live keys listed there; null when it was not reached"),
 	JSON_F_BOOL(struct replica_report_member, behind, 0,
 		    "something is wrong there that a sync puts right; after a sync: that it did not"),
 	JSON_F_STRING(struct replica_report_member, detail, JSON_NULLABLE, "why it was not reached"),
@@ -144,7 +145,7 @@ static int fill_members(struct replica_report_member **members, size_t *count, c
 		m->region = mem_strdup(of->region);
 		m->role = of->role;
 		m->reachable = sites->sites[i].channel != NULL;
-		m->keys = (int64_t)x->site_keys[i];
+		m->keys = m->reachable ? (int64_t)x->site_keys[i] : -1;
 		m->behind = examination_behind(x, i);
 		m->detail = m->reachable ? NULL : mem_strdup(sites->sites[i].err.message);
 	}

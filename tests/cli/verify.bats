@@ -59,6 +59,7 @@ repaired() {
 	is_valid
 	[ "$(field .verdict)" = unknown ]
 	[ "$(field '[.findings[] | "\(.kind) \(.member)"] | join(",")')" = "unreachable hsm-west-1" ]
+	[ "$(field '.members[] | select(.reachable | not) | "\(.name) \(.keys)"')" = "hsm-west-1 null" ]
 	[ "$(field .proofs.passed)" = 9 ]
 	all_well
 }

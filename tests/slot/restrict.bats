@@ -120,3 +120,11 @@ outside_of() {
 	all_well
 	refuses_behind hsm-east-2 only-rsa RSA-PKCS
 }
+
+@test "a key that is not to be destroyed is deleted by command only with --force" {
+	expect 5 hsmctl key delete payments asks --yes
+	says "CKA_DESTROYABLE"
+	says "--force"
+	expect 0 hsmctl -q key delete payments asks --force --yes
+	nothing_to_do
+}
