@@ -92,10 +92,11 @@ none_is_listed() { # PATTERN
 	[ "$(field "[.keys[] | select(.label | test(\"$1\"))] | length")" = 0 ] || fail "there are $1"
 }
 
-# Everybody is up; one sync brings all in order, and another finds nothing to do.
+# Everybody is up, and no creation can still be under way; one sync brings all in order, and another finds nothing to do.
 settled() {
 	# shellcheck disable=SC2086
 	well $DEVICES
+	minutes_pass
 	start_all
 	expect 0 hsmctl -o json sync payments
 	in_order
