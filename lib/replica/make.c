@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -191,21 +192,64 @@ static uint32_t spread(struct replica_sites *sites, size_t source, const struct 
 	return mask;
 }
 
-/* Take back what was made: objects are found by uid, and the record goes after them, so that what cannot be destroyed is
- * not taken for somebody else's. Best effort: a sync takes away the rest. */
-static void undo_all(struct replica_sites *sites, const struct record *record, const struct making *made)
+static int see_any(void *data, CK_OBJECT_HANDLE handle, struct record *record, struct err *err)
+{
+	bool *seen = data;
+
+	(void)handle;
+	(void)err;
+	*seen = *seen || record->state != RECORD_DELETED;
+	return 0;
+}
+
+/* Whoever took the creation for one that nobody finishes took its record away, and not what was made after that: which,
+ * having none, would be taken for somebody else's key. */
+static void destroy_orphans(struct replica_site *site, const struct record *record)
 {
 	const CK_ATTRIBUTE id = {CKA_ID, (void *)record->uid, UID_LEN};
+	owned(mem) CK_OBJECT_HANDLE *list = NULL;
+	CK_ULONG count = 0;
+	bool seen = false;
+	struct err ignored;
+	int rc = member_find(site->channel, &id, 1, &list, &count, &ignored);
 
+	if (rc == 0)
+		rc = record_read_all(site->channel, record->uid, see_any, &seen, &ignored);
+	for (CK_ULONG i = 0; i < count && rc == 0 && !seen; i++)
+		rc = copy_destroy(site, list[i], &ignored);
+}
+
+/* Take back what was made: objects first, then the record, so that what cannot be destroyed is not taken for somebody
+ * else's. Best effort: a sync takes away the rest. */
+static void undo_all(struct replica_sites *sites, const struct record *record, const struct making *made)
+{
 	for (size_t i = 0; i < sites->count; i++) {
 		struct replica_site *site = &sites->sites[i];
-		owned(mem) CK_OBJECT_HANDLE *list = NULL;
-		CK_ULONG count = 0;
 		struct err ignored;
 
-		if (site->channel && member_find(site->channel, &id, 1, &list, &count, &ignored) == 0)
-			record_withdraw(site->channel, made[i].record, list, count, &ignored);
+		if (site->channel &&
+		    record_withdraw(site->channel, made[i].record, record->uid, &ignored) == -ERR_CHANGED)
+			destroy_orphans(site, record);
 	}
+}
+
+/* Where it was begun, and who went away with what there is of it. */
+static uint32_t left_behind(const struct replica_sites *sites, const struct making made[static SET_MAX])
+{
+	uint32_t mask = 0;
+
+	for (size_t i = 0; i < sites->count; i++)
+		if (made[i].record && (!sites->sites[i].channel || member_broken(sites->sites[i].channel)))
+			mask |= 1u << i;
+	return mask;
+}
+
+/* A copy that was made after its record was taken away is taken for somebody else's key, and adopted. */
+static int not_known(const struct replica_sites *sites, struct err *err)
+{
+	err_set(err, ERR_NOT_KNOWN, "it is not known whether the key was made: it took longer than %d s, and members went away",
+		LEASE_MS / 1000);
+	return err_hint(err, "hsmctl sync %s", sites->set->name);
 }
 
 struct looking {
@@ -260,6 +304,7 @@ static uint32_t go_live(struct replica_sites *sites, uint32_t have, const struct
 static int make_on_all(struct replica_sites *sites, size_t source, const struct key_request *request,
 		       struct record *record, struct making made[static SET_MAX], uint32_t *ret_have, struct err *err)
 {
+	int64_t start = clock_now_ms();
 	struct err refusal = {0};
 	int rc = crypto_random(record->uid, UID_LEN, err);
 
@@ -276,9 +321,10 @@ static int make_on_all(struct replica_sites *sites, size_t source, const struct 
 		if (rc < 0 && refusal.code)
 			rc = -(int)(*err = refusal).code;
 	}
-	if (rc < 0)
-		undo_all(sites, record, made);
-	return rc;
+	if (rc == 0)
+		return 0;
+	undo_all(sites, record, made);
+	return clock_now_ms() - start >= LEASE_MS && left_behind(sites, made) ? not_known(sites, err) : rc;
 }
 
 /* Is it the first site's fault that it did not make the key, and another one's turn? */
@@ -315,6 +361,17 @@ static int make_somewhere(struct replica_sites *sites, const struct key_request 
 	return -(int)err->code;
 }
 
+/* It went live nowhere; whoever went away may keep a copy. */
+static int give_up(struct replica_sites *sites, const struct record *record, const struct making made[static SET_MAX],
+		   struct err *err)
+{
+	undo_all(sites, record, made);
+	return left_behind(sites, made)
+		       ? not_known(sites, err)
+		       : err_set(err, ERR_CHANGED,
+				 "the creation took longer than %d s: it was taken for one that nobody finishes", LEASE_MS / 1000);
+}
+
 int replica_generate(struct replica_sites *sites, const struct key_request *request,
 		     struct record *ret, uint32_t *ret_mask, struct err *err)
 {
@@ -337,12 +394,10 @@ int replica_generate(struct replica_sites *sites, const struct key_request *requ
 		return rc;
 	}
 	*ret_mask = go_live(sites, have, &live, made, &unknown);
-	if (!*ret_mask && !unknown) {
-		undo_all(sites, &record, made);
-		return err_set(err, ERR_CHANGED, "the creation took longer than %d s: it was taken for one that nobody finishes",
-			       LEASE_MS / 1000);
-	}
-	rc = outcome_settle(sites, ret_mask, excused(made), "the key was made", err);
+	if (!*ret_mask && !unknown)
+		rc = give_up(sites, &record, made, err);
+	if (rc == 0)
+		rc = outcome_settle(sites, ret_mask, excused(made), "the key was made", err);
 	if (rc < 0)
 		return rc;
 	*ret = live;

@@ -272,14 +272,18 @@ int record_put(struct member_channel *channel, const struct record *record, cons
 	return rc;
 }
 
-int record_withdraw(struct member_channel *channel, CK_OBJECT_HANDLE record, const CK_OBJECT_HANDLE *objects, size_t count,
+int record_withdraw(struct member_channel *channel, CK_OBJECT_HANDLE record, const uint8_t uid[static UID_LEN],
 		    struct err *err)
 {
+	const CK_ATTRIBUTE id = {CKA_ID, (void *)uid, UID_LEN};
 	owned(step) struct step step = step_begin(channel);
+	owned(mem) CK_OBJECT_HANDLE *list = NULL;
+	CK_ULONG count = 0;
+	int rc = member_find(channel, &id, 1, &list, &count, err);
 
 	step_ask(&step, record);
-	for (size_t i = 0; i < count; i++)
-		step_destroy(&step, objects[i]);
+	for (CK_ULONG i = 0; i < count; i++)
+		step_destroy(&step, list[i]);
 	step_destroy(&step, record);
-	return step_send(&step, err);
+	return rc < 0 ? rc : step_send(&step, err);
 }

@@ -83,8 +83,9 @@ struct record_base {
 /* Write this version to a member. *ret (may be NULL): its handle. */
 int record_put(struct member_channel *channel, const struct record *record, const struct record_base *base,
 	       CK_OBJECT_HANDLE *ret, struct err *err);
-/* Destroy these objects, then the record, while that is there: a creation that went on is left alone. */
-int record_withdraw(struct member_channel *channel, CK_OBJECT_HANDLE record, const CK_OBJECT_HANDLE *objects, size_t count,
+/* Destroy what there is of the uid, as found now, then the record, while that is there: a creation that went on is left
+ * alone. */
+int record_withdraw(struct member_channel *channel, CK_OBJECT_HANDLE record, const uint8_t uid[static UID_LEN],
 		    struct err *err);
 
 /*

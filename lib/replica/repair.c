@@ -71,20 +71,15 @@ static int repair(struct repair_round *r, const struct finding *f, struct err *e
 	return 0;
 }
 
-/* A creation that nobody finished: its objects and its record go together, unless its maker goes on after all. */
-static int withdraw(struct replica_site *site, const struct census_copy *copy, struct err *err)
+/* A creation that nobody finished: its objects, which may be younger than the look, and its record go together, unless
+ * its maker goes on after all. */
+static int withdraw(struct replica_site *site, const struct census_key *key, const struct census_copy *copy, struct err *err)
 {
-	CK_OBJECT_HANDLE objects[RECORD_OBJECTS_MAX + sizeof(copy->surplus_handles) / sizeof(copy->surplus_handles[0])];
-	size_t count = 0;
 	int rc;
 
 	if (!copy->record)
 		return copy_destroy_all(site, copy, err);
-	for (size_t o = 0; o < RECORD_OBJECTS_MAX; o++)
-		objects[count++] = copy->objects[o];
-	for (size_t i = 0; i < copy->surplus; i++)
-		objects[count++] = copy->surplus_handles[i];
-	rc = record_withdraw(site->channel, copy->record_handle, objects, count, err);
+	rc = record_withdraw(site->channel, copy->record_handle, key->uid, err);
 	for (size_t i = 0; rc == 0 && i < copy->n_stale; i++)
 		rc = copy_destroy(site, copy->stale[i], err);
 	return rc;
@@ -103,7 +98,7 @@ static int remove_key(struct repair_round *r, const struct finding *f, struct er
 		return 0;
 	}
 	if (key->truth->state == RECORD_CREATING)
-		rc = withdraw(site, copy, err);
+		rc = withdraw(site, key, copy, err);
 	else
 		rc = graves_dig(site->channel, key->uid, 1, &r->census->graves[f->site], err);
 	if (rc == 0 && key->truth->state == RECORD_DELETED)

@@ -133,7 +133,7 @@ static void delete(struct process *p, const struct op *op, struct replica_sites 
 	rc = replica_destroy(sites, record, &mask, &err);
 	if (outcome_of(p, rc, &err) == MADE && entry->deleted != MADE) {
 		entry->deleted = MADE;
-		entry->live_at_delete = check_live_on(p->world, entry->uid);
+		entry->may_have = check_may_have(p->world, entry->uid);
 		entry->harm_at_make = harm;
 	}
 	if (rc == 0)

@@ -162,7 +162,7 @@ static bool is_live(const struct seen *s)
 	return s && s->has_object && s->has_record && s->newest.state == RECORD_LIVE && !s->gone;
 }
 
-uint32_t check_live_on(struct world *w, const uint8_t *uid)
+static uint32_t live_on(struct world *w, const uint8_t *uid)
 {
 	uint32_t mask = 0;
 
@@ -176,34 +176,24 @@ uint32_t check_live_on(struct world *w, const uint8_t *uid)
 static void check_lost(struct world *w, const struct entry *e)
 {
 	unsigned harm = world_harm(w) - e->harm_at_make;
-	int copies = __builtin_popcount(check_live_on(w, e->uid));
+	int copies = __builtin_popcount(live_on(w, e->uid));
 
 	if (e->made == MADE && !e->planted && !e->delete_tried && copies + (int)harm < POLICY_MEMBERS)
 		world_broken(w, "lost: %s was acknowledged and is live on %d members", e->label, copies);
 }
 
-/* Deleted: on no member on which it was not already. */
-static void check_back(struct world *w, struct entry *e)
+/* Members that remember it as deleted. */
+static uint32_t known_gone(struct world *w, const uint8_t *uid)
 {
-	uint32_t now;
+	uint32_t mask = 0;
 
-	if (e->deleted != MADE || world_harm(w) != e->harm_at_make)
-		return;
-	now = check_live_on(w, e->uid);
-	if (now & ~e->live_at_delete)
-		world_broken(w, "back: %s was deleted, and members %x have it again", e->label, now & ~e->live_at_delete);
-	e->live_at_delete = now;
-}
-
-static bool deleted_somewhere(struct world *w, const uint8_t *uid)
-{
 	for (size_t m = 0; m < w->n_members; m++) {
 		const struct seen *s = find(m, uid);
 
 		if (s && s->gone)
-			return true;
+			mask |= 1u << m;
 	}
-	return false;
+	return mask;
 }
 
 /* What was made once is there once: no other uid is live with the same material. */
@@ -219,7 +209,7 @@ static void check_doubled(struct world *w, const struct entry *e)
 		for (size_t i = 0; i < h->n; i++)
 			if (is_live(&h->seen[i]) && memcmp(h->seen[i].uid, e->uid, UID_LEN) != 0 &&
 			    memcmp(h->seen[i].value, mine->value, sizeof(mine->value)) == 0 &&
-			    !deleted_somewhere(w, h->seen[i].uid))
+			    !known_gone(w, h->seen[i].uid))
 				world_broken(w, "doubled: %s is live twice on m%zu", e->label, m);
 	}
 }
@@ -253,6 +243,41 @@ static struct view known(struct world *w, bool reachable)
 	return all;
 }
 
+/* Members of which somebody knows that they missed writes. */
+static uint32_t not_current(struct world *w)
+{
+	const struct view all = known(w, false);
+	uint32_t mask = 0;
+
+	for (size_t m = 0; m < w->n_members; m++) {
+		char name[24];
+
+		snprintf(name, sizeof(name), "m%zu", m);
+		if (view_mark_of(&all, name).state != VIEW_CURRENT)
+			mask |= 1u << m;
+	}
+	return mask;
+}
+
+uint32_t check_may_have(struct world *w, const uint8_t *uid)
+{
+	return live_on(w, uid) | not_current(w);
+}
+
+/* Deleted: on no member on which it was not already. Whoever is known to have missed writes may be given it once more, by
+ * a sync that looked before. */
+static void check_back(struct world *w, struct entry *e)
+{
+	uint32_t now;
+
+	if (e->deleted != MADE || world_harm(w) != e->harm_at_make)
+		return;
+	now = live_on(w, e->uid);
+	if (now & ~e->may_have)
+		world_broken(w, "back: %s was deleted, and members %x have it again", e->label, now & ~e->may_have);
+	e->may_have = check_may_have(w, e->uid);
+}
+
 static bool same_mark(struct view_mark a, struct view_mark b)
 {
 	return !view_mark_above(a, b) && !view_mark_above(b, a);
@@ -280,7 +305,7 @@ static uint32_t serving(struct world *w)
 /* Who serves has all that was acknowledged, and nothing that was deleted. */
 static void check_stale(struct world *w, const struct entry *e, uint32_t serves)
 {
-	uint32_t live = check_live_on(w, e->uid);
+	uint32_t live = live_on(w, e->uid);
 
 	if (world_harm(w) != e->harm_at_make)
 		return;
@@ -302,7 +327,7 @@ static struct view_mark mark_on(size_t m, size_t of)
 static void check_told(struct world *w, const struct entry *e)
 {
 	const struct view all = known(w, false);
-	uint32_t live = check_live_on(w, e->uid);
+	uint32_t live = live_on(w, e->uid);
 
 	if (e->delete_tried || world_harm(w) != 0)
 		return;
@@ -378,7 +403,7 @@ static const char *label_on(size_t m, const uint8_t *uid, char *text, size_t siz
 
 static void check_settled(struct world *w, const struct entry *e)
 {
-	uint32_t all = (1u << w->n_members) - 1, live = check_live_on(w, e->uid);
+	uint32_t all = (1u << w->n_members) - 1, live = live_on(w, e->uid);
 	char text[128];
 
 	if (e->planted || world_harm(w) != e->harm_at_make)
@@ -387,6 +412,9 @@ static void check_settled(struct world *w, const struct entry *e)
 		world_broken(w, "unsettled: %s is on members %x after a sync", e->label, live);
 	if (e->deleted == MADE && live)
 		world_broken(w, "unsettled: %s was deleted and is on members %x after a sync", e->label, live);
+	if (e->deleted == MADE && known_gone(w, e->uid) != all)
+		world_broken(w, "unsettled: %s was deleted, which only members %x know after a sync", e->label,
+			     known_gone(w, e->uid));
 	if (e->made == MADE && !e->delete_tried && e->label_sure && live == all &&
 	    strcmp(label_on(0, e->uid, text, sizeof(text)), e->label_now) != 0)
 		world_broken(w, "undone: %s is called '%s', not '%s'", e->label, text, e->label_now);
@@ -422,10 +450,18 @@ void check_sync(struct world *w, int rc, const struct replica_sync_report *repor
 		world_broken(w, "unsettled: a second sync still finds something to do");
 }
 
+/* Nobody went, no answer was lost, and nothing was made behind our backs. */
+static bool untouched(const struct world *w)
+{
+	return !w->events && w->healthy == (1u << w->n_members) - 1;
+}
+
 void check_verify(struct world *w, bool says_in_sync)
 {
 	if (says_in_sync && !truly_in_sync(w))
 		world_broken(w, "verify: it says in_sync, and it is not so");
+	if (!says_in_sync && untouched(w))
+		world_broken(w, "idle: nothing happened to anybody, and verify finds something to repair");
 }
 
 void check_end(struct world *w)

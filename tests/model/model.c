@@ -6,7 +6,7 @@
  *
  *	--seed N --histories N	seeds N, N + 1, …
  *	--only WORD		ask for one promise (the word before the colon: lost, back, doubled, made, changed, undone,
- *				refused, blame, destroyed, stale, unsettled, verify)
+ *				refused, blame, destroyed, stale, told, unsettled, verify, idle)
  *	--alone --calm		with one process; with nothing that goes wrong
  *	--keep-going		only count what breaks, by promise
  *	--replay SEED:HEX	one history again; --messages tells each message of it

@@ -387,6 +387,16 @@ static void fill(struct world *w, size_t m)
 	world_say(w, "m%zu is %s", m, place->full ? "full" : "no longer full");
 }
 
+/* For a minute: until the others have done all that they can, or while they go on a minute later. */
+static void fall_asleep(struct world *w, struct process *p, bool stopped)
+{
+	w->now_ms += stopped ? 63000 : 0;
+	p->wake_ms = w->now_ms + (stopped ? 3000 : 63000);
+	/* Creations under way may be taken away. */
+	w->healthy = 0;
+	world_say(w, "p%zu %s", p->number, stopped ? "is stopped, and a minute goes by" : "sleeps for 63 s");
+}
+
 /* Something happens to a member, to a process, or to time; 0 is nothing. */
 static void happen(struct world *w)
 {
@@ -397,7 +407,7 @@ static void happen(struct world *w)
 	w->events++;
 	m = trace_choose(&w->trace, (unsigned)w->n_members);
 	p = trace_choose(&w->trace, (unsigned)w->n_processes);
-	switch (trace_choose(&w->trace, 13)) {
+	switch (trace_choose(&w->trace, 16)) {
 	case 0:
 	case 1:
 	case 2:
@@ -424,9 +434,7 @@ static void happen(struct world *w)
 		}
 		break;
 	case 8:
-		w->processes[p].wake_ms = w->now_ms + 63000;
-		w->healthy = 0;
-		world_say(w, "p%zu sleeps for 63 s", p);
+		fall_asleep(w, &w->processes[p], false);
 		break;
 	case 9:
 		w->processes[p].skew_ms += trace_choose(&w->trace, 2) ? 120000 : -120000;
@@ -441,6 +449,14 @@ static void happen(struct world *w)
 		/* Creations under way may be taken away. */
 		w->healthy = 0;
 		world_say(w, "a minute goes by");
+		break;
+	case 13:
+	case 14:
+		fall_asleep(w, &w->processes[p], true);
+		break;
+	case 15:
+		w->processes[p].deaf = 1 + trace_choose(&w->trace, 6);
+		world_say(w, "p%zu will not hear %u answers", p, w->processes[p].deaf);
 		break;
 	}
 }
@@ -525,6 +541,16 @@ static size_t choose_turn(struct world *w, const size_t *who, size_t n)
 	return w->turn = who[trace_choose(&w->trace, (unsigned)n)];
 }
 
+static bool loses_answer(struct world *w, struct process *p)
+{
+	if (w->quiet || w->play.calm)
+		return false;
+	if (!p->deaf)
+		return trace_choose(&w->trace, w->loss) == 1;
+	p->deaf--;
+	return true;
+}
+
 /* One message of one process. false: all are done. */
 static bool step(struct world *w)
 {
@@ -536,7 +562,7 @@ static bool step(struct world *w)
 	p = &w->processes[choose_turn(w, who, n)];
 	happen(w);
 	if (p->message && !p->killed) {
-		if (!w->quiet && !w->play.calm && trace_choose(&w->trace, 60) == 1) {
+		if (loses_answer(w, p)) {
 			p->deed_only = true;
 			w->healthy &= ~(1u << p->member);
 		}
@@ -601,6 +627,9 @@ void world_run(struct world *w, enum op_kind kind)
 
 bool world_play(struct world *w, const struct trace *trace, const struct play *play)
 {
+	/* Hosts' clocks are right, most of them. */
+	static const int64_t skews[] = {0, 0, 0, 0, 120000, -120000};
+
 	*w = (struct world){.trace = *trace, .play = *play, .random = trace->seed ^ 0x5eed};
 	w->n_members = 3 + trace_choose(&w->trace, 2);
 	w->healthy = (1u << w->n_members) - 1;
@@ -616,8 +645,11 @@ bool world_play(struct world *w, const struct trace *trace, const struct play *p
 	w->n_processes = 1 + (play->alone ? 0 : trace_choose(&w->trace, 3));
 	w->pace = 1 + trace_choose(&w->trace, 5);
 	w->luck = 12u << trace_choose(&w->trace, 5);
+	w->loss = 60u << trace_choose(&w->trace, 3);
+	w->play.calm = play->calm || trace_choose(&w->trace, 16) == 1;
 	for (size_t i = 0; i < w->n_processes; i++) {
 		w->processes[i].world = w;
+		w->processes[i].skew_ms = skews[trace_choose(&w->trace, sizeof(skews) / sizeof(skews[0]))];
 		actor_plan(&w->processes[i]);
 		start(w, &w->processes[i]);
 	}

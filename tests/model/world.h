@@ -61,6 +61,7 @@ struct process {
 	size_t member;
 	const char *message;
 	bool deed_only;		/* the answer to this one is lost */
+	unsigned deaf;		/* so are those to as many of its next messages */
 	/* Members that failed it during the operation that it is in: by no fault of theirs is a finding. */
 	uint32_t blamed;
 };
@@ -76,7 +77,7 @@ struct entry {
 	uint8_t uid[UID_LEN];
 	enum outcome made, deleted;	/* deleted PENDING: nobody tried */
 	bool delete_tried;
-	uint32_t live_at_delete;	/* members that still had it when the delete was acknowledged */
+	uint32_t may_have;		/* members that may still have it, once the delete was acknowledged */
 	unsigned harm_at_make;		/* sum of places' harmed then */
 	bool planted;			/* made behind everybody's back; material by value */
 	uint8_t value[16];
@@ -105,7 +106,7 @@ struct world {
 	ucontext_t scheduler;
 	struct entry ledger[LEDGER_MAX];
 	size_t n_ledger;
-	unsigned luck;		/* messages, about, to each event */
+	unsigned luck, loss;	/* messages, about, to each event, and to each answer that is lost */
 	bool quiet;		/* no more faults */
 	struct play play;
 	unsigned long messages;
@@ -142,7 +143,7 @@ void check_end(struct world *world);
 struct replica_sync_report;
 void check_sync(struct world *world, int rc, const struct replica_sync_report *report, const struct err *err);
 void check_verify(struct world *world, bool says_in_sync);
-/* Members (mask) on which a key of this uid is live, with its objects. */
-uint32_t check_live_on(struct world *world, const uint8_t *uid);
+/* Members (mask) on which a key of this uid is live, with its objects, or that are known to have missed writes. */
+uint32_t check_may_have(struct world *world, const uint8_t *uid);
 
 #endif
