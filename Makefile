@@ -158,6 +158,7 @@ check-long: sanitize check
 	BUILD=$(BUILD) ./tests/azure/sweep --all
 	$(BUILD)/tests/model/model --histories 100000 --seed 1
 	BUILD=$(abspath $(BUILD)) KILL_ROUNDS=100 bats tests/fault/kills.bats
+	BUILD=$(BUILD) ./tests/model/mutants
 
 # put MODE,FOLDER,FILES[,NAME]: install them, and write down that they are ours, so that uninstall takes just those.
 MANIFEST := $(PREFIX)/share/hsmctl/installed
