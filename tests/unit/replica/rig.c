@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/secret.h"
 #include "base/str.h"
@@ -12,6 +13,7 @@
 #include "member/link.h"
 #include "member/member.h"
 #include "replica/domain.h"
+#include "replica/view.h"
 
 static const char PIN[] = "1234";
 static const uint8_t DOMAIN_ID[] = "group of tests..";
@@ -19,10 +21,49 @@ static const uint8_t DOMAIN_ID[] = "group of tests..";
 struct replica_set *rig_set;
 static struct book *rig_books[SET_MAX];
 static bool gone[RIG_MEMBERS];
-static uint64_t epoch;		/* of all tokens together */
+static uint64_t epoch[RIG_MEMBERS];	/* of each host */
 static struct fake_state *kept[RIG_MEMBERS];
 static struct replica_report report;
 static struct replica_sync_report synced;
+static struct replica_sites opened;
+
+/* What comes with a message to a member. */
+static struct event {
+	unsigned left;			/* messages until then, 0 = nothing is to come */
+	enum rig_when when;
+	void (*somebody)(void *data);	/* NULL = the member goes */
+	void *data;
+} events[RIG_MEMBERS];
+static unsigned long messages[RIG_MEMBERS];
+
+/* ---- time ---- */
+
+static int64_t now_ms;
+
+static int64_t now_ns(void *data)
+{
+	(void)data;
+	return now_ms * 1000000;
+}
+
+static int64_t utc_ms(void *data)
+{
+	(void)data;
+	return now_ms;
+}
+
+static void pass(void *data, int64_t ms)
+{
+	(void)data;
+	now_ms += ms;
+}
+
+static const struct clock_source virtual = {.now_ns = now_ns, .utc_ms = utc_ms, .sleep_ms = pass};
+
+void rig_pass(int64_t ms)
+{
+	now_ms += ms;
+}
 
 /* ---- the link ---- */
 
@@ -41,15 +82,12 @@ static int unreachable(struct err *err, enum err_retry retry)
 	return -ERR_UNREACHABLE;
 }
 
-static int link_call_(struct link *link, struct p11_call *calls, size_t count, const struct call_limit *limit,
-		      struct err *err)
+/* What runs out of memory is this process, not the host. */
+static void carry_out(struct rig_link *r, struct p11_call *calls, size_t count)
 {
-	struct rig_link *r = (struct rig_link *)link;
+	unsigned long fail_after = mem_fail_after;
 
-	(void)limit;
-	r->cut = r->cut || gone[r->member] || link->epoch != epoch;
-	if (r->cut)
-		return unreachable(err, ERR_RETRY_IDEMPOTENT);
+	mem_fail_after = 0;
 	for (size_t i = 0; i < count; i++) {
 		/* To the token all clients are one application; its host has logged in. */
 		if (calls[i].fn == P11_C_Login)
@@ -61,6 +99,41 @@ static int link_call_(struct link *link, struct p11_call *calls, size_t count, c
 		if (calls[i].fn == P11_C_OpenSession)
 			r->session = *(CK_SESSION_HANDLE *)calls[i].args[2].out;
 	}
+	mem_fail_after = fail_after;
+}
+
+/* How much of a message the member takes when it goes with it. */
+static size_t taken(enum rig_when when, size_t count)
+{
+	return when == RIG_BEFORE ? 0 : when == RIG_HALFWAY && count > 1 ? count - 1 : count;
+}
+
+/* Something comes with this message? How much of it is taken then. */
+static size_t meet(size_t member, size_t count)
+{
+	struct event *event = &events[member];
+
+	messages[member]++;
+	if (!event->left || --event->left)
+		return count;
+	if (event->somebody) {
+		event->somebody(event->data);
+		return count;
+	}
+	gone[member] = true;
+	return taken(event->when, count);
+}
+
+static int link_call_(struct link *link, struct p11_call *calls, size_t count, const struct call_limit *limit,
+		      struct err *err)
+{
+	struct rig_link *r = (struct rig_link *)link;
+
+	(void)limit;
+	r->cut = r->cut || gone[r->member] || link->epoch != epoch[r->member];
+	if (r->cut)
+		return unreachable(err, ERR_RETRY_IDEMPOTENT);
+	carry_out(r, calls, meet(r->member, count));
 	link->changes = fake_changes(r->member) + 1;
 	/* It went while it was asked: nobody hears the answer. */
 	r->cut = gone[r->member];
@@ -69,7 +142,9 @@ static int link_call_(struct link *link, struct p11_call *calls, size_t count, c
 
 static bool link_alive_(struct link *link)
 {
-	return !((struct rig_link *)link)->cut && link->epoch == epoch;
+	const struct rig_link *r = (const struct rig_link *)link;
+
+	return !r->cut && link->epoch == epoch[r->member];
 }
 
 static void link_cut_(struct link *link)
@@ -82,7 +157,8 @@ static void link_close_(struct link *link)
 {
 	struct rig_link *r = (struct rig_link *)link;
 
-	if (r->session && link->epoch == epoch)
+	book_leave(rig_books[r->member], r);
+	if (r->session && link->epoch == epoch[r->member])
 		fake_functions()->C_CloseSession(r->session);
 	free(link);
 }
@@ -102,7 +178,7 @@ static int link_open_(const struct member_config *config, struct link **ret, str
 	r = mem_new(struct rig_link);
 	if (!r)
 		return err_no_memory(err);
-	*r = (struct rig_link){.link = {.ops = &rig_link_ops, .config = config, .epoch = epoch}, .member = member};
+	*r = (struct rig_link){.link = {.ops = &rig_link_ops, .config = config, .epoch = epoch[member]}, .member = member};
 	*ret = &r->link;
 	return 0;
 }
@@ -155,13 +231,23 @@ static void make_domain(void)
 	pin(0, fingerprint);
 }
 
+/* Everybody, and nothing is to come. */
+static void come_back(void)
+{
+	for (size_t m = 0; m < RIG_MEMBERS; m++)
+		epoch[m]++;
+	memset(gone, 0, sizeof(gone));
+	memset(events, 0, sizeof(events));
+}
+
 static int begin(size_t members)
 {
 	owned(secret) struct secret *secret = NULL;
 
 	fake_reset(members, 1);
-	epoch++;
-	memset(gone, 0, sizeof(gone));
+	now_ms = clock_utc_ms();
+	clock_source = &virtual;
+	come_back();
 	rig_set = replica_set_new();
 	rig_set->threads = false;
 	snprintf(rig_set->name, sizeof(rig_set->name), "rig");
@@ -202,7 +288,9 @@ int rig_end(void **state)
 		fake_state_free(kept[m]);
 		kept[m] = NULL;
 	}
+	replica_sites_release(&opened);
 	replica_set_free(rig_set);
+	clock_source = NULL;
 	for (size_t m = 0; m < SET_MAX; m++) {
 		book_free(rig_books[m]);
 		rig_books[m] = NULL;
@@ -216,20 +304,69 @@ void rig_away(size_t member, bool away)
 	gone[member] = away;
 }
 
+void rig_lose(size_t member, unsigned message, enum rig_when when)
+{
+	events[member] = (struct event){.left = message, .when = when};
+}
+
+void rig_between(size_t member, unsigned message, void (*somebody)(void *data), void *data)
+{
+	events[member] = (struct event){.left = message, .somebody = somebody, .data = data};
+}
+
+bool rig_came(void)
+{
+	bool all = true;
+
+	for (size_t m = 0; m < RIG_MEMBERS; m++)
+		all = all && !events[m].left;
+	memset(events, 0, sizeof(events));
+	return all;
+}
+
+unsigned long rig_messages(size_t member)
+{
+	return messages[member];
+}
+
+struct replica_sites *rig_open(uint32_t mask)
+{
+	replica_sites_release(&opened);
+	assert_int_equal(replica_sites_open(rig_set, mask, &opened, NULL), 0);
+	return &opened;
+}
+
 void rig_keep(void)
 {
-	for (size_t m = 0; m < rig_set->n_members; m++)
+	for (size_t m = 0; m < rig_set->n_members; m++) {
+		fake_state_free(kept[m]);
 		kept[m] = fake_save(m);
+	}
+}
+
+/* Its host starts again with it. */
+static void put_back(size_t member, const struct fake_state *state)
+{
+	fake_restore(member, state);
+	log_in(member);
+}
+
+void rig_restore(size_t member, struct fake_state *state)
+{
+	replica_sites_release(&opened);
+	epoch[member]++;
+	put_back(member, state);
+	fake_state_free(state);
 }
 
 void rig_back(void)
 {
-	epoch++;
-	memset(gone, 0, sizeof(gone));
+	replica_sites_release(&opened);
+	come_back();
+	*rig_set->view = (struct view){0};
 	for (size_t m = 0; m < rig_set->n_members; m++) {
 		fake_heal(m);
-		fake_restore(m, kept[m]);
-		log_in(m);
+		put_back(m, kept[m]);
 	}
 }
 
@@ -297,13 +434,18 @@ CK_OBJECT_HANDLE rig_object(size_t member, CK_OBJECT_CLASS class, const void *id
 	return look_for(member, template, class == CK_UNAVAILABLE_INFORMATION ? 1 : 2, ret_count);
 }
 
+CK_OBJECT_HANDLE rig_memo(size_t member, const char *label, size_t *ret_count)
+{
+	return look_for(member, &(CK_ATTRIBUTE){CKA_LABEL, (void *)(uintptr_t)label, strlen(label)}, 1, ret_count);
+}
+
 CK_OBJECT_HANDLE rig_record(size_t member, const uint8_t uid[static UID_LEN], size_t *ret_count)
 {
 	char hex[2 * UID_LEN + 1], label[64];
 
 	str_hex(uid, UID_LEN, hex);
 	snprintf(label, sizeof(label), "hsmctl record %s", hex);
-	return look_for(member, &(CK_ATTRIBUTE){CKA_LABEL, label, strlen(label)}, 1, ret_count);
+	return rig_memo(member, label, ret_count);
 }
 
 struct copying {
@@ -336,6 +478,15 @@ void rig_destroy(size_t member, CK_OBJECT_HANDLE object)
 	assert_int_equal(fake_functions()->C_OpenSession(member, flags, NULL, NULL, &session), CKR_OK);
 	assert_int_equal(fake_functions()->C_DestroyObject(session, object), CKR_OK);
 	fake_functions()->C_CloseSession(session);
+}
+
+uint64_t rig_changes(void)
+{
+	uint64_t sum = 0;
+
+	for (size_t m = 0; m < rig_set->n_members; m++)
+		sum += fake_changes(m);
+	return sum;
 }
 
 /* ---- reports ---- */
@@ -411,4 +562,15 @@ void rig_heals(void)
 		print_message("skipped: %s: %s\n", synced.skipped[i].key, synced.skipped[i].reason);
 	assert_int_equal(synced.verdict, VERDICT_IN_SYNC);
 	rig_in_sync();
+}
+
+void rig_settles(void)
+{
+	replica_sites_release(&opened);
+	memset(gone, 0, sizeof(gone));
+	memset(events, 0, sizeof(events));
+	for (size_t m = 0; m < rig_set->n_members; m++)
+		fake_heal(m);
+	rig_pass(2 * LEASE_MS);
+	rig_heals();
 }
