@@ -192,33 +192,6 @@ static uint32_t spread(struct replica_sites *sites, size_t source, const struct 
 	return mask;
 }
 
-static int see_any(void *data, CK_OBJECT_HANDLE handle, struct record *record, struct err *err)
-{
-	bool *seen = data;
-
-	(void)handle;
-	(void)err;
-	*seen = *seen || record->state != RECORD_DELETED;
-	return 0;
-}
-
-/* Whoever took the creation for one that nobody finishes took its record away, and not what was made after that: which,
- * having none, would be taken for somebody else's key. */
-static void destroy_orphans(struct replica_site *site, const struct record *record)
-{
-	const CK_ATTRIBUTE id = {CKA_ID, (void *)record->uid, UID_LEN};
-	owned(mem) CK_OBJECT_HANDLE *list = NULL;
-	CK_ULONG count = 0;
-	bool seen = false;
-	struct err ignored;
-	int rc = member_find(site->channel, &id, 1, &list, &count, &ignored);
-
-	if (rc == 0)
-		rc = record_read_all(site->channel, record->uid, see_any, &seen, &ignored);
-	for (CK_ULONG i = 0; i < count && rc == 0 && !seen; i++)
-		rc = copy_destroy(site, list[i], &ignored);
-}
-
 /* Take back what was made: objects first, then the record, so that what cannot be destroyed is not taken for somebody
  * else's. Best effort: a sync takes away the rest. */
 static void undo_all(struct replica_sites *sites, const struct record *record, const struct making *made)
@@ -227,9 +200,10 @@ static void undo_all(struct replica_sites *sites, const struct record *record, c
 		struct replica_site *site = &sites->sites[i];
 		struct err ignored;
 
+		/* What was made after somebody else had taken the record away. */
 		if (site->channel &&
 		    record_withdraw(site->channel, made[i].record, record->uid, &ignored) == -ERR_CHANGED)
-			destroy_orphans(site, record);
+			record_sweep(site->channel, record->uid, &ignored);
 	}
 }
 

@@ -272,18 +272,39 @@ int record_put(struct member_channel *channel, const struct record *record, cons
 	return rc;
 }
 
+/* All that a member has of a key, but for its records, goes with the step. */
+static int destroy_objects(struct step *step, const uint8_t *uid, struct err *err)
+{
+	const CK_ATTRIBUTE id = {CKA_ID, (void *)uid, UID_LEN};
+	owned(mem) CK_OBJECT_HANDLE *list = NULL;
+	CK_ULONG count = 0;
+	int rc = member_find(step->channel, &id, 1, &list, &count, err);
+
+	for (CK_ULONG i = 0; i < count && rc == 0; i++)
+		step_destroy(step, list[i]);
+	return rc;
+}
+
 int record_withdraw(struct member_channel *channel, CK_OBJECT_HANDLE record, const uint8_t uid[static UID_LEN],
 		    struct err *err)
 {
-	const CK_ATTRIBUTE id = {CKA_ID, (void *)uid, UID_LEN};
 	owned(step) struct step step = step_begin(channel);
-	owned(mem) CK_OBJECT_HANDLE *list = NULL;
-	CK_ULONG count = 0;
-	int rc = member_find(channel, &id, 1, &list, &count, err);
+	int rc;
 
 	step_ask(&step, record);
-	for (CK_ULONG i = 0; i < count; i++)
-		step_destroy(&step, list[i]);
+	rc = destroy_objects(&step, uid, err);
 	step_destroy(&step, record);
+	return rc < 0 ? rc : step_send(&step, err);
+}
+
+int record_sweep(struct member_channel *channel, const uint8_t uid[static UID_LEN], struct err *err)
+{
+	owned(step) struct step step = step_begin(channel);
+	char label[MEMO_LABEL];
+	int rc;
+
+	name_of(uid, label);
+	step_absent(&step, label);
+	rc = destroy_objects(&step, uid, err);
 	return rc < 0 ? rc : step_send(&step, err);
 }

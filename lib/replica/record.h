@@ -87,6 +87,8 @@ int record_put(struct member_channel *channel, const struct record *record, cons
  * alone. */
 int record_withdraw(struct member_channel *channel, CK_OBJECT_HANDLE record, const uint8_t uid[static UID_LEN],
 		    struct err *err);
+/* The same while there is no record of the key: of a creation whose record others took away. */
+int record_sweep(struct member_channel *channel, const uint8_t uid[static UID_LEN], struct err *err);
 
 /*
  * Read the records a member holds, of one key or (only NULL) all. What it remembers as deleted (graves.h) comes as

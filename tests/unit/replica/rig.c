@@ -400,6 +400,21 @@ void rig_key(enum key_kind kind, const char *label, struct record *ret)
 	rig_key_with(kind, label, NULL, 0, ret);
 }
 
+static void count_one(void *data, CK_OBJECT_HANDLE handle, const struct p11_attrs *attrs)
+{
+	(void)handle;
+	(void)attrs;
+	++*(size_t *)data;
+}
+
+size_t rig_objects(size_t member)
+{
+	size_t count = 0;
+
+	fake_each(member, count_one, &count);
+	return count;
+}
+
 struct search {
 	const CK_ATTRIBUTE *template;
 	CK_ULONG count;

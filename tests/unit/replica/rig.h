@@ -74,6 +74,8 @@ CK_OBJECT_HANDLE rig_record(size_t member, const uint8_t uid[static UID_LEN], si
 CK_OBJECT_HANDLE rig_memo(size_t member, const char *label, size_t *ret_count);
 /* An object as it is, into a new list. */
 struct p11_attrs rig_attrs(size_t member, CK_OBJECT_HANDLE object);
+/* How many there are. */
+size_t rig_objects(size_t member);
 /* Changes to all tokens together. */
 uint64_t rig_changes(void);
 /* The channel of a member, with the others', until the end of the test or the next of these. */
