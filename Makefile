@@ -117,15 +117,18 @@ $(FAKE): $(patsubst %.c,$(BUILD)/%.o,$(filter-out %/shim.c %/clock.c %/module.c,
 $(FAKE_LIBRARY): $(BUILD)/tests/fake/module.o $(FAKE) $(BUILD)/lib/p11.a $(BUILD)/lib/base.a
 	$(Q)$(CC) -shared -Wl,--exclude-libs,ALL -Wl,-Bsymbolic -Wl,-z,nodelete $(LDFLAGS) -o $@ $^ -lcrypto -pthread
 # Tests in these folders may use tests/.
-$(BUILD)/tests/fake/%.o $(BUILD)/tests/unit/fake/%.o $(BUILD)/tests/unit/replica/%.o $(BUILD)/tests/model/%.o: ALL_CFLAGS += -Itests
+$(BUILD)/tests/fake/%.o $(BUILD)/tests/unit/fake/%.o $(BUILD)/tests/unit/replica/%.o $(BUILD)/tests/unit/ha/%.o $(BUILD)/tests/model/%.o: ALL_CFLAGS += -Itests
 $(BUILD)/tests/unit/fake/%: $(BUILD)/tests/unit/fake/%.o $(FAKE) $(ROOM_LIBS) | $(FAKE_LIBRARY)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(FAKE) $(ROOM_LIBS) -Wl,--end-group $(CORE_LIBS) -lcmocka
 # A group of fake tokens in process, for what stands above tokens.
 RIG := $(BUILD)/tests/unit/replica/rig.o
-$(BUILD)/tests/unit/replica/test_%: $(BUILD)/tests/unit/replica/test_%.o $(RIG) $(FAKE) $(ROOM_LIBS)
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(RIG) -Wl,--start-group $(FAKE) $(ROOM_LIBS) -Wl,--end-group $(CORE_LIBS) -lcmocka
+define rig_rule
+$(BUILD)/tests/unit/$(1)/test_%: $(BUILD)/tests/unit/$(1)/test_%.o $(RIG) $(FAKE) $(ROOM_LIBS)
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$< $(RIG) -Wl,--start-group $(FAKE) $(ROOM_LIBS) -Wl,--end-group $(CORE_LIBS) -lcmocka
+endef
+$(foreach r,replica ha,$(eval $(call rig_rule,$(r))))
 $(SHIMS): $(BUILD)/%.so: %.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -shared $(LDFLAGS) -o $@ $< -ldl

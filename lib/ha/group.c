@@ -10,15 +10,17 @@
 #include "member/member.h"
 #include "p11/rv.h"
 
-int ha_group_open(const struct fleet *fleet, const struct fleet_group *from, const char *folder,
-		  const char *role, bool background, struct ha_group **ret, struct err *err)
+int ha_group_new(struct replica_set *set, const char *folder, bool background, struct ha_group **ret, struct err *err)
 {
 	owned(ha_group) struct ha_group *group = mem_new(struct ha_group);
 	pthread_condattr_t monotonic;
 	int rc;
 
-	if (!group)
+	if (!group) {
+		replica_set_free(set);
 		return err_no_memory(err);
+	}
+	group->set = set;
 	group->background = background;
 	pthread_mutex_init(&group->health_lock, NULL);
 	pthread_rwlock_init(&group->index_lock, NULL);
@@ -29,9 +31,7 @@ int ha_group_open(const struct fleet *fleet, const struct fleet_group *from, con
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_cond_init(&group->wake, &monotonic);
 	pthread_condattr_destroy(&monotonic);
-	rc = replica_set_open(fleet, from, folder, role, &group->set, err);
-	if (rc == 0)
-		rc = ha_config_new(folder, &group->config, err);
+	rc = ha_config_new(folder, &group->config, err);
 	if (rc < 0)
 		return rc;
 	group->set->threads = background;
@@ -43,6 +43,15 @@ int ha_group_open(const struct fleet *fleet, const struct fleet_group *from, con
 		return rc;
 	*ret = own_take(group);
 	return 0;
+}
+
+int ha_group_open(const struct fleet *fleet, const struct fleet_group *from, const char *folder,
+		  const char *role, bool background, struct ha_group **ret, struct err *err)
+{
+	struct replica_set *set = NULL;
+	int rc = replica_set_open(fleet, from, folder, role, &set, err);
+
+	return rc < 0 ? rc : ha_group_new(set, folder, background, ret, err);
 }
 
 void ha_group_free(struct ha_group *group)

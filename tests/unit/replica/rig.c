@@ -20,7 +20,10 @@ static const uint8_t DOMAIN_ID[] = "group of tests..";
 
 struct replica_set *rig_set;
 static struct book *rig_books[SET_MAX];
+static size_t n_tokens;
 static bool gone[RIG_MEMBERS];
+static bool ended[RIG_MEMBERS];		/* it went over a message */
+static size_t refused[RIG_MEMBERS];	/* PINs */
 static uint64_t epoch[RIG_MEMBERS];	/* of each host */
 static struct fake_state *kept[RIG_MEMBERS];
 static struct replica_report report;
@@ -82,6 +85,20 @@ static int unreachable(struct err *err, enum err_retry retry)
 	return -ERR_UNREACHABLE;
 }
 
+/* To the token all clients are one application; its host has logged in. */
+static CK_RV look_at_pin(size_t member, const struct p11_call *login)
+{
+	bool right = login->args[2].number == strlen(PIN) && memcmp(login->args[2].in, PIN, strlen(PIN)) == 0;
+
+	refused[member] += !right;
+	return right ? CKR_OK : CKR_PIN_INCORRECT;
+}
+
+size_t rig_refused(size_t member)
+{
+	return refused[member];
+}
+
 /* What runs out of memory is this process, not the host. */
 static void carry_out(struct rig_link *r, struct p11_call *calls, size_t count)
 {
@@ -89,9 +106,8 @@ static void carry_out(struct rig_link *r, struct p11_call *calls, size_t count)
 
 	mem_fail_after = 0;
 	for (size_t i = 0; i < count; i++) {
-		/* To the token all clients are one application; its host has logged in. */
 		if (calls[i].fn == P11_C_Login)
-			calls[i].rv = CKR_OK;
+			calls[i].rv = look_at_pin(r->member, &calls[i]);
 		else
 			book_execute(rig_books[r->member], &(struct book_guest){.who = r}, &calls[i]);
 		if (calls[i].rv != CKR_OK)
@@ -120,7 +136,7 @@ static size_t meet(size_t member, size_t count)
 		event->somebody(event->data);
 		return count;
 	}
-	gone[member] = true;
+	gone[member] = ended[member] = true;
 	return taken(event->when, count);
 }
 
@@ -133,7 +149,9 @@ static int link_call_(struct link *link, struct p11_call *calls, size_t count, c
 	r->cut = r->cut || gone[r->member] || link->epoch != epoch[r->member];
 	if (r->cut)
 		return unreachable(err, ERR_RETRY_IDEMPOTENT);
+	ended[r->member] = false;
 	carry_out(r, calls, meet(r->member, count));
+	link->ended = ended[r->member];
 	link->changes = fake_changes(r->member) + 1;
 	/* It went while it was asked: nobody hears the answer. */
 	r->cut = gone[r->member];
@@ -240,6 +258,25 @@ static void come_back(void)
 	memset(events, 0, sizeof(events));
 }
 
+struct replica_set *rig_another(void)
+{
+	struct replica_set *set = replica_set_new();
+
+	assert_non_null(set);
+	set->threads = false;
+	snprintf(set->name, sizeof(set->name), "rig");
+	memcpy(set->domain_id, DOMAIN_ID, sizeof(set->domain_id));
+	set->policy = (struct fleet_policy){.min_members = 2, .min_datacenters = 2, .connect_ms = 1000,
+					    .answer_ms = 1000, .call_ms = 60000};
+	set->n_members = n_tokens;
+	for (size_t m = 0; m < n_tokens; m++) {
+		open_member(&set->members[m], m);
+		if (rig_set)
+			memcpy(set->members[m].transport, rig_set->members[m].transport, sizeof(set->members[m].transport));
+	}
+	return set;
+}
+
 static int begin(size_t members)
 {
 	owned(secret) struct secret *secret = NULL;
@@ -248,19 +285,13 @@ static int begin(size_t members)
 	now_ms = clock_utc_ms();
 	clock_source = &virtual;
 	come_back();
-	rig_set = replica_set_new();
-	rig_set->threads = false;
-	snprintf(rig_set->name, sizeof(rig_set->name), "rig");
-	rig_set->n_members = members;
-	for (size_t m = 0; m < members; m++)
-		assert_int_equal(book_new(fake_functions(), m, false, &rig_books[m], NULL), 0);
-	memcpy(rig_set->domain_id, DOMAIN_ID, sizeof(rig_set->domain_id));
-	rig_set->policy = (struct fleet_policy){.min_members = 2, .min_datacenters = 2, .connect_ms = 1000,
-						.answer_ms = 1000, .call_ms = 60000};
+	memset(refused, 0, sizeof(refused));
+	n_tokens = members;
 	for (size_t m = 0; m < members; m++) {
-		open_member(&rig_set->members[m], m);
+		assert_int_equal(book_new(fake_functions(), m, false, &rig_books[m], NULL), 0);
 		log_in(m);
 	}
+	rig_set = rig_another();
 	assert_int_equal(secret_new(PIN, 4, &secret, NULL), 0);
 	assert_int_equal(replica_set_login(rig_set, secret, NULL), 0);
 	make_domain();

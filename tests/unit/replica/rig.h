@@ -35,6 +35,11 @@ int rig_four(void **state);
 int rig_two(void **state);
 int rig_end(void **state);
 
+/* The same group as another process has it, before it logs in; it goes before the rig ends. */
+struct replica_set *rig_another(void);
+/* PINs that the member refused so far; it takes "1234". */
+size_t rig_refused(size_t member);
+
 /* From now on nobody gets to this member; or somebody does again. */
 void rig_away(size_t member, bool away);
 /* Connections of before are gone, with whatever a failed call left open on them. */
