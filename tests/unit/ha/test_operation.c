@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Operations in many parts whose members die, and results that the caller has no room for. */
+#include "fixture.h"
+
+static CK_BYTE iv[16] = "initial vector..";
+
+/* What is done in parts of these lengths; each kind its own way. */
+static const CK_ULONG parts[] = {1, 15, 16, 0, 33, 64, 7};
+enum { PARTS = sizeof(parts) / sizeof(parts[0]), IN_LEN = 136 };
+static uint8_t input[IN_LEN];
+
+static const struct way {
+	enum ha_kind kind;
+	enum key_kind key;
+	CK_MECHANISM mechanism;
+} ways[] = {
+	{HA_SIGN, KEY_HMAC_SHA256, {CKM_SHA256_HMAC, NULL, 0}},
+	{HA_SIGN, KEY_RSA_2048, {CKM_SHA256_RSA_PKCS, NULL, 0}},
+	{HA_DIGEST, KEY_HMAC_SHA256, {CKM_SHA256, NULL, 0}},
+	{HA_ENCRYPT, KEY_AES_256, {CKM_AES_CBC_PAD, iv, sizeof(iv)}},
+};
+
+struct result {
+	uint8_t out[1024];
+	CK_ULONG len;
+};
+
+/* All parts, and the end; before part number `at` (PARTS: before the end) something happens. */
+static CK_RV run(const struct way *way, CK_OBJECT_HANDLE with, int at, void (*happens)(void), struct result *ret)
+{
+	struct ha_operation *o;
+	const uint8_t *in = input;
+	bool over = false;
+	CK_ULONG room;
+	CK_RV rv = ha_operation_start(group, way->kind, &way->mechanism, with, &o);
+
+	*ret = (struct result){.len = 0};
+	for (int i = 0; i < PARTS && rv == CKR_OK; i++) {
+		if (i == at)
+			happens();
+		room = sizeof(ret->out) - ret->len;
+		rv = ha_operation_update(o, in, parts[i], ret->out + ret->len, &room, &over);
+		assert_int_equal(over, rv != CKR_OK);
+		ret->len += rv == CKR_OK && way->kind == HA_ENCRYPT ? room : 0;
+		in += parts[i];
+	}
+	if (rv == CKR_OK && at == PARTS)
+		happens();
+	if (rv == CKR_OK) {
+		room = sizeof(ret->out) - ret->len;
+		rv = ha_operation_final(o, ret->out + ret->len, &room, &over);
+		assert_true(over);
+		ret->len += rv == CKR_OK ? room : 0;
+	}
+	ha_operation_free(o);
+	return rv;
+}
+
+static uint32_t gone;
+
+static void they_go(void)
+{
+	away(gone);
+}
+
+static void begin_input(void)
+{
+	for (size_t i = 0; i < IN_LEN; i++)
+		input[i] = (uint8_t)i;
+}
+
+/* Whoever is left at whatever part makes what the one would have made that is gone. */
+static void the_result_is_the_same_whoever_goes_between_two_parts(void **state)
+{
+	static const uint32_t masks[] = {0x1, 0x2, 0x3, 0x7, 0xe, 0xb};
+
+	(void)state;
+	begin_input();
+	for (size_t w = 0; w < COUNT(ways); w++) {
+		CK_OBJECT_HANDLE k = key(ways[w].key, "k");
+		struct result expected, got;
+
+		assert_int_equal(run(&ways[w], k, -1, NULL, &expected), CKR_OK);
+		for (size_t i = 0; i < COUNT(masks); i++)
+			for (int at = 0; at <= PARTS; at++) {
+				gone = masks[i];
+				assert_int_equal(run(&ways[w], k, at, they_go, &got), CKR_OK);
+				assert_int_equal(got.len, expected.len);
+				assert_memory_equal(got.out, expected.out, got.len);
+				away(0);
+				look_again();
+			}
+	}
+}
+
+static unsigned nth;
+static uint32_t dying;
+
+static void they_die(void)
+{
+	for (size_t m = 0; m < RIG_MEMBERS; m++)
+		if (dying & 1u << m)
+			rig_lose(m, nth, RIG_AFTER);
+}
+
+/* A member dies at whatever message. */
+static void the_result_is_the_same_whoever_dies_over_a_part(void **state)
+{
+	(void)state;
+	begin_input();
+	for (size_t w = 0; w < COUNT(ways); w++) {
+		CK_OBJECT_HANDLE k = key(ways[w].key, "k");
+		struct result expected, got;
+		bool came = true;
+
+		assert_int_equal(run(&ways[w], k, -1, NULL, &expected), CKR_OK);
+		dying = 0x1;
+		for (nth = 1; came; nth++) {
+			assert_int_equal(run(&ways[w], k, 0, they_die, &got), CKR_OK);
+			assert_int_equal(got.len, expected.len);
+			assert_memory_equal(got.out, expected.out, got.len);
+			came = rig_came();
+			away(0);
+			look_again();
+		}
+	}
+}
+
+static void with_nobody_left_it_is_over(void **state)
+{
+	(void)state;
+	begin_input();
+	for (size_t w = 0; w < COUNT(ways); w++) {
+		CK_OBJECT_HANDLE k = key(ways[w].key, "k");
+		struct result got;
+
+		for (int at = 0; at <= PARTS; at++) {
+			gone = 0xf;
+			assert_int_equal(run(&ways[w], k, at, they_go, &got), CKR_DEVICE_REMOVED);
+			away(0);
+			look_again();
+			assert_int_equal(run(&ways[w], k, -1, NULL, &got), CKR_OK);
+		}
+	}
+}
+
+/* ---- decrypting and verifying ---- */
+
+static void what_was_encrypted_on_one_member_is_decrypted_on_the_others(void **state)
+{
+	static const struct way encrypt = {HA_ENCRYPT, KEY_AES_256, {CKM_AES_CBC_PAD, iv, sizeof(iv)}};
+	CK_OBJECT_HANDLE k = key(KEY_AES_256, "k");
+	struct result wire;
+
+	(void)state;
+	begin_input();
+	assert_int_equal(run(&encrypt, k, -1, NULL, &wire), CKR_OK);
+	for (uint32_t m = 0; m < RIG_MEMBERS; m++) {
+		struct ha_operation *o;
+		uint8_t out[256];
+		CK_ULONG first = sizeof(out), last = sizeof(out);
+		bool over;
+
+		assert_int_equal(ha_operation_start(group, HA_DECRYPT, &encrypt.mechanism, k, &o), CKR_OK);
+		assert_int_equal(ha_operation_update(o, wire.out, 48, out, &first, &over), CKR_OK);
+		away(0xf & ~(1u << m));
+		last -= first;
+		assert_int_equal(ha_operation_update(o, wire.out + 48, wire.len - 48, out + first, &last, &over), CKR_OK);
+		first += last;
+		last = sizeof(out) - first;
+		assert_int_equal(ha_operation_final(o, out + first, &last, &over), CKR_OK);
+		assert_int_equal(first + last, IN_LEN);
+		assert_memory_equal(out, input, IN_LEN);
+		ha_operation_free(o);
+		away(0);
+		look_again();
+	}
+}
+
+static CK_RV verify(CK_OBJECT_HANDLE k, const uint8_t *signature, CK_ULONG len, uint32_t *ret_who)
+{
+	const CK_MECHANISM mechanism = {CKM_SHA256_HMAC, NULL, 0};
+	struct ha_operation *o;
+	CK_RV rv;
+
+	assert_int_equal(ha_operation_start(group, HA_VERIFY, &mechanism, k, &o), CKR_OK);
+	who_took(P11_C_Verify);
+	rv = ha_operation_verify(o, true, "text", 4, signature, len);
+	*ret_who = who_took(P11_C_Verify);
+	ha_operation_free(o);
+	return rv;
+}
+
+static void a_wrong_signature_is_wrong_everywhere(void **state)
+{
+	CK_OBJECT_HANDLE k = key(KEY_HMAC_SHA256, "k");
+	uint8_t signature[32];
+	uint32_t who;
+
+	(void)state;
+	assert_int_equal(sign_text(k, "text", signature), CKR_OK);
+	assert_int_equal(verify(k, signature, 32, &who), CKR_OK);
+	assert_int_equal(who, 0x1);
+	signature[0] ^= 1;
+	assert_int_equal(verify(k, signature, 32, &who), CKR_SIGNATURE_INVALID);
+	assert_int_equal(who, 0x1);
+	assert_int_equal(verify(k, signature, 31, &who), CKR_SIGNATURE_LEN_RANGE);
+	signature[0] ^= 1;
+	away(0x1);
+	assert_int_equal(verify(k, signature, 32, &who), CKR_OK);
+	assert_int_equal(who, 0x2);
+}
+
+/* ---- results ---- */
+
+/* Asked for its length, and then for too little room: it is made once. */
+static void a_result_waits_for_room(void **state)
+{
+	const CK_MECHANISM mechanism = {CKM_SHA256_HMAC, NULL, 0};
+	CK_OBJECT_HANDLE k = key(KEY_HMAC_SHA256, "k");
+	uint8_t expected[32], out[32];
+	struct ha_operation *o;
+	CK_ULONG len = 0;
+	unsigned long made;
+	bool over;
+
+	(void)state;
+	assert_int_equal(sign_text(k, "text", expected), CKR_OK);
+	made = fake_calls(0, P11_C_Sign);
+	assert_int_equal(ha_operation_start(group, HA_SIGN, &mechanism, k, &o), CKR_OK);
+	assert_int_equal(ha_operation_once(o, "text", 4, NULL, &len, &over), CKR_OK);
+	assert_int_equal(len, 32);
+	assert_false(over);
+	len = 31;
+	assert_int_equal(ha_operation_once(o, "text", 4, out, &len, &over), CKR_BUFFER_TOO_SMALL);
+	assert_int_equal(len, 32);
+	assert_false(over);
+	/* Nobody is needed for it any more. */
+	away(0xf);
+	assert_int_equal(ha_operation_once(o, "text", 4, out, &len, &over), CKR_OK);
+	assert_true(over);
+	assert_memory_equal(out, expected, 32);
+	assert_int_equal(fake_calls(0, P11_C_Sign), made + 1);
+	ha_operation_free(o);
+}
+
+static void another_input_gets_another_result(void **state)
+{
+	const CK_MECHANISM mechanism = {CKM_SHA256_HMAC, NULL, 0};
+	CK_OBJECT_HANDLE k = key(KEY_HMAC_SHA256, "k");
+	uint8_t expected[32], out[32];
+	struct ha_operation *o;
+	CK_ULONG len = 0;
+	bool over;
+
+	(void)state;
+	assert_int_equal(sign_text(k, "other", expected), CKR_OK);
+	assert_int_equal(ha_operation_start(group, HA_SIGN, &mechanism, k, &o), CKR_OK);
+	assert_int_equal(ha_operation_once(o, "text", 4, NULL, &len, &over), CKR_OK);
+	assert_int_equal(ha_operation_once(o, "other", 5, out, &len, &over), CKR_OK);
+	assert_memory_equal(out, expected, 32);
+	ha_operation_free(o);
+}
+
+/* ---- what stands in the record ---- */
+
+static void a_key_that_wants_the_pin_each_time_is_not_used_before_it(void **state)
+{
+	CK_BBOOL yes = CK_TRUE;
+	const CK_ATTRIBUTE always = {CKA_ALWAYS_AUTHENTICATE, &yes, 1};
+	owned(record) struct record theirs = {0};
+	const CK_MECHANISM mechanism = {CKM_SHA256_RSA_PKCS, NULL, 0};
+
+	(void)state;
+	rig_key_with(KEY_RSA_2048, "k", &always, 1, &theirs);
+	for (int admitted = 0; admitted < 2; admitted++) {
+		CK_OBJECT_CLASS class = CKO_PRIVATE_KEY;
+		const CK_ATTRIBUTE template = {CKA_CLASS, &class, sizeof(class)};
+		owned(mem) CK_OBJECT_HANDLE *list = NULL;
+		struct ha_operation *o;
+		uint8_t out[256];
+		CK_ULONG len = sizeof(out), count;
+		bool over;
+
+		assert_int_equal(ha_find(group, &template, 1, &list, &count), CKR_OK);
+		assert_int_equal(count, 1);
+		assert_int_equal(ha_operation_start(group, HA_SIGN, &mechanism, list[0], &o), CKR_OK);
+		assert_true(ha_operation_waits(o));
+		if (admitted)
+			ha_operation_admit(o);
+		who_took(P11_C_Sign);
+		assert_int_equal(ha_operation_once(o, "text", 4, out, &len, &over), admitted ? CKR_OK : CKR_USER_NOT_LOGGED_IN);
+		assert_true(over);
+		assert_int_equal(who_took(P11_C_Sign) != 0, admitted);
+		ha_operation_free(o);
+	}
+}
+
+static void what_a_key_may_not_do_no_member_is_asked_for(void **state)
+{
+	static const struct {
+		enum ha_kind kind;
+		enum key_kind key;
+		CK_MECHANISM_TYPE mechanism;
+		CK_RV rv;
+	} cases[] = {
+		{HA_SIGN, KEY_AES_256, CKM_SHA256_HMAC, CKR_KEY_FUNCTION_NOT_PERMITTED},
+		{HA_SIGN, KEY_HMAC_SHA256, CKM_SHA256_RSA_PKCS, CKR_KEY_TYPE_INCONSISTENT},
+		{HA_SIGN, KEY_HMAC_SHA256, CKM_SHA256, CKR_MECHANISM_INVALID},
+		{HA_SIGN, KEY_HMAC_SHA256, CKM_VENDOR_DEFINED | 1, CKR_MECHANISM_INVALID},
+		{HA_ENCRYPT, KEY_HMAC_SHA256, CKM_SHA256_HMAC, CKR_MECHANISM_INVALID},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		const CK_MECHANISM mechanism = {cases[i].mechanism, NULL, 0};
+		CK_OBJECT_HANDLE k = key(cases[i].key, "k");
+		struct ha_operation *o;
+
+		who_took(P11_C_SignInit);
+		assert_int_equal(ha_operation_start(group, cases[i].kind, &mechanism, k, &o), cases[i].rv);
+		assert_int_equal(who_took(P11_C_SignInit), 0);
+	}
+}
+
+/* A key that goes while its operation is under way. */
+static void an_operation_ends_with_its_key(void **state)
+{
+	const CK_MECHANISM mechanism = {CKM_SHA256_HMAC, NULL, 0};
+	CK_OBJECT_HANDLE k = key(KEY_HMAC_SHA256, "k");
+	struct ha_operation *o;
+	uint8_t out[32];
+	CK_ULONG len = 0, room = sizeof(out);
+	bool over;
+
+	(void)state;
+	assert_int_equal(ha_operation_start(group, HA_SIGN, &mechanism, k, &o), CKR_OK);
+	assert_int_equal(ha_operation_update(o, "text", 4, NULL, &len, &over), CKR_OK);
+	assert_int_equal(ha_destroy(group, k), CKR_OK);
+	assert_int_equal(ha_operation_final(o, out, &room, &over), CKR_KEY_HANDLE_INVALID);
+	assert_true(over);
+	ha_operation_free(o);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		ON_GROUP(the_result_is_the_same_whoever_goes_between_two_parts),
+		ON_GROUP(the_result_is_the_same_whoever_dies_over_a_part),
+		ON_GROUP(with_nobody_left_it_is_over),
+		ON_GROUP(what_was_encrypted_on_one_member_is_decrypted_on_the_others),
+		ON_GROUP(a_wrong_signature_is_wrong_everywhere),
+		ON_GROUP(a_result_waits_for_room),
+		ON_GROUP(another_input_gets_another_result),
+		ON_GROUP(a_key_that_wants_the_pin_each_time_is_not_used_before_it),
+		ON_GROUP(what_a_key_may_not_do_no_member_is_asked_for),
+		ON_GROUP(an_operation_ends_with_its_key),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
