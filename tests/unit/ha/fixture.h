@@ -2,8 +2,8 @@
 /*
  * fixture - an application's group over the rig: keys, signatures, and who made them.
  *
- * rig_set is somebody else's process: whatever it writes the application has to find out. Nothing runs in the background:
- * members are looked at when something is asked and their time has come.
+ * rig_set is somebody else's process: whatever it writes the application has to find out. Nothing runs in the
+ * background: members are looked at when something is asked and their time has come.
  */
 #ifndef UNIT_HA_FIXTURE_H
 #define UNIT_HA_FIXTURE_H

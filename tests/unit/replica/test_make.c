@@ -183,12 +183,15 @@ static void a_first_member_that_fails_leaves_its_turn_to_the_next(void **state)
 
 static void a_refusal_that_passes_is_tried_again_there(void **state)
 {
+	unsigned long before[] = {fake_calls(0, P11_C_GenerateKeyPair), fake_calls(1, P11_C_GenerateKeyPair)};
 	uint32_t mask = 0;
 
 	(void)state;
 	fake_fail(0, P11_C_GenerateKeyPair, 1, CKR_GENERAL_ERROR, FAKE_BEFORE);
 	assert_int_equal(make(rig_open(UINT32_MAX), KEY_EC_P256, &mask), 0);
 	assert_int_equal(mask, 0xf);
+	assert_int_equal(fake_calls(0, P11_C_GenerateKeyPair), before[0] + 2);
+	assert_int_equal(fake_calls(1, P11_C_GenerateKeyPair), before[1]);
 	are_there(1, UINT32_MAX);
 	rig_in_sync();
 }
@@ -291,7 +294,71 @@ static void members_that_take_no_such_key_are_excused_by_policy_alone(void **sta
 	}
 }
 
+static void who_missed_a_creation_is_known_before_it_is_acknowledged(void **state)
+{
+	static const uint32_t up[] = {0xf, 0x7, 0xe, 0x3, 0x9};
+
+	(void)state;
+	rig_keep();
+	for (size_t i = 0; i < sizeof(up) / sizeof(up[0]); i++) {
+		assert_int_equal(make(rig_open(up[i]), KEY_EC_P256, NULL), 0);
+		assert_int_equal(replica_set_current(rig_set), up[i]);
+		rig_back();
+	}
+}
+
 /* ---- leases ---- */
+
+/* Somebody who destroys the private half on a member, and the record that was there then. */
+struct thief {
+	size_t member;
+	CK_OBJECT_HANDLE record, key;
+};
+
+static void spy(void *data, CK_OBJECT_HANDLE handle, const struct p11_attrs *attrs)
+{
+	const CK_ATTRIBUTE *label = p11_attrs_find(attrs, CKA_LABEL);
+	struct thief *thief = data;
+
+	if (p11_attrs_ulong(attrs, CKA_CLASS, 0) == CKO_PRIVATE_KEY && label && label->ulValueLen == 1)
+		thief->key = handle;
+	if (label && label->ulValueLen > 14 && memcmp(label->pValue, "hsmctl record ", 14) == 0)
+		thief->record = handle;
+}
+
+static void steal(void *data)
+{
+	struct thief *thief = data;
+
+	fake_each(thief->member, spy, thief);
+	if (thief->key)
+		rig_destroy(thief->member, thief->key);
+}
+
+/* The record that was there when the key went stays as it was: creating, or live already. */
+static void nothing_goes_live_without_its_key(void **state)
+{
+	(void)state;
+	rig_keep();
+	for (size_t m = 0; m < RIG_MEMBERS; m++) {
+		bool came = true;
+
+		for (unsigned n = 1; came; n++) {
+			struct replica_sites *sites = rig_open(UINT32_MAX);
+			struct thief thief = {.member = m}, after = {.member = m};
+			int rc;
+
+			rig_between(m, n, steal, &thief);
+			rc = make(sites, KEY_EC_P256, NULL);
+			came = rig_came();
+			fake_each(m, spy, &after);
+			if (thief.key && after.record)
+				assert_true(after.record == thief.record || after.key);
+			holds(rc);
+			rig_back();
+		}
+	}
+}
 
 static void time_goes_by(void *data)
 {
@@ -386,6 +453,8 @@ int main(void)
 		ON_FOUR(what_too_few_took_is_taken_back),
 		ON_FOUR(a_key_that_can_be_carried_nowhere_is_refused_at_once),
 		ON_FOUR(members_that_take_no_such_key_are_excused_by_policy_alone),
+		ON_FOUR(who_missed_a_creation_is_known_before_it_is_acknowledged),
+		ON_FOUR(nothing_goes_live_without_its_key),
 		ON_FOUR(a_creation_that_took_too_long_is_never_acknowledged_and_gone),
 		ON_FOUR(what_a_maker_left_is_taken_away_when_its_lease_is_over),
 		ON_FOUR(memory_that_runs_out_leaves_nothing_or_a_key),

@@ -98,8 +98,23 @@ static void a_member_that_is_passed_over_meanwhile_gets_that_as_well(void **stat
 			rig_verify();
 			if (may_serve & 0x8)
 				assert_int_equal(rig_findings(FINDING_MISSING, 3, NULL), 0);
+			/* The same sync sees to it, unless that came when the last of them was told. */
+			if (m == 0)
+				assert_int_equal(may_serve, 0xf);
 			rig_back();
 		}
+}
+
+static void who_cannot_take_what_it_missed_does_not_serve(void **state)
+{
+	(void)state;
+	write_at(0x7, "k");
+	fake_limit(3, rig_objects(3) + 2);
+	assert_int_equal(sync_with(UINT32_MAX, SYNC_ALL), 0);
+	assert_int_equal(current(), 0x7);
+	fake_heal(3);
+	assert_int_equal(sync_with(UINT32_MAX, SYNC_ALL), 0);
+	assert_int_equal(current(), 0xf);
 }
 
 static void where_nobody_is_current_nothing_is_brought_up_to_date(void **state)
@@ -314,6 +329,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		ON_FOUR(a_member_that_missed_something_is_brought_up_to_date),
 		ON_FOUR(a_member_that_is_passed_over_meanwhile_gets_that_as_well),
+		ON_FOUR(who_cannot_take_what_it_missed_does_not_serve),
 		ON_FOUR(where_nobody_is_current_nothing_is_brought_up_to_date),
 		ON_FOUR(what_was_given_up_does_not_keep_the_rest_from_serving),
 		ON_FOUR(members_that_missed_each_others_writes_come_back_together),

@@ -417,6 +417,26 @@ static void a_change_brings_no_deleted_key_back(void **state)
 		}
 }
 
+/* Each time when we have looked, and are about to write. */
+enum { LOOK = 3 };
+
+static void others_keep_changing(void *data)
+{
+	others_change(data);
+	rig_between(0, LOOK + 1, others_keep_changing, data);
+}
+
+static void a_change_that_others_keep_from_being_made_is_not_called_made(void **state)
+{
+	struct replica_sites *sites = rig_open(UINT32_MAX);
+
+	(void)state;
+	rig_between(0, LOOK + 1, others_keep_changing, NULL);
+	assert_int_equal(change_at(sites), -ERR_NOT_KNOWN);
+	rig_settles();
+	assert_true(is_called("new") || is_called("old"));
+}
+
 static void a_change_goes_over_the_newest_version_of_any_member(void **state)
 {
 	(void)state;
@@ -452,6 +472,18 @@ static void who_lacks_a_key_misses_its_changes_unless_excused(void **state)
 	exists(true);
 }
 
+/* That the others need not have it does not make one member two. */
+static void a_change_that_too_few_took_is_not_called_made(void **state)
+{
+	(void)state;
+	rig_set->policy.allow_unreplicated = true;
+	for (size_t m = 1; m < RIG_MEMBERS; m++) {
+		rig_destroy(m, rig_object(m, CKO_SECRET_KEY, key.uid, UID_LEN, NULL));
+		rig_destroy(m, rig_record(m, key.uid, NULL));
+	}
+	assert_int_equal(change_at(rig_open(UINT32_MAX)), -ERR_NOT_KNOWN);
+}
+
 #define ON_FOUR(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
 int main(void)
@@ -469,9 +501,11 @@ int main(void)
 		ON_FOUR(a_deleted_key_is_not_changed),
 		ON_FOUR(two_changes_at_once_are_both_made),
 		ON_FOUR(a_change_brings_no_deleted_key_back),
+		ON_FOUR(a_change_that_others_keep_from_being_made_is_not_called_made),
 		ON_FOUR(a_change_goes_over_the_newest_version_of_any_member),
 		ON_FOUR(a_half_that_a_key_does_not_have_cannot_be_changed),
 		ON_FOUR(who_lacks_a_key_misses_its_changes_unless_excused),
+		ON_FOUR(a_change_that_too_few_took_is_not_called_made),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
