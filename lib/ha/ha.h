@@ -25,7 +25,7 @@ struct replica_set;
 /* folder: the store or bundle. background: may start a thread for recovery. */
 int ha_group_open(const struct fleet *fleet, const struct fleet_group *group, const char *folder,
 		  const char *role, bool background, struct ha_group **ret, struct err *err);
-/* The same of a set that is open, which is the group's from now on, and goes with it, also when this fails; for tests. */
+/* The same of a set that is open: the group's from now on, also when this fails. For tests. */
 int ha_group_new(struct replica_set *set, const char *folder, bool background, struct ha_group **ret, struct err *err);
 /* No call may be under way. */
 void ha_group_free(struct ha_group *group);

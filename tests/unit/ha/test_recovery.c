@@ -132,7 +132,6 @@ static void a_member_that_goes_again_meanwhile_comes_back_later(void **state)
 
 static void two_processes_that_bring_back_a_member_do_it_once(void **state)
 {
-	struct ha_group *other = another_group();
 	owned(record) struct record theirs = {0};
 	struct member_channel *leased;
 	struct p11_lease lease = {0};
@@ -158,7 +157,6 @@ static void two_processes_that_bring_back_a_member_do_it_once(void **state)
 	look_again();
 	assert_int_equal(objects(3, &theirs), 1);
 	assert_true(serves(3, found("k")));
-	ha_group_free(other);
 }
 
 static void other_looks(void *data)

@@ -48,7 +48,7 @@ void rig_reconnect(size_t member);
 void rig_pass(int64_t ms);
 
 /* The member goes away at its n-th message from now (1 = the next): before it takes it; killed before the last of its
- * calls (one of one call is taken, and nobody hears the answer); or with all of it done, and nobody hears the answer. */
+ * calls (the only one is taken); or with all of it done. Nobody hears the answer. */
 enum rig_when { RIG_BEFORE, RIG_HALFWAY, RIG_AFTER, RIG_WHENS };
 void rig_lose(size_t member, unsigned message, enum rig_when when);
 /* Before it takes its n-th message from now somebody else does something. */

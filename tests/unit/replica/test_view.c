@@ -246,6 +246,17 @@ static void who_is_out_already_is_not_marked_again(void **state)
 	assert_int_equal(current(), 0x3);
 }
 
+/* That this process knows it is not enough. */
+static void those_who_took_it_are_told_what_the_store_knows(void **state)
+{
+	uint32_t mask = 0x7;
+
+	(void)state;
+	told_that_out(0x8);
+	assert_int_equal(views_leave_out(rig_open(UINT32_MAX), &mask, 0, &err), 0);
+	assert_int_equal(current(), 0x7);
+}
+
 static void a_write_of_too_few_or_of_none_that_counts_is_refused(void **state)
 {
 	uint32_t mask = 0xc;
@@ -506,6 +517,7 @@ int main(void)
 		ON_FOUR(who_missed_a_write_is_known_to_those_who_took_it),
 		ON_FOUR(nobody_is_asked_while_everybody_takes_it),
 		ON_FOUR(who_is_out_already_is_not_marked_again),
+		ON_FOUR(those_who_took_it_are_told_what_the_store_knows),
 		ON_FOUR(a_write_of_too_few_or_of_none_that_counts_is_refused),
 		ON_FOUR(whoever_is_lost_while_marks_are_made_counts_no_longer),
 		ON_FOUR(two_writers_who_missed_others_are_both_heard),

@@ -484,6 +484,46 @@ static void a_change_that_too_few_took_is_not_called_made(void **state)
 	assert_int_equal(change_at(rig_open(UINT32_MAX)), -ERR_NOT_KNOWN);
 }
 
+/* ---- what a version rests on ---- */
+
+static void a_version_is_written_only_over_what_it_rests_on(void **state)
+{
+	static const struct {
+		bool dug, destroyed, replaced, made;	/* by somebody else, since the look */
+		int rc;
+	} cases[] = {
+		{false, false, false, false, 0},
+		{true, false, false, false, -ERR_CHANGED},
+		{false, true, false, false, -ERR_CHANGED},
+		{false, false, true, false, -ERR_CHANGED},
+		{false, false, false, true, -ERR_CHANGED},
+	};
+
+	(void)state;
+	rig_keep();
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct member_channel *at = rig_open(UINT32_MAX)->sites[0].channel;
+		struct graves graves;
+		struct record_base base = {.graves = &graves};
+		uint64_t before;
+
+		base.objects[0] = rig_object(0, CKO_SECRET_KEY, key.uid, UID_LEN, NULL);
+		base.old[0] = rig_record(0, key.uid, NULL);
+		base.n_old = !cases[i].made;
+		assert_int_equal(graves_look(at, &graves, &err), 0);
+		if (cases[i].dug)
+			assert_int_equal(graves_dig(at, (const uint8_t *)"another key's id", 1, NULL, &err), 0);
+		if (cases[i].destroyed)
+			rig_destroy(0, base.objects[0]);
+		if (cases[i].replaced)
+			others_change(NULL);
+		before = rig_changes();
+		assert_int_equal(record_put(at, &key, &base, NULL, &err), cases[i].rc);
+		assert_int_equal(rig_changes() != before, cases[i].rc == 0);
+		rig_back();
+	}
+}
+
 #define ON_FOUR(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
 int main(void)
@@ -506,6 +546,7 @@ int main(void)
 		ON_FOUR(a_half_that_a_key_does_not_have_cannot_be_changed),
 		ON_FOUR(who_lacks_a_key_misses_its_changes_unless_excused),
 		ON_FOUR(a_change_that_too_few_took_is_not_called_made),
+		ON_FOUR(a_version_is_written_only_over_what_it_rests_on),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
