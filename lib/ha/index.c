@@ -226,7 +226,8 @@ static int take_over(struct ha_group *group, struct reading *reading, uint64_t w
 {
 	int rc = 0;
 
-	qsort(reading->records, reading->count, sizeof(*reading->records), by_uid_then_newest);
+	if (reading->count)
+		qsort(reading->records, reading->count, sizeof(*reading->records), by_uid_then_newest);
 	pthread_rwlock_wrlock(&group->index_lock);
 	if (group->index_writes != writes || !ha_logged_in(group)) {
 		pthread_rwlock_unlock(&group->index_lock);
