@@ -146,4 +146,11 @@ int member_find(struct member_channel *channel, const CK_ATTRIBUTE *template, CK
 int member_get(struct member_channel *channel, CK_OBJECT_HANDLE object, const CK_ATTRIBUTE_TYPE *types,
 	       CK_ULONG count, struct p11_attrs *ret, struct err *err);
 
+/* attrs: what member_get() gives of the object, to be taken over by zeroing it; NULL: it is gone. A negative return
+ * ends the walk. */
+typedef int (*member_visitor)(void *data, CK_OBJECT_HANDLE object, struct p11_attrs *attrs, struct err *err);
+/* The same attributes of many objects, many in a message: types are at most 64. */
+int member_get_each(struct member_channel *channel, const CK_OBJECT_HANDLE *objects, CK_ULONG n,
+		    const CK_ATTRIBUTE_TYPE *types, CK_ULONG count, member_visitor each, void *data, struct err *err);
+
 #endif

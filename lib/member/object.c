@@ -7,7 +7,7 @@
 #include "member/member.h"
 #include "p11/rv.h"
 
-enum { FIND_STEP = 1024, VALUE_ROOM = 2048, VALUE_MAX = 1 << 20, GET_MAX = 64 };
+enum { FIND_STEP = 8192, VALUE_ROOM = 2048, VALUE_MAX = 1 << 20, GET_MAX = 64, EACH_MAX = 512 };
 
 /* One step of a search; what fails in the middle leaves none behind. */
 static int search(struct member_channel *channel, struct p11_call *calls, size_t count, struct err *err)
@@ -116,6 +116,15 @@ static int get_one(struct member_channel *channel, CK_OBJECT_HANDLE object, CK_A
 	return rc == 0 && call.rv == CKR_OK ? keep(&value, 1, ret, err) : rc;
 }
 
+/* Values and their room are the caller's: count of each. */
+static struct p11_call ask(struct member_channel *channel, CK_OBJECT_HANDLE object, const CK_ATTRIBUTE_TYPE *types,
+			   CK_ULONG count, CK_ATTRIBUTE *values, uint8_t *room)
+{
+	for (CK_ULONG i = 0; i < count; i++)
+		values[i] = (CK_ATTRIBUTE){types[i], room + (size_t)VALUE_ROOM * i, VALUE_ROOM};
+	return p11_get_attributes(member_session(channel), object, values, count);
+}
+
 int member_get(struct member_channel *channel, CK_OBJECT_HANDLE object, const CK_ATTRIBUTE_TYPE *types,
 	       CK_ULONG count, struct p11_attrs *ret, struct err *err)
 {
@@ -128,9 +137,7 @@ int member_get(struct member_channel *channel, CK_OBJECT_HANDLE object, const CK
 		return err_no_memory(err);
 	if (count > GET_MAX)
 		return err_set(err, ERR_FAILED, "%lu attributes at once", count);
-	for (CK_ULONG i = 0; i < count; i++)
-		values[i] = (CK_ATTRIBUTE){types[i], room + (size_t)VALUE_ROOM * i, VALUE_ROOM};
-	call = p11_get_attributes(member_session(channel), object, values, count);
+	call = ask(channel, object, types, count, values, room);
 	rc = member_call(channel, &call, 1, err);
 	if (rc < 0)
 		return rc;
@@ -143,4 +150,52 @@ int member_get(struct member_channel *channel, CK_OBJECT_HANDLE object, const CK
 	for (CK_ULONG i = 0; i < count && rc == 0; i++)
 		rc = get_one(channel, object, types[i], ret, err);
 	return rc;
+}
+
+/* What no batch gives: by itself, with all that member_get() tries. */
+static int give_alone(struct member_channel *channel, CK_OBJECT_HANDLE object, const CK_ATTRIBUTE_TYPE *types,
+		      CK_ULONG count, member_visitor each, void *data, struct err *err)
+{
+	owned(p11_attrs) struct p11_attrs attrs = {0};
+	int rc = member_get(channel, object, types, count, &attrs, err);
+
+	if (rc == -ERR_TOKEN && err->rv == CKR_OBJECT_HANDLE_INVALID)
+		return each(data, object, NULL, err);
+	return rc < 0 ? rc : each(data, object, &attrs, err);
+}
+
+static int give(CK_OBJECT_HANDLE object, const CK_ATTRIBUTE *values, CK_ULONG count, member_visitor each, void *data,
+		struct err *err)
+{
+	owned(p11_attrs) struct p11_attrs attrs = {0};
+	int rc = keep(values, count, &attrs, err);
+
+	return rc < 0 ? rc : each(data, object, &attrs, err);
+}
+
+int member_get_each(struct member_channel *channel, const CK_OBJECT_HANDLE *objects, CK_ULONG n,
+		    const CK_ATTRIBUTE_TYPE *types, CK_ULONG count, member_visitor each, void *data, struct err *err)
+{
+	CK_ULONG full = EACH_MAX / count < P11_BATCH_MAX ? EACH_MAX / count : P11_BATCH_MAX;
+	owned(mem) uint8_t *room = mem_zalloc((size_t)VALUE_ROOM * count * (n < full ? n + 1 : full));
+	struct p11_call calls[P11_BATCH_MAX];
+	CK_ATTRIBUTE values[EACH_MAX];
+	int rc = room ? 0 : err_no_memory(err);
+
+	while (n && rc >= 0) {
+		CK_ULONG batch = n < full ? n : full, done;
+
+		for (CK_ULONG i = 0; i < batch; i++)
+			calls[i] = ask(channel, objects[i], types, count, values + i * count,
+				       room + VALUE_ROOM * i * count);
+		rc = member_call(channel, calls, batch, err);
+		for (done = 0; done < batch && calls[done].rv == CKR_OK && rc >= 0; done++)
+			rc = give(objects[done], values + done * count, count, each, data, err);
+		/* A batch ends with the first that fails. */
+		if (done < batch && rc >= 0)
+			rc = give_alone(channel, objects[done++], types, count, each, data, err);
+		objects += done;
+		n -= done;
+	}
+	return rc < 0 ? rc : 0;
 }

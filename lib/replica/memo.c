@@ -134,39 +134,43 @@ int step_send(struct step *step, struct err *err)
 
 /* ---- reading ---- */
 
-/* 1 when it is gone meanwhile. */
-static int read_one(struct member_channel *channel, CK_OBJECT_HANDLE handle, memo_visitor each, void *data, struct err *err)
-{
-	static const CK_ATTRIBUTE_TYPE types[] = {CKA_LABEL, CKA_VALUE};
-	owned(p11_attrs) struct p11_attrs attrs = {0};
-	const CK_ATTRIBUTE *value, *label;
-	char text[MEMO_LABEL] = "";
-	int rc = member_get(channel, handle, types, 2, &attrs, err);
+struct walk {
+	struct member_channel *channel;
+	memo_visitor each;
+	void *data;
+	int gone;
+};
 
-	if (rc < 0)
-		return rc == -ERR_TOKEN && err->rv == CKR_OBJECT_HANDLE_INVALID ? 1 : rc;
-	value = p11_attrs_find(&attrs, CKA_VALUE);
-	label = p11_attrs_find(&attrs, CKA_LABEL);
+static int read_one(void *data, CK_OBJECT_HANDLE handle, struct p11_attrs *attrs, struct err *err)
+{
+	struct walk *walk = data;
+	const CK_ATTRIBUTE *value = attrs ? p11_attrs_find(attrs, CKA_VALUE) : NULL;
+	const CK_ATTRIBUTE *label = attrs ? p11_attrs_find(attrs, CKA_LABEL) : NULL;
+	char text[MEMO_LABEL] = "";
+
+	walk->gone += !attrs;
+	if (!attrs)
+		return 0;
 	if (!value)
-		return err_set(err, ERR_TOKEN, "a record on '%s' cannot be read", member_name(member_of(channel)));
+		return err_set(err, ERR_TOKEN, "a record on '%s' cannot be read",
+			       member_name(member_of(walk->channel)));
 	if (label && label->ulValueLen < sizeof(text))
 		memcpy(text, label->pValue, label->ulValueLen);
-	rc = each(data, handle, text, value->pValue, value->ulValueLen, err);
-	return rc < 0 ? rc : 0;
+	return walk->each(walk->data, handle, text, value->pValue, value->ulValueLen, err);
 }
 
 int memo_each(struct member_channel *channel, const char *label, memo_visitor each, void *data, struct err *err)
 {
+	static const CK_ATTRIBUTE_TYPE types[] = {CKA_LABEL, CKA_VALUE};
+	struct walk walk = {.channel = channel, .each = each, .data = data};
 	owned(mem) CK_OBJECT_HANDLE *list = NULL;
 	CK_ATTRIBUTE template[3];
 	CK_ULONG count = 0;
-	int gone = 0, rc = member_find(channel, template, name_template(label, template), &list, &count, err);
+	int rc = member_find(channel, template, name_template(label, template), &list, &count, err);
 
-	for (CK_ULONG i = 0; i < count && rc >= 0; i++) {
-		rc = read_one(channel, list[i], each, data, err);
-		gone += rc > 0;
-	}
-	return rc < 0 ? rc : gone;
+	if (rc == 0)
+		rc = member_get_each(channel, list, count, types, 2, read_one, &walk, err);
+	return rc < 0 ? rc : walk.gone;
 }
 
 int memo_find(struct member_channel *channel, const char *label, CK_OBJECT_HANDLE *ret, size_t room, size_t *ret_count,
