@@ -296,17 +296,19 @@ static int look(struct ha_group *group, struct replica_sites *sites, uint64_t *c
 
 /* The records of all members together: the newest version of each key counts, so
  * that one that was away neither hides a key nor brings a deleted one back. */
-static int read_all(struct replica_sites *sites, struct reading *reading, struct err *err)
+static int read_all(struct replica_sites *sites, struct reading *reading, struct views *views, struct err *err)
 {
+	*views = (struct views){0};
 	for (size_t i = 0; i < sites->count; i++) {
 		struct replica_site *site = &sites->sites[i];
 
-		if (!site->channel || record_read_all(site->channel, NULL, keep, reading, err) == 0)
+		if (!site->channel || views_read_along(sites, i, views, NULL, keep, reading, err) == 0)
 			continue;
 		if (err->code == ERR_NO_MEMORY)
 			return -ERR_NO_MEMORY;
 		replica_site_lost(site, err);
 	}
+	views_learned(sites, views);
 	return 0;
 }
 
@@ -339,9 +341,7 @@ static int refresh(struct ha_group *group, uint32_t *ret_up, struct err *err)
 	if (rc == 0 && !changed)
 		return 1;
 	if (rc == 0)
-		rc = views_read(&sites, UINT32_MAX, &views, err);
-	if (rc == 0)
-		rc = read_all(&sites, &reading, err);
+		rc = read_all(&sites, &reading, &views, err);
 	if (rc == 0)
 		*ret_up = part(group, &sites, *ret_up, &views);
 	if (rc == 0 && *ret_up)

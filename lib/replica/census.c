@@ -31,8 +31,11 @@ void census_release(struct census *census)
 	}
 	for (size_t i = 0; i < census->n_strays; i++)
 		p11_attrs_release(&census->strays[i].attrs);
+	for (size_t i = 0; i < census->n_own; i++)
+		p11_attrs_release(&census->own[i].attrs);
 	free(census->keys);
 	free(census->strays);
+	free(census->own);
 	*census = (struct census){0};
 }
 
@@ -150,20 +153,28 @@ static int add_record(void *data, CK_OBJECT_HANDLE handle, struct record *record
 	return 0;
 }
 
-/* Every object is a stray until a record claims it. Takes attrs over. */
-static int add_stray(struct census *census, const struct census_stray *stray, struct err *err)
+/* Takes attrs over. */
+static int add(struct census_stray **list, size_t *count, size_t *cap, const struct census_stray *object,
+	       struct err *err)
 {
-	if (census->n_strays == census->cap_strays) {
-		size_t cap = census->cap_strays ? census->cap_strays * 2 : 16;
-		struct census_stray *grown = mem_grow(census->strays, census->cap_strays, cap, sizeof(*grown));
+	if (*count == *cap) {
+		size_t more = *cap ? *cap * 2 : 16;
+		struct census_stray *grown = mem_grow(*list, *cap, more, sizeof(*grown));
 
 		if (!grown)
 			return err_no_memory(err);
-		census->strays = grown;
-		census->cap_strays = cap;
+		*list = grown;
+		*cap = more;
 	}
-	census->strays[census->n_strays++] = *stray;
+	(*list)[(*count)++] = *object;
 	return 0;
+}
+
+/* What is not ours is a stray until a record claims it. */
+static int add_object(struct census *census, const struct census_stray *object, struct err *err)
+{
+	return domain_owns(&object->attrs) ? add(&census->own, &census->n_own, &census->cap_own, object, err)
+					   : add(&census->strays, &census->n_strays, &census->cap_strays, object, err);
 }
 
 /* Does any member know whose its objects are? A torn record says no more than that somebody did. */
@@ -206,42 +217,111 @@ static void claim_all(struct census *census)
 	census->n_strays = left;
 }
 
-static int read_attrs(struct replica_site *site, CK_OBJECT_HANDLE handle, CK_OBJECT_CLASS class,
-		      struct p11_attrs *ret, struct err *err)
-{
-	static const CK_ATTRIBUTE_TYPE type_of[] = {CKA_KEY_TYPE};
-	CK_ATTRIBUTE_TYPE types[64];
-	CK_ULONG n;
-	int rc = member_get(site->channel, handle, type_of, 1, ret, err);
+/* Key objects of one site, by class and type: what is worth reading of them depends on these. */
+struct looking {
+	struct census *census;
+	size_t site;
+	struct key_object {
+		CK_OBJECT_HANDLE handle;
+		CK_ULONG class, type;
+	} *objects;
+	size_t count;
+	CK_OBJECT_CLASS class;		/* of those that are read now */
+};
 
-	if (rc < 0)
-		return rc;
-	n = key_attribute_types(class, p11_attrs_ulong(ret, CKA_KEY_TYPE, CK_UNAVAILABLE_INFORMATION), types);
-	return member_get(site->channel, handle, types, n, ret, err);
+static bool is_key(CK_ULONG class)
+{
+	return class == CKO_PRIVATE_KEY || class == CKO_SECRET_KEY || class == CKO_PUBLIC_KEY;
 }
 
-static int read_objects(struct replica_site *site, size_t index, CK_OBJECT_CLASS class, const uint8_t *only,
-			struct census *census, struct err *err)
+static int take_class(void *data, CK_OBJECT_HANDLE handle, struct p11_attrs *attrs, struct err *err)
 {
-	CK_BBOOL yes = CK_TRUE;
-	const CK_ATTRIBUTE template[] = {
-		{CKA_CLASS, &class, sizeof(class)}, {CKA_TOKEN, &yes, sizeof(yes)}, {CKA_ID, (void *)only, UID_LEN}};
-	owned(mem) CK_OBJECT_HANDLE *list = NULL;
-	CK_ULONG count = 0;
-	int rc = member_find(site->channel, template, only ? 3 : 2, &list, &count, err);
+	struct looking *looking = data;
+	CK_ULONG class = CK_UNAVAILABLE_INFORMATION;
 
-	for (CK_ULONG i = 0; i < count && rc == 0; i++) {
-		owned(p11_attrs) struct p11_attrs attrs = {0};
+	(void)err;
+	if (attrs)
+		class = p11_attrs_ulong(attrs, CKA_CLASS, class);
+	if (is_key(class))
+		looking->objects[looking->count++] = (struct key_object){handle, class, CK_UNAVAILABLE_INFORMATION};
+	return 0;
+}
 
-		rc = read_attrs(site, list[i], class, &attrs, err);
-		if (rc == -ERR_TOKEN)
-			rc = 0;
-		else if (rc == 0 && !domain_owns(&attrs)) {
-			rc = add_stray(census, &(struct census_stray){index, list[i], class == CKO_PUBLIC_KEY, attrs}, err);
-			if (rc == 0)
-				attrs = (struct p11_attrs){0};
-		}
+static int take_type(void *data, CK_OBJECT_HANDLE handle, struct p11_attrs *attrs, struct err *err)
+{
+	struct looking *looking = data;
+	struct key_object *object = &looking->objects[looking->count++];
+
+	(void)err;
+	(void)handle;
+	if (attrs)
+		object->type = p11_attrs_ulong(attrs, CKA_KEY_TYPE, CK_UNAVAILABLE_INFORMATION);
+	return 0;
+}
+
+static int take_object(void *data, CK_OBJECT_HANDLE handle, struct p11_attrs *attrs, struct err *err)
+{
+	const struct looking *looking = data;
+	int rc;
+
+	if (!attrs)
+		return 0;
+	rc = add_object(looking->census,
+			&(struct census_stray){looking->site, handle, looking->class == CKO_PUBLIC_KEY, *attrs}, err);
+	if (rc == 0)
+		*attrs = (struct p11_attrs){0};
+	return rc;
+}
+
+/* Those of the first one's kind are read, the others move up. */
+static int read_kind(struct replica_site *site, struct looking *looking, CK_OBJECT_HANDLE *list, struct err *err)
+{
+	const struct key_object first = looking->objects[0];
+	CK_ATTRIBUTE_TYPE types[64];
+	CK_ULONG n = key_attribute_types(first.class, first.type, types);
+	size_t same = 0, left = 0;
+
+	for (size_t i = 0; i < looking->count; i++) {
+		const struct key_object *object = &looking->objects[i];
+
+		if (object->class == first.class && object->type == first.type)
+			list[same++] = object->handle;
+		else
+			looking->objects[left++] = *object;
 	}
+	looking->count = left;
+	looking->class = first.class;
+	return member_get_each(site->channel, list, same, types, n, take_object, looking, err);
+}
+
+/* A token's search costs as much as reading hundreds of objects, whatever is searched for. So there is one for all, and
+ * each is asked what it is. */
+static int read_objects(struct replica_site *site, size_t index, const uint8_t *only, struct census *census,
+			struct err *err)
+{
+	static const CK_ATTRIBUTE_TYPE class_of[] = {CKA_CLASS}, type_of[] = {CKA_KEY_TYPE};
+	CK_BBOOL yes = CK_TRUE;
+	const CK_ATTRIBUTE template[] = {{CKA_TOKEN, &yes, sizeof(yes)}, {CKA_ID, (void *)only, UID_LEN}};
+	owned(mem) CK_OBJECT_HANDLE *list = NULL;
+	owned(mem) struct key_object *objects = NULL;
+	struct looking looking = {.census = census, .site = index};
+	CK_ULONG count = 0;
+	int rc = member_find(site->channel, template, only ? 2 : 1, &list, &count, err);
+
+	if (rc < 0 || !count)
+		return rc;
+	looking.objects = objects = mem_zalloc(count * sizeof(*objects));
+	if (!objects)
+		return err_no_memory(err);
+	rc = member_get_each(site->channel, list, count, class_of, 1, take_class, &looking, err);
+	count = looking.count;
+	for (CK_ULONG i = 0; i < count; i++)
+		list[i] = objects[i].handle;
+	looking.count = 0;
+	if (rc == 0)
+		rc = member_get_each(site->channel, list, count, type_of, 1, take_type, &looking, err);
+	while (rc == 0 && looking.count)
+		rc = read_kind(site, &looking, list, err);
 	return rc;
 }
 
@@ -256,20 +336,23 @@ static void choose_truth(struct census *census)
 		}
 }
 
-static const CK_OBJECT_CLASS classes[] = {CKO_PRIVATE_KEY, CKO_SECRET_KEY, CKO_PUBLIC_KEY};
-enum { CLASSES = sizeof(classes) / sizeof(classes[0]), PASSES = CLASSES + 2 };
-
-static int read_pass(struct replica_site *site, size_t s, size_t pass, const uint8_t *only, struct census *ret, struct err *err)
+static int read_memos(struct replica_sites *sites, size_t s, const uint8_t *only, struct census *ret, struct err *err)
 {
-	if (pass == 0)
-		return graves_look(site->channel, &ret->graves[s], err);
-	if (pass <= CLASSES)
-		return read_objects(site, s, classes[pass - 1], only, ret, err);
-	return record_read_all(site->channel, only, add_record, &(struct reading){ret, s}, err);
+	struct reading reading = {ret, s};
+	struct replica_site *site = &sites->sites[s];
+	int rc = only ? graves_look(site->channel, &ret->graves[s], err) : 0;
+
+	if (rc < 0)
+		return rc;
+	return only ? record_read_all(site->channel, only, add_record, &reading, err)
+		    : views_read_along(sites, s, &ret->views, &ret->graves[s], add_record, &reading, err);
 }
 
-/* A pass over all sites: what writes will rest on, objects of each class, then records. */
-static int take_pass(struct replica_sites *sites, size_t pass, const uint8_t *only, struct census *ret, struct err *err)
+enum pass { OBJECTS, MEMOS, PASSES };
+
+/* A pass over all sites. */
+static int take_pass(struct replica_sites *sites, enum pass pass, const uint8_t *only, struct census *ret,
+		     struct err *err)
 {
 	int rc = 0;
 
@@ -278,7 +361,7 @@ static int take_pass(struct replica_sites *sites, size_t pass, const uint8_t *on
 
 		if (!site->channel)
 			continue;
-		rc = read_pass(site, s, pass, only, ret, err);
+		rc = pass == OBJECTS ? read_objects(site, s, only, ret, err) : read_memos(sites, s, only, ret, err);
 		if (rc == 0 || rc == -ERR_NO_MEMORY)
 			continue;
 		replica_site_lost(site, err);
@@ -299,8 +382,7 @@ static int look_again(struct replica_sites *sites, struct census *census, struct
 
 			if (!site->channel || !copy->record || copy->record->state != RECORD_LIVE || copy->objects[0])
 				continue;
-			for (size_t c = 0; c < CLASSES && rc == 0; c++)
-				rc = read_objects(site, s, classes[c], census->keys[k].uid, census, err);
+			rc = read_objects(site, s, census->keys[k].uid, census, err);
 			if (rc == 0 || rc == -ERR_NO_MEMORY)
 				continue;
 			replica_site_lost(site, err);
@@ -328,10 +410,10 @@ int census_take(struct replica_sites *sites, const uint8_t *only, struct census 
 	int rc = 0;
 
 	*ret = (struct census){.n_sites = sites->count};
-	if (!only)
-		rc = views_read(sites, UINT32_MAX, &ret->views, err);
-	for (size_t pass = 0; pass < PASSES && rc == 0; pass++)
+	for (enum pass pass = OBJECTS; pass < PASSES && rc == 0; pass++)
 		rc = take_pass(sites, pass, only, ret, err);
+	if (rc == 0 && !only)
+		views_learned(sites, &ret->views);
 	claim_all(ret);
 	if (rc == 0)
 		rc = look_again(sites, ret, err);

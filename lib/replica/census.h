@@ -51,8 +51,10 @@ struct census {
 	size_t n_keys, cap_keys;
 	struct census_stray *strays;
 	size_t n_strays, cap_strays;
+	struct census_stray *own;	/* domain and transport keys, of this group and of others */
+	size_t n_own, cap_own;
 	size_t n_sites;
-	struct graves graves[SET_MAX];	/* of each site, as they were before anything else was read */
+	struct graves graves[SET_MAX];	/* of each site, as they were before its records were read */
 	struct views views;		/* of all sites; not read when only one key was asked for */
 	uint32_t not_understood;	/* sites with records of a later version */
 };

@@ -32,6 +32,17 @@ bool domain_owns(const struct p11_attrs *attrs)
 	return p11_attrs_match(attrs, &domain, 1) || p11_attrs_match(attrs, &transport, 1);
 }
 
+bool domain_is(const struct p11_attrs *attrs, const uint8_t id[static DOMAIN_ID_LEN])
+{
+	const CK_ATTRIBUTE wanted[] = {
+		{CKA_CLASS, &secret_class, sizeof(secret_class)},
+		LABEL(DOMAIN_LABEL),
+		{CKA_ID, (void *)id, DOMAIN_ID_LEN},
+	};
+
+	return p11_attrs_match(attrs, wanted, COUNT(wanted));
+}
+
 /* ERR_NOT_FOUND or the only object of a template. */
 static int find_one(struct member_channel *channel, const CK_ATTRIBUTE *template, CK_ULONG count,
 		    const char *what, CK_OBJECT_HANDLE *ret, struct err *err)
@@ -175,6 +186,26 @@ static int fingerprint_of(const struct p11_attrs *attrs, char ret[static DOMAIN_
 		return err_set(err, ERR_UNSUPPORTED, "the transport key shows no modulus");
 	rc = pubkey_rsa(n->pValue, n->ulValueLen, e->pValue, e->ulValueLen, &key, err);
 	return rc < 0 ? rc : pubkey_fingerprint(key, ret, err);
+}
+
+int domain_is_transport(const struct p11_attrs *attrs, const char *pinned, struct err *err)
+{
+	const CK_ATTRIBUTE wanted[] = {{CKA_CLASS, &public_class, sizeof(public_class)}, LABEL(TRANSPORT_LABEL)};
+	char fingerprint[DOMAIN_FINGERPRINT];
+	int rc;
+
+	if (!p11_attrs_match(attrs, wanted, COUNT(wanted)))
+		return 0;
+	rc = fingerprint_of(attrs, fingerprint, err);
+	return rc < 0 ? rc : strcmp(pinned, fingerprint) == 0;
+}
+
+bool domain_is_private_half(const struct p11_attrs *attrs, const struct p11_attrs *public_half)
+{
+	const CK_ATTRIBUTE *id = p11_attrs_find(public_half, CKA_ID);
+	const CK_ATTRIBUTE wanted[] = {{CKA_CLASS, &private_class, sizeof(private_class)}, LABEL(TRANSPORT_LABEL)};
+
+	return id && p11_attrs_match(attrs, wanted, COUNT(wanted)) && p11_attrs_match(attrs, id, 1);
 }
 
 /* Is this the pinned key, and is its private half there? 1 and the rest when it is. */

@@ -66,6 +66,11 @@ int domain_destroy(struct member_channel *channel, const uint8_t *id, struct err
 /* Is this object ours, not a key of the application's: a domain or transport key? */
 #include "p11/attr.h"
 bool domain_owns(const struct p11_attrs *attrs);
+/* What domain_list() and domain_transport() look for, among objects whose attributes were read. */
+bool domain_is(const struct p11_attrs *attrs, const uint8_t id[static DOMAIN_ID_LEN]);
+/* ERR_UNSUPPORTED, ERR_INVALID: a torn one. 1 when it is. */
+int domain_is_transport(const struct p11_attrs *attrs, const char *pinned, struct err *err);
+bool domain_is_private_half(const struct p11_attrs *attrs, const struct p11_attrs *public_half);
 
 /*
  * Wrap a key on one member and unwrap it on another, by the first mechanism that

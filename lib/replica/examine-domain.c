@@ -108,29 +108,76 @@ static int choose_domain(struct examination *x, struct replica_sites *sites, siz
 				  count);
 }
 
-static int look_at_domain(struct examination *x, struct replica_sites *sites, size_t s, struct domains *ret)
+/* The domain keys of a site, and whether it has the transport key that the group knows of. */
+struct seen {
+	CK_OBJECT_HANDLE list[DOMAIN_KEYS_MAX];
+	size_t count;
+	bool lost;
+};
+
+static int search(struct replica_sites *sites, size_t s, struct seen *ret, struct err *err)
 {
 	struct replica_site *site = &sites->sites[s];
-	CK_OBJECT_HANDLE list[DOMAIN_KEYS_MAX];
-	struct err why = {0};
-	size_t count = 0;
-	int rc = domain_list(site->channel, sites->set->domain_id, list, &count, &why);
+	int rc = domain_list(site->channel, sites->set->domain_id, ret->list, &ret->count, err);
 
-	if (rc == -ERR_NO_MEMORY)
+	if (rc < 0 || !*site->of->transport)
 		return rc;
-	if (rc == 0 && *site->of->transport) {
-		rc = domain_transport(site->channel, site->of->transport, &why);
-		ret->lost |= rc == -ERR_NOT_FOUND || refused(rc) ? 1u << s : 0;
-		rc = rc == -ERR_NOT_FOUND || refused(rc) ? 0 : rc;
+	rc = domain_transport(site->channel, site->of->transport, err);
+	ret->lost = rc == -ERR_NOT_FOUND || refused(rc);
+	return ret->lost ? 0 : rc;
+}
+
+/* A public half alone brings nothing. */
+static bool has_private_half(const struct census *census, const struct census_stray *public_half)
+{
+	for (size_t i = 0; i < census->n_own; i++)
+		if (census->own[i].site == public_half->site &&
+		    domain_is_private_half(&census->own[i].attrs, &public_half->attrs))
+			return true;
+	return false;
+}
+
+/* The same out of what was read of all keys: a search costs a token as much as that. */
+static int pick(const struct replica_sites *sites, size_t s, const struct census *census, struct seen *ret,
+		struct err *err)
+{
+	const char *pinned = sites->sites[s].of->transport;
+
+	ret->lost = *pinned;
+	for (size_t i = 0; i < census->n_own; i++) {
+		const struct census_stray *own = &census->own[i];
+		int rc;
+
+		if (own->site != s)
+			continue;
+		if (domain_is(&own->attrs, sites->set->domain_id) && ret->count < DOMAIN_KEYS_MAX)
+			ret->list[ret->count++] = own->handle;
+		rc = ret->lost ? domain_is_transport(&own->attrs, pinned, err) : 0;
+		if (rc == -ERR_NO_MEMORY)
+			return rc;
+		if (rc > 0 && has_private_half(census, own))
+			ret->lost = false;
 	}
+	return 0;
+}
+
+static int look_at_domain(struct examination *x, struct replica_sites *sites, size_t s, const struct census *census,
+			  struct domains *ret)
+{
+	struct replica_site *site = &sites->sites[s];
+	struct seen seen = {0};
+	struct err why = {0};
+	int rc = census ? pick(sites, s, census, &seen, &why) : search(sites, s, &seen, &why);
+
 	if (rc < 0) {
 		replica_site_lost(site, &why);
 		return rc == -ERR_NO_MEMORY ? rc : 0;
 	}
-	if (count > 1)
-		return choose_domain(x, sites, s, list, count, ret);
-	site->domain = count ? list[0] : CK_INVALID_HANDLE;
-	ret->here |= count ? 1u << s : 0;
+	ret->lost |= seen.lost ? 1u << s : 0;
+	if (seen.count > 1)
+		return choose_domain(x, sites, s, seen.list, seen.count, ret);
+	site->domain = seen.count ? seen.list[0] : CK_INVALID_HANDLE;
+	ret->here |= seen.count ? 1u << s : 0;
 	return 0;
 }
 
@@ -192,14 +239,14 @@ static int report_domain(struct examination *x, struct replica_sites *sites, siz
 		       "'hsmctl ha create' give all one");
 }
 
-int examine_domains(struct replica_sites *sites, struct examination *ret, struct err *err)
+int examine_domains(struct replica_sites *sites, const struct census *census, struct examination *ret, struct err *err)
 {
 	struct domains d = {0};
 	int rc = 0;
 
 	for (size_t s = 0; s < sites->count && rc == 0; s++)
 		if (sites->sites[s].channel)
-			rc = look_at_domain(ret, sites, s, &d);
+			rc = look_at_domain(ret, sites, s, census, &d);
 	if (rc == 0)
 		judge_domains(sites, &d);
 	for (size_t s = 0; s < sites->count && rc == 0; s++) {

@@ -678,7 +678,7 @@ static int examine_all(struct examination *x, struct replica_sites *sites, const
 		       enum verify_mode mode, struct observer *observer, const uint8_t *challenge, struct err *err)
 {
 	uint32_t current = views_current(&census->views, sites);
-	int rc = examine_domains(sites, x, err);
+	int rc = examine_domains(sites, census, x, err);
 
 	for (size_t s = 0; s < sites->count && rc == 0; s++)
 		if (sites->sites[s].channel && !(current & 1u << s))

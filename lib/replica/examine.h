@@ -80,8 +80,8 @@ int examine(struct replica_sites *sites, const struct census *census, enum verif
 	    struct observer *observer, struct examination *ret, struct err *err);
 /* The sites of mask were brought up to date after the census. */
 void examination_caught_up(struct examination *examination, uint32_t mask);
-/* Only the domain keys, into an empty examination. */
-int examine_domains(struct replica_sites *sites, struct examination *ret, struct err *err);
+/* Only the domain keys, into an empty examination; census: what is there, NULL = they are searched for. */
+int examine_domains(struct replica_sites *sites, const struct census *census, struct examination *ret, struct err *err);
 void examination_release(struct examination *examination);
 OWN_DEFINE_RELEASE(examination)
 

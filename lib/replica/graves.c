@@ -6,6 +6,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/str.h"
 
 static const char MAGIC[] = "hsmctl-graves";
 static const char OPEN[] = "hsmctl graves", FULL[] = "hsmctl graves, full";
@@ -33,6 +34,12 @@ int graves_decode(const void *value, size_t len, const uint8_t **ret_uids, size_
 int graves_look(struct member_channel *channel, struct graves *ret, struct err *err)
 {
 	return memo_find(channel, OPEN, ret->open, GRAVES_OPEN_MAX, &ret->count, err);
+}
+
+void graves_note(struct graves *graves, CK_OBJECT_HANDLE handle, const char *label)
+{
+	if (str_eq(label, OPEN) && graves->count < GRAVES_OPEN_MAX)
+		graves->open[graves->count++] = handle;
 }
 
 void graves_ask(struct step *step, const struct graves *graves)

@@ -21,6 +21,8 @@ struct graves {
 	size_t count;
 };
 int graves_look(struct member_channel *channel, struct graves *ret, struct err *err);
+/* The same out of a walk over memos: this one may be an open one. */
+void graves_note(struct graves *graves, CK_OBJECT_HANDLE handle, const char *label);
 
 /* A condition of a step: no key was deleted on that member since the look. */
 void graves_ask(struct step *step, const struct graves *graves);

@@ -166,6 +166,8 @@ struct walk {
 	int (*each)(void *data, CK_OBJECT_HANDLE handle, struct record *record, struct err *err);
 	void *data;
 	const uint8_t *only;
+	memo_visitor beside;
+	void *beside_data;
 	bool found;
 };
 
@@ -199,8 +201,11 @@ static int take_in(void *data, CK_OBJECT_HANDLE handle, const char *label, const
 	owned(record) struct record record = {0};
 	const uint8_t *uids;
 	size_t count;
-	int rc = graves_decode(value, len, &uids, &count, err);
+	int rc = walk->beside ? walk->beside(walk->beside_data, handle, label, value, len, err) : 0;
 
+	if (rc < 0)
+		return rc;
+	rc = graves_decode(value, len, &uids, &count, err);
 	if (rc > 0)
 		return graves(walk, uids, count, err);
 	if (rc == -ERR_INVALID)
@@ -228,17 +233,26 @@ static int read_key(struct member_channel *channel, struct walk *walk, struct er
 	return rc < 0 || walk->found ? rc : graves_each(channel, take_in, walk, err);
 }
 
-int record_read_all(struct member_channel *channel, const uint8_t *only,
-		    int (*each)(void *data, CK_OBJECT_HANDLE handle, struct record *record, struct err *err),
-		    void *data, struct err *err)
+int record_read_beside(struct member_channel *channel, record_visitor each, void *data, memo_visitor beside,
+		       void *beside_data, struct err *err)
 {
-	struct walk walk = {.each = each, .data = data, .only = only};
-	int rc = only ? read_key(channel, &walk, err) : memo_each(channel, NULL, take_in, &walk, err);
+	struct walk walk = {.each = each, .data = data, .beside = beside, .beside_data = beside_data};
+	int gone = memo_each(channel, NULL, take_in, &walk, err), rc = gone;
 
+	walk.beside = NULL;
 	/* What was written anew meanwhile may have been the list of deleted keys; records are looked at again before they
 	 * are written over. */
-	if (rc > 0 && !only)
+	if (gone > 0)
 		rc = graves_each(channel, take_in, &walk, err);
+	return rc < 0 ? rc : gone;
+}
+
+int record_read_all(struct member_channel *channel, const uint8_t *only, record_visitor each, void *data,
+		    struct err *err)
+{
+	struct walk walk = {.each = each, .data = data, .only = only};
+	int rc = only ? read_key(channel, &walk, err) : record_read_beside(channel, each, data, NULL, NULL, err);
+
 	return rc < 0 ? rc : 0;
 }
 

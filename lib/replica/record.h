@@ -25,6 +25,7 @@
 
 #include "base/own.h"
 #include "p11/attr.h"
+#include "replica/memo.h"
 
 struct err;
 struct graves;
@@ -90,13 +91,18 @@ int record_withdraw(struct member_channel *channel, CK_OBJECT_HANDLE record, con
 /* The same while there is no record of the key: of a creation whose record others took away. */
 int record_sweep(struct member_channel *channel, const uint8_t uid[static UID_LEN], struct err *err);
 
+typedef int (*record_visitor)(void *data, CK_OBJECT_HANDLE handle, struct record *record, struct err *err);
+
 /*
  * Read the records a member holds, of one key or (only NULL) all. What it remembers as deleted (graves.h) comes as
  * deleted records without a handle; one that is torn or not understood says so by its state. each may take the record's content over by
  * zeroing it; a negative return ends the walk.
  */
-int record_read_all(struct member_channel *channel, const uint8_t *only,
-		    int (*each)(void *data, CK_OBJECT_HANDLE handle, struct record *record, struct err *err),
-		    void *data, struct err *err);
+int record_read_all(struct member_channel *channel, const uint8_t *only, record_visitor each, void *data,
+		    struct err *err);
+/* All of them, and every memo that is come by on the way goes to beside first. How many memos were gone before they
+ * could be read, as memo_each() counts them. */
+int record_read_beside(struct member_channel *channel, record_visitor each, void *data, memo_visitor beside,
+		       void *beside_data, struct err *err);
 
 #endif

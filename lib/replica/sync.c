@@ -296,7 +296,7 @@ static int rejoin(struct replica_sites *sites, struct replica_sync_report *repor
 {
 	owned(examination) struct examination x = {0};
 	struct repair_round r = {.sites = sites, .x = &x, .report = report};
-	int rc = all_have_domain(sites) ? 0 : examine_domains(sites, &x, NULL);
+	int rc = all_have_domain(sites) ? 0 : examine_domains(sites, NULL, &x, NULL);
 
 	for (size_t i = 0; i < x.n_findings && rc == 0; i++) {
 		const struct finding *f = &x.findings[i];

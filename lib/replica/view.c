@@ -118,6 +118,8 @@ static void label_of(const struct replica_set *set, char ret[static MEMO_LABEL])
 struct reading {
 	struct view seen;
 	struct view_seen *at;
+	char label[MEMO_LABEL];
+	struct graves *graves;
 };
 
 static int take_in(void *data, CK_OBJECT_HANDLE handle, const char *label, const void *value, size_t len, struct err *err)
@@ -137,26 +139,61 @@ static int take_in(void *data, CK_OBJECT_HANDLE handle, const char *label, const
 	return 0;
 }
 
+static struct reading begin(const struct replica_sites *sites, size_t site, struct views *views)
+{
+	struct reading reading = {.at = &views->at[site]};
+
+	label_of(sites->set, reading.label);
+	return reading;
+}
+
+static void end(const struct replica_sites *sites, const struct reading *reading, struct views *views)
+{
+	for (size_t i = 0; i < sites->count; i++)
+		reading->at->marks[i] = view_mark_of(&reading->seen, sites->sites[i].of->name);
+	reading->at->read = true;
+	view_merge(&views->all, &reading->seen);
+}
+
 /* Again when it was replaced meanwhile. */
 static int read_one(const struct replica_sites *sites, size_t site, struct views *views, struct err *err)
 {
-	struct view_seen *at = &views->at[site];
-	struct reading reading = {.at = at};
-	char label[MEMO_LABEL];
+	struct reading reading = begin(sites, site, views);
 	int rc = 1;
 
-	label_of(sites->set, label);
 	for (int i = 0; i < TRIES && rc > 0; i++) {
-		at->count = 0;
-		rc = memo_each(sites->sites[site].channel, label, take_in, &reading, err);
+		reading.at->count = 0;
+		rc = memo_each(sites->sites[site].channel, reading.label, take_in, &reading, err);
 	}
 	if (rc < 0)
 		return rc;
-	for (size_t i = 0; i < sites->count; i++)
-		at->marks[i] = view_mark_of(&reading.seen, sites->sites[i].of->name);
-	at->read = true;
-	view_merge(&views->all, &reading.seen);
+	end(sites, &reading, views);
 	return 0;
+}
+
+static int pick(void *data, CK_OBJECT_HANDLE handle, const char *label, const void *value, size_t len, struct err *err)
+{
+	struct reading *reading = data;
+
+	if (reading->graves)
+		graves_note(reading->graves, handle, label);
+	return str_eq(label, reading->label) ? take_in(data, handle, label, value, len, err) : 0;
+}
+
+int views_read_along(const struct replica_sites *sites, size_t site, struct views *ret, struct graves *graves,
+		     record_visitor each, void *data, struct err *err)
+{
+	struct reading reading = begin(sites, site, ret);
+	int gone;
+
+	reading.graves = graves;
+	gone = record_read_beside(sites->sites[site].channel, each, data, pick, &reading, err);
+	/* It may have been the view that was replaced. */
+	if (gone > 0)
+		return read_one(sites, site, ret, err);
+	if (gone == 0)
+		end(sites, &reading, ret);
+	return gone;
 }
 
 /* What the process saw of marks outlives the members that told it. */
@@ -166,6 +203,11 @@ static void remember(struct replica_set *set, struct view *view)
 	view_merge(set->view, view);
 	*view = *set->view;
 	pthread_mutex_unlock(&set->view_lock);
+}
+
+void views_learned(const struct replica_sites *sites, struct views *views)
+{
+	remember(sites->set, &views->all);
 }
 
 int views_read(struct replica_sites *sites, uint32_t mask, struct views *ret, struct err *err)
@@ -180,7 +222,7 @@ int views_read(struct replica_sites *sites, uint32_t mask, struct views *ret, st
 			return -ERR_NO_MEMORY;
 		replica_site_lost(site, err);
 	}
-	remember(sites->set, &ret->all);
+	views_learned(sites, ret);
 	return 0;
 }
 

@@ -22,7 +22,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "replica/memo.h"
+#include "replica/graves.h"
+#include "replica/record.h"
 #include "replica/set.h"
 
 struct err;
@@ -70,6 +71,12 @@ int view_decode(const void *value, size_t len, struct view *ret, struct err *err
 /* Read the views of the sites of mask that are up; what the set saw before counts, too (set.h). Sites whose link
  * fails are lost, not an error. */
 int views_read(struct replica_sites *sites, uint32_t mask, struct views *ret, struct err *err);
+
+/* What views_read() and record_read_all() give of one site, and what graves_look() does (NULL: nobody asks), in one
+ * walk over its memos: none of it is older than the other. After all sites: views_learned(). */
+int views_read_along(const struct replica_sites *sites, size_t site, struct views *ret, struct graves *graves,
+		     record_visitor each, void *data, struct err *err);
+void views_learned(const struct replica_sites *sites, struct views *views);
 
 /* Members, as masks: those that missed nothing and may serve, of the sites that were read; those that are marked as
  * joining, whether they were read or not. */

@@ -5,7 +5,7 @@ load ../cli/helper
 load ../cli/fleet
 load faults
 # MANY=300 EVERY=1 where time is no matter: how many keys are many, and at which of its looks a sync is stopped.
-MANY=${MANY:-24} EVERY=${EVERY:-4}
+MANY=${MANY:-24} EVERY=${EVERY:-2}
 
 setup_file() {
 	export HSMCTL_SOFTHSM_LIBRARY=$BUILD/tests/fake/shim.so MODULE=$BUILD/lib/pkcs11/hsmctl-pkcs11.so

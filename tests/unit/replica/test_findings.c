@@ -436,7 +436,7 @@ static void an_attribute_is_missed_where_others_there_have_it(void **state)
 {
 	owned(record) struct record a = {0}, b = {0};
 	const struct replica_report_finding *finding;
-	unsigned left = 60;
+	unsigned left = 100;
 
 	(void)state;
 	rig_key(KEY_EC_P256, "a", &a);
