@@ -22,6 +22,7 @@ enum { TRIES = 3 };
 struct making {
 	CK_OBJECT_HANDLE objects[RECORD_OBJECTS_MAX];
 	CK_OBJECT_HANDLE record;
+	bool tried;		/* to write its record: whether it is there is not known */
 	bool excused;		/* it cannot take such a key, and policy lets that be */
 };
 
@@ -79,11 +80,19 @@ static bool is_passing(const struct err *why)
 	return why->code == ERR_TOKEN && p11_rv_class(why->rv) == P11_AMBIGUOUS;
 }
 
+static int put_creating(struct replica_site *site, const struct record *creating, struct making *made, struct err *err)
+{
+	const struct record_base base = {.fresh = !made->tried};
+
+	made->tried = true;
+	return record_put(site->channel, creating, &base, &made->record, err);
+}
+
 /* The creating record, then the key. */
 static int make_first(struct replica_site *site, const struct key_request *request, struct record *record,
 		      struct making *made, struct err *err)
 {
-	int rc = record_put(site->channel, record, &(struct record_base){0}, &made->record, err);
+	int rc = put_creating(site, record, made, err);
 
 	if (rc == 0)
 		rc = generate_on(site, request, record, made, err);
@@ -97,8 +106,7 @@ static int make_first(struct replica_site *site, const struct key_request *reque
 static int make_replica(struct replica_site *from, CK_OBJECT_HANDLE key, struct replica_site *to,
 			const struct record *creating, struct making *made, struct err *err)
 {
-	int rc = made->record ? 0
-			      : record_put(to->channel, creating, &(struct record_base){0}, &made->record, err);
+	int rc = made->record ? 0 : put_creating(to, creating, made, err);
 
 	return rc < 0 ? rc : copy_key(from, key, to, creating, NULL, &made->objects[0], err);
 }

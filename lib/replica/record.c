@@ -267,7 +267,7 @@ int record_put(struct member_channel *channel, const struct record *record, cons
 	int rc;
 
 	name_of(record->uid, label);
-	if (!base->n_old)
+	if (!base->n_old && !base->fresh)
 		step_absent(&step, label);
 	for (size_t i = 0; i < base->n_old; i++)
 		step_ask(&step, base->old[i]);

@@ -79,6 +79,7 @@ struct record_base {
 	size_t n_old;
 	CK_OBJECT_HANDLE objects[RECORD_OBJECTS_MAX];	/* that must be there; CK_INVALID_HANDLE is none */
 	const struct graves *graves;		/* no key was deleted since this look; NULL = that does not matter */
+	bool fresh;	/* the uid was just drawn, and nothing was written of it yet: nobody has to look for it */
 };
 
 /* Write this version to a member. *ret (may be NULL): its handle. */
