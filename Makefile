@@ -135,9 +135,9 @@ $(SHIMS): $(BUILD)/%.so: %.c
 $(STRANGERS): $(BUILD)/tests/%: tests/%.c $(wildcard tests/slot/*.h)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< -ldl -pthread
-# What a signature costs through a group, beside the same call made directly; how long a fleet in Azure takes,
-# beside the longest chain of its resources.
-bench: all $(BUILD)/tests/bench/sign
+# What a signature costs through a group, beside the same call made directly, and verify and sync of many keys, beside
+# reading the token directly; how long a fleet in Azure takes, beside the longest chain of its resources.
+bench: all $(BUILD)/tests/bench/sign $(BUILD)/tests/bench/walk $(BUILD)/tests/slot/writer
 	$(Q)BUILD=$(BUILD) ./tests/bench/run
 	$(Q)BUILD=$(BUILD) ./tests/bench/azure.py
 
