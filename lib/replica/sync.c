@@ -378,6 +378,7 @@ static int go_round(struct sync *sync, int round, struct err *err)
 	owned(examination) struct examination x = {0};
 	bool dry_run = sync->mode == SYNC_DRY_RUN, last = round >= ROUNDS_MAX;
 	struct repair_round work_of = {&sync->sites, &census, &x, sync->report, sync->mode, dry_run, round == 0};
+	uint32_t up = replica_sites_up(&sync->sites);
 	int rc = census_take(&sync->sites, NULL, &census, err);
 
 	if (rc == 0)
@@ -386,8 +387,9 @@ static int go_round(struct sync *sync, int round, struct err *err)
 		rc = spread_deletions(&sync->sites, &census, err);
 	if (rc == 0 && !last)
 		rc = work(&work_of, sync->observer, err);
+	/* Who went away meanwhile may have been the one to learn from. */
 	if (rc == 0 && !dry_run)
-		rc = admit(sync, &x, err);
+		rc = sync->joins && replica_sites_up(&sync->sites) != up ? 1 : admit(sync, &x, err);
 	if (rc < 0 || (rc > 0 && !dry_run && !last))
 		return rc;
 	return conclude(sync, &census, &x, err);

@@ -471,6 +471,18 @@ int views_join(struct replica_sites *sites, uint32_t mask, struct views *ret, st
 	return rc == 1 ? others_keep(sites, err) : rc < 0 ? rc : rc == 2;
 }
 
+/* Those that are away, and missed nothing as far as anybody here knows, may have taken writes by themselves: whose takers
+ * left out all who are here, and nobody here was told. */
+static int check_away(const struct replica_sites *sites, const struct views *views, struct err *err)
+{
+	uint32_t away = marked(&views->all, sites, VIEW_CURRENT) & ~replica_sites_up(sites);
+
+	if (!away || replica_policy_check(sites, away, err) < 0)
+		return 0;
+	return err_set(err, ERR_STALE, "%d members of '%s' that are away may have taken writes by themselves",
+		       __builtin_popcount(away), sites->set->name);
+}
+
 int views_admit(struct replica_sites *sites, const struct views *joined, uint32_t mask, struct err *err)
 {
 	struct views views;
@@ -482,6 +494,9 @@ int views_admit(struct replica_sites *sites, const struct views *joined, uint32_
 		return rc;
 	if (!knows_all(sites, views_current(&views, sites)))
 		return views_nobody_current(sites, err);
+	rc = check_away(sites, &views, err);
+	if (rc < 0)
+		return rc;
 	for (size_t i = 0; i < sites->count; i++)
 		if ((mask & 1u << i) && !same(view_mark_of(&views.all, sites->sites[i].of->name),
 					      view_mark_of(&joined->all, sites->sites[i].of->name)))
@@ -494,6 +509,13 @@ int views_admit(struct replica_sites *sites, const struct views *joined, uint32_
 	return rc;
 }
 
+/* Those who are given up come back like others that missed something. */
+static void give_up(struct view *view, const struct replica_sites *sites, uint32_t for_whom)
+{
+	mark(view, sites, marked(view, sites, VIEW_CURRENT) & ~replica_sites_up(sites), VIEW_OUT);
+	mark(view, sites, for_whom, VIEW_CURRENT);
+}
+
 int views_accept_loss(struct replica_sites *sites, uint32_t mask, struct err *err)
 {
 	int rc = -ERR_CHANGED;
@@ -503,10 +525,12 @@ int views_accept_loss(struct replica_sites *sites, uint32_t mask, struct err *er
 		struct view next;
 
 		rc = views_read(sites, UINT32_MAX, &views, err);
+		mask &= replica_sites_up(sites);
 		next = views.all;
-		mark(&next, sites, mask & replica_sites_up(sites), VIEW_CURRENT);
-		if (rc == 0)
-			rc = make_known(sites, replica_sites_up(sites), &next, &views, err);
+		if (rc < 0 || !mask)
+			return rc;
+		give_up(&next, sites, mask);
+		rc = make_known(sites, replica_sites_up(sites), &next, &views, err);
 	}
 	return rc;
 }
