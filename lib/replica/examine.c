@@ -285,6 +285,22 @@ static int compare_proofs(struct examination *x, struct replica_sites *sites, co
 	return rc;
 }
 
+/* Did a token look at what it was asked, and refuse? */
+static bool refused(int rc)
+{
+	return rc == -ERR_DIFFERENT || rc == -ERR_TOKEN || rc == -ERR_INVALID;
+}
+
+/* Twice, when it fails: once may be a token's trouble of the moment, and who has no copy to learn from would be taken for
+ * one that lacks nothing. */
+static int prove_copy(struct replica_site *site, const struct census_key *key, CK_OBJECT_HANDLE object,
+		      const uint8_t *challenge, struct proof *ret, struct err *why)
+{
+	int rc = prove_key(site, object, key->truth, challenge, ret, why);
+
+	return refused(rc) && !member_broken(site->channel) ? prove_key(site, object, key->truth, challenge, ret, why) : rc;
+}
+
 static int prove_on_all(struct examination *x, struct replica_sites *sites, const struct census_key *key,
 			const uint8_t *challenge, long index, struct err *err)
 {
@@ -298,11 +314,11 @@ static int prove_on_all(struct examination *x, struct replica_sites *sites, cons
 		if (!site->channel || !key->copies[s].objects[0])
 			continue;
 		x->attempted++;
-		rc = prove_key(site, key->copies[s].objects[0], key->truth, challenge, &proofs[s], &why);
+		rc = prove_copy(site, key, key->copies[s].objects[0], challenge, &proofs[s], &why);
 		if (rc == 0) {
 			x->passed++;
 			x->proven[index] |= 1u << s;
-		} else if (rc == -ERR_DIFFERENT || rc == -ERR_TOKEN || rc == -ERR_INVALID) {
+		} else if (refused(rc)) {
 			x->failed++;
 			rc = examine_add(x, FINDING_UNUSABLE, REMEDY_SYNC, s, index, NO_KEY, "%.190s", why.message);
 		} else if (rc == -ERR_UNSUPPORTED) {

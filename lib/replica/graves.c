@@ -111,6 +111,21 @@ static int take_in(void *data, CK_OBJECT_HANDLE handle, const char *label, const
 	return rc > 0 ? add(d, uids, count, err) : 0;
 }
 
+int graves_look_for(struct member_channel *channel, const uint8_t *uid, struct graves *ret, bool *ret_there,
+		    struct err *err)
+{
+	int rc = 1;
+
+	for (int i = 0; i < TRIES && rc > 0; i++) {
+		owned(digging) struct digging d = {0};
+
+		rc = memo_each(channel, OPEN, take_in, &d, err);
+		*ret = d.before;
+		*ret_there = holds(&d, uid);
+	}
+	return rc > 0 ? err_set(err, ERR_CHANGED, "keys keep being deleted") : rc;
+}
+
 static int put(struct step *step, const char *label, const uint8_t *uids, size_t count, struct err *err)
 {
 	struct memo *memo = step_put(step, label);

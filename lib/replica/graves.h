@@ -21,6 +21,9 @@ struct graves {
 	size_t count;
 };
 int graves_look(struct member_channel *channel, struct graves *ret, struct err *err);
+/* The same, and is this uid in any of the open ones? */
+int graves_look_for(struct member_channel *channel, const uint8_t *uid, struct graves *ret, bool *ret_there,
+		    struct err *err);
 /* The same out of a walk over memos: this one may be an open one. */
 void graves_note(struct graves *graves, CK_OBJECT_HANDLE handle, const char *label);
 

@@ -72,17 +72,14 @@ static int repair(struct repair_round *r, const struct finding *f, struct err *e
 }
 
 /* A creation that nobody finished: its objects, which may be younger than the look, and its record go together, unless
- * its maker goes on after all. */
+ * its maker goes on after all. Where the look saw no record one may have been in the making: it went live. */
 static int withdraw(struct replica_site *site, const struct census_key *key, const struct census_copy *copy, struct err *err)
 {
-	int rc;
+	int rc = copy->record ? record_withdraw(site->channel, copy->record_handle, key->uid, err) : 0;
 
-	if (!copy->record)
-		return copy_destroy_all(site, copy, err);
-	rc = record_withdraw(site->channel, copy->record_handle, key->uid, err);
 	for (size_t i = 0; rc == 0 && i < copy->n_stale; i++)
 		rc = copy_destroy(site, copy->stale[i], err);
-	return rc;
+	return rc < 0 || copy->record ? rc : record_sweep(site->channel, key->uid, err);
 }
 
 /* Deleted: written down first. Never finished: everything goes. */

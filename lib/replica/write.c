@@ -139,7 +139,8 @@ static int take_in(void *data, CK_OBJECT_HANDLE handle, struct record *record, s
 
 static int look(struct replica_site *site, const uint8_t uid[static UID_LEN], struct glance *ret, struct err *err)
 {
-	int rc = graves_look(site->channel, &ret->graves, err);
+	/* Whoever deletes it may have written that down, and not come to the record yet. */
+	int rc = graves_look_for(site->channel, uid, &ret->graves, &ret->gone, err);
 
 	return rc < 0 ? rc : record_read_all(site->channel, uid, take_in, ret, err);
 }
