@@ -145,12 +145,13 @@ static int look(struct replica_site *site, const uint8_t uid[static UID_LEN], st
 	return rc < 0 ? rc : record_read_all(site->channel, uid, take_in, ret, err);
 }
 
-/* The version that all members together know to be the newest, and what each of them has. ERR_NOT_FOUND when the key is gone. */
+/* The version that all members together know to be the newest, and what each of them has. ERR_NOT_FOUND when the key is
+ * gone; ERR_UNREACHABLE when nobody has it of those who answered, and somebody did not. */
 static int newest(struct replica_sites *sites, const uint8_t uid[static UID_LEN], struct glances *glances, struct record *ret,
 		  struct err *err)
 {
 	const struct record *found = NULL;
-	bool gone = false;
+	bool gone = false, silent = false;
 
 	for (size_t i = 0; i < sites->count; i++) {
 		struct glance *glance = &glances->at[i];
@@ -161,6 +162,7 @@ static int newest(struct replica_sites *sites, const uint8_t uid[static UID_LEN]
 			if (err->code == ERR_NO_MEMORY)
 				return -ERR_NO_MEMORY;
 			replica_site_lost(&sites->sites[i], err);
+			silent = true;
 			continue;
 		}
 		if (glance->unknown)
@@ -170,14 +172,17 @@ static int newest(struct replica_sites *sites, const uint8_t uid[static UID_LEN]
 		if (glance->whole && (!found || record_newer(&glance->newest, found)))
 			found = &glance->newest;
 	}
+	if (!gone && !found && silent)
+		return err_set(err, ERR_UNREACHABLE, "nobody who answers has the key");
 	if (gone || !found)
 		return err_set(err, ERR_NOT_FOUND, "the key was deleted");
 	return record_copy(found, ret, err);
 }
 
-/* On each site that has the key; *ret_mask: those that took it, *ret_lacking: those that do not. ERR_CHANGED when somebody else wrote meanwhile. */
+/* On each site that has the key; *ret_mask: those that took it, *ret_lacking: those that do not. *ret_written becomes true
+ * when any may have. ERR_CHANGED when somebody else wrote meanwhile. */
 static int write_on_all(struct replica_sites *sites, const struct record *record, const struct glances *glances,
-			uint32_t *ret_mask, uint32_t *ret_lacking, struct err *err)
+			uint32_t *ret_mask, uint32_t *ret_lacking, bool *ret_written, struct err *err)
 {
 	*ret_mask = *ret_lacking = 0;
 	for (size_t i = 0; i < sites->count; i++) {
@@ -191,12 +196,15 @@ static int write_on_all(struct replica_sites *sites, const struct record *record
 			continue;
 		memcpy(base.old, glance->old, sizeof(base.old));
 		if (record_put(sites->sites[i].channel, record, &base, NULL, &why) == 0) {
+			*ret_written = true;
 			*ret_mask |= 1u << i;
 			log_info("replica", "'%s' took the write", sites->sites[i].of->name);
 			continue;
 		}
 		if (why.code == ERR_CHANGED)
 			return -(int)(*err = why).code;
+		/* No answer is no word about the deed. */
+		*ret_written = true;
 		outcome_failed(&sites->sites[i], &why);
 	}
 	return 0;
@@ -204,7 +212,7 @@ static int write_on_all(struct replica_sites *sites, const struct record *record
 
 /* The change, not the record that it was asked of: others may have written since that was read. */
 static int change(struct replica_sites *sites, const uint8_t uid[static UID_LEN], size_t object, const CK_ATTRIBUTE *items,
-		  CK_ULONG count, struct record *ret, struct err *err)
+		  CK_ULONG count, struct record *ret, bool *ret_written, struct err *err)
 {
 	__attribute__((cleanup(own_glances))) struct glances *glances = mem_new(struct glances);
 	uint32_t mask = 0, lacking = 0;
@@ -217,7 +225,7 @@ static int change(struct replica_sites *sites, const uint8_t uid[static UID_LEN]
 	if (rc == 0)
 		rc = record_advance(ret, RECORD_LIVE, err);
 	if (rc == 0)
-		rc = write_on_all(sites, ret, glances, &mask, &lacking, err);
+		rc = write_on_all(sites, ret, glances, &mask, &lacking, ret_written, err);
 	/* Who has no copy, and need not have one, misses nothing. */
 	return rc < 0 ? rc
 		      : outcome_settle(sites, &mask, sites->set->policy.allow_unreplicated ? lacking : 0, "the key was changed",
@@ -228,21 +236,24 @@ int replica_set_attributes(struct replica_sites *sites, struct record *record, s
 			   const CK_ATTRIBUTE *items, CK_ULONG count, struct err *err)
 {
 	int rc = outcome_begin(sites, err);
+	bool written = false;
 
 	if (rc == 0)
 		rc = -ERR_CHANGED;
 	for (int i = 0; i < TRIES && rc == -ERR_CHANGED; i++) {
 		owned(record) struct record next = {0};
 
-		rc = change(sites, record->uid, object, items, count, &next, err);
+		rc = change(sites, record->uid, object, items, count, &next, &written, err);
 		if (rc < 0)
 			continue;
 		record_release(record);
 		*record = next;
 		next = (struct record){0};
 	}
-	/* Some of it may stand on a member. */
-	if (rc == -ERR_CHANGED)
-		return err_set(err, ERR_NOT_KNOWN, "it is not known whether the key was changed: others keep changing it");
+	/* Some of it may stand on a member, but for that of a key that is gone. */
+	if (rc == -ERR_CHANGED || (rc < 0 && written && rc != -ERR_NOT_FOUND && rc != -ERR_NOT_KNOWN)) {
+		err_set(err, ERR_NOT_KNOWN, "it is not known whether the key was changed: others changed it at the same time");
+		return err_hint(err, "hsmctl sync %s", sites->set->name);
+	}
 	return rc;
 }
