@@ -3,6 +3,8 @@
 #include "base/cancel.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -133,4 +135,26 @@ int64_t cancel_clamp(int64_t deadline_ms)
 	bool runs = command_deadline && !atomic_load(&shields);
 
 	return runs && command_deadline < deadline_ms ? command_deadline : deadline_ms;
+}
+
+int cancel_poll(int fd, short events, int64_t deadline_ms, struct err *err)
+{
+	struct pollfd p[] = {{.fd = fd, .events = events}, {.fd = cancel_fd(), .events = POLLIN}};
+	int64_t end = cancel_clamp(deadline_ms);
+
+	for (;;) {
+		int64_t left = end - clock_now_ms();
+		int timeout = left <= 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left, n, rc;
+
+		n = poll(p, 2, timeout);
+		if (n < 0 && errno != EINTR)
+			return err_errno(err, "cannot wait for a connection");
+		if (n > 0 && p[0].revents)
+			return 0;
+		rc = cancel_check(err);
+		if (rc < 0 && (n != 0 || timeout == 0))
+			return rc;
+		if (n == 0 && timeout == 0)
+			return err_set(err, ERR_TIMEOUT, "no answer in time");
+	}
 }

@@ -41,4 +41,8 @@ void cancel_hold(void);
 /* The smaller of deadline_ms and the command's own, both monotonic. */
 int64_t cancel_clamp(int64_t deadline_ms);
 
+/* Wait until fd is ready for events (poll()), or has failed. ERR_TIMEOUT at the deadline, past which it is looked
+ * at once more, because it may have been us who slept; a cancel code when nothing was ready. */
+int cancel_poll(int fd, short events, int64_t deadline_ms, struct err *err);
+
 #endif

@@ -6,7 +6,6 @@
 #include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -72,33 +71,6 @@ static int connection_new(struct tls_context *context, int fd, struct tls **ret,
 	return 0;
 }
 
-/* 0 when the socket may be ready; past the deadline it is looked at once more,
- * because it may have been us who slept. */
-static int wait_ready(const struct tls *tls, int64_t deadline_ms, struct err *err)
-{
-	struct pollfd p[] = {
-		{.fd = tls->socket.fd, .events = tls->socket.wants},
-		{.fd = cancel_fd(), .events = POLLIN},
-	};
-	int64_t end = cancel_clamp(deadline_ms);
-
-	for (;;) {
-		int64_t left = end - clock_now_ms();
-		int timeout = left <= 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left, n, rc;
-
-		n = poll(p, 2, timeout);
-		if (n < 0 && errno != EINTR)
-			return err_errno(err, "cannot wait for a connection");
-		if (n > 0 && p[0].revents)
-			return 0;
-		rc = cancel_check(err);
-		if (rc < 0 && (n != 0 || timeout == 0))
-			return rc;
-		if (n == 0 && timeout == 0)
-			return err_set(err, ERR_TIMEOUT, "no answer in time");
-	}
-}
-
 /* Alerts by which a peer says that it does not want our certificate. */
 static bool about_certificates(int alert)
 {
@@ -142,7 +114,7 @@ static int again(struct tls *tls, int64_t deadline_ms, struct err *err)
 	int rc;
 
 	if (tls->socket.wants)
-		return wait_ready(tls, deadline_ms, err);
+		return cancel_poll(tls->socket.fd, tls->socket.wants, deadline_ms, err);
 	rc = explain(tls, err);
 	tls->broken = true;
 	return rc;
@@ -308,7 +280,7 @@ int tls_wait(struct tls *tls, int64_t deadline_ms, struct err *err)
 			return 1;
 		if (!tls->socket.wants)
 			return atomic_load(&tls->cut) ? explain(tls, err) : 1;
-		rc = wait_ready(tls, deadline_ms, err);
+		rc = cancel_poll(tls->socket.fd, tls->socket.wants, deadline_ms, err);
 		if (rc == -ERR_TIMEOUT && cancel_check(NULL) == 0) {
 			err_clear(err);
 			return 0;

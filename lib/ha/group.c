@@ -143,36 +143,20 @@ CK_RV ha_logout(struct ha_group *group)
 
 /* ---- mechanisms ---- */
 
-struct listing {
-	CK_MECHANISM_TYPE list[512];
-	CK_ULONG count;
-};
-
-static size_t build_list(void *data, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key, struct p11_call *calls)
-{
-	struct listing *l = data;
-
-	(void)session;
-	(void)key;
-	l->count = sizeof(l->list) / sizeof(l->list[0]);
-	calls[0] = p11_get_mechanism_list(l->list, &l->count);
-	return 1;
-}
-
 CK_RV ha_mechanisms(struct ha_group *group, const CK_MECHANISM_TYPE **ret, CK_ULONG *ret_count)
 {
-	struct listing l;
-	CK_MECHANISM_TYPE *known;
-	CK_ULONG count = 0;
+	CK_MECHANISM_TYPE list[512], *known;
+	CK_ULONG listed = sizeof(list) / sizeof(list[0]), count = 0;
+	struct p11_call call = p11_C_GetMechanismList(0, list, &listed);
 	CK_RV rv = CKR_OK;
 
 	pthread_mutex_lock(&group->login_lock);
 	if (!group->mechanisms) {
-		rv = ha_run(group, CK_INVALID_HANDLE, build_list, &l, NULL);
-		known = rv == CKR_OK ? mem_zalloc(l.count * sizeof(*known)) : NULL;
-		for (CK_ULONG i = 0; known && i < l.count; i++)
-			if (p11_mech(l.list[i]))
-				known[count++] = l.list[i];
+		rv = ha_send(group, &call, 1, NULL);
+		known = rv == CKR_OK ? mem_zalloc(listed * sizeof(*known)) : NULL;
+		for (CK_ULONG i = 0; known && i < listed; i++)
+			if (p11_mech(list[i]))
+				known[count++] = list[i];
 		if (rv == CKR_OK && !known)
 			rv = CKR_HOST_MEMORY;
 		group->mechanisms = known;
@@ -184,58 +168,13 @@ CK_RV ha_mechanisms(struct ha_group *group, const CK_MECHANISM_TYPE **ret, CK_UL
 	return rv;
 }
 
-struct asking {
-	CK_MECHANISM_TYPE type;
-	CK_MECHANISM_INFO *info;
-};
-
-static size_t build_info(void *data, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key, struct p11_call *calls)
-{
-	const struct asking *a = data;
-
-	(void)session;
-	(void)key;
-	calls[0] = p11_get_mechanism_info(a->type, a->info);
-	return 1;
-}
-
 CK_RV ha_mechanism_info(struct ha_group *group, CK_MECHANISM_TYPE type, CK_MECHANISM_INFO *ret)
 {
-	struct asking a = {type, ret};
-	const struct p11_mech *mech = p11_mech(type);
-	CK_RV rv = mech ? ha_run(group, CK_INVALID_HANDLE, build_info, &a, NULL) : CKR_MECHANISM_INVALID;
+	struct p11_call call = p11_C_GetMechanismInfo(0, type, ret);
+	CK_RV rv = p11_mech(type) ? ha_send(group, &call, 1, NULL) : CKR_MECHANISM_INVALID;
 
 	/* What the group itself does not offer must not be promised. */
 	if (rv == CKR_OK)
 		ret->flags &= ~(CK_FLAGS)(CKF_WRAP | CKF_UNWRAP | CKF_DERIVE | CKF_SIGN_RECOVER | CKF_VERIFY_RECOVER);
-	return rv;
-}
-
-/* ---- random ---- */
-
-struct wanting {
-	uint8_t *out;
-	CK_ULONG len;
-};
-
-static size_t build_random(void *data, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key, struct p11_call *calls)
-{
-	const struct wanting *w = data;
-
-	(void)key;
-	calls[0] = p11_generate_random(session, w->out, w->len);
-	return 1;
-}
-
-CK_RV ha_random(struct ha_group *group, void *ret, CK_ULONG len)
-{
-	enum { STEP = 1 << 20 };
-	CK_RV rv = CKR_OK;
-
-	for (CK_ULONG done = 0; done < len && rv == CKR_OK; done += STEP) {
-		struct wanting w = {(uint8_t *)ret + done, len - done < STEP ? len - done : STEP};
-
-		rv = ha_run(group, CK_INVALID_HANDLE, build_random, &w, NULL);
-	}
 	return rv;
 }

@@ -146,46 +146,71 @@ static int synchronise(struct ha_group *group, size_t member, struct err *err)
 	return rc == -ERR_STALE ? sync_with(group, UINT32_MAX, err) : rc;
 }
 
-/* One recoverer at a time: *ret holds the member's lease until it is let go. A host that knows no leases has none to give. */
-static int take_lease(struct ha_group *group, size_t member, struct member_channel **ret, struct err *err)
+/* Of a member, over the connection that it was asked on. */
+struct leased {
+	struct member_channel *channel;
+	CK_ULONG number;	/* 0 = not granted */
+};
+
+static int ask_for_lease(struct member_channel *channel, CK_ULONG ttl_ms, CK_ULONG number, struct p11_lease *ret,
+			 CK_RV *ret_rv, struct err *err)
 {
 	static const char name[] = "recover";
-	struct p11_lease lease = {0};
 	char holder[64];
 	struct p11_call call;
-	int rc = ha_acquire(group, member, ret, err);
+	int rc;
 
-	if (rc < 0)
-		return rc;
 	snprintf(holder, sizeof(holder), "process %ld", (long)getpid());
-	call = p11_lease(member_session(*ret), name, sizeof(name) - 1, holder, strlen(holder), LEASE_TTL_MS, 0, &lease);
-	rc = member_call(*ret, &call, 1, err);
-	if (rc == 0 && call.rv == CKR_FUNCTION_REJECTED)
-		rc = err_set(err, ERR_LOCKED, "'%s' is being brought up to date by %.100s", group->set->members[member].name,
-			     lease.holder);
+	call = p11_X_Lease(member_session(channel), name, sizeof(name) - 1, holder, strlen(holder), ttl_ms, number, ret);
+	rc = member_call(channel, &call, 1, NULL, err);
+	*ret_rv = call.rv;
 	return rc;
 }
 
-/* The connection goes, and the lease with it. */
-static void let_go(struct member_channel *channel)
+/* One recoverer at a time: *ret is the member's lease until it is let go. A host that knows none has none to give. */
+static int take_lease(struct ha_group *group, size_t member, struct leased *ret, struct err *err)
 {
-	if (channel)
-		member_spoil(channel);
-	member_release(channel);
+	struct p11_lease lease = {0};
+	CK_RV rv;
+	int rc = ha_acquire(group, member, &ret->channel, err);
+
+	if (rc < 0)
+		return rc;
+	rc = ask_for_lease(ret->channel, LEASE_TTL_MS, 0, &lease, &rv, err);
+	if (rc == 0 && rv == CKR_FUNCTION_REJECTED)
+		rc = err_set(err, ERR_LOCKED, "'%s' is being brought up to date by %.100s", group->set->members[member].name,
+			     lease.holder);
+	if (rc == 0 && rv == CKR_OK)
+		ret->number = lease.number;
+	return rc;
+}
+
+/* It is the process that holds it, so any connection will do. */
+static void let_go(struct ha_group *group, size_t member, struct leased *leased)
+{
+	struct p11_lease lease;
+	CK_RV rv;
+
+	if (leased->number && ask_for_lease(leased->channel, 0, leased->number, &lease, &rv, NULL) < 0) {
+		member_release(leased->channel);
+		leased->channel = NULL;
+		if (member_acquire(group->set->members[member].member, &leased->channel, NULL) == 0)
+			ask_for_lease(leased->channel, 0, leased->number, &lease, &rv, NULL);
+	}
+	member_release(leased->channel);
 }
 
 static int catch_up(struct ha_group *group, size_t member, struct err *err)
 {
-	struct member_channel *leased = NULL;
+	struct leased leased = {0};
 	int rc = take_lease(group, member, &leased, err);
 
 	if (rc == 0)
 		rc = synchronise(group, member, err);
-	let_go(leased);
+	let_go(group, member, &leased);
 	return rc;
 }
 
-/* What it missed it gets from the others before it serves; where nobody has it, the policy decides. */
 static int bring_up_to_date(struct ha_group *group, size_t member, struct err *err)
 {
 	uint32_t current = 0;

@@ -253,7 +253,7 @@ static int take_over(struct ha_group *group, struct reading *reading, uint64_t w
 static int ask_changes(struct member_channel *channel, uint64_t *ret, struct err *err)
 {
 	CK_TOKEN_INFO info;
-	struct p11_call ping = p11_get_token_info(&info);
+	struct p11_call ping = p11_C_GetTokenInfo(0, &info);
 	int rc = member_run(channel, &ping, 1, err);
 
 	*ret = member_changes(member_of(channel)) + member_epoch(channel);

@@ -110,26 +110,120 @@ CK_RV ha_resolve(struct ha_group *group, CK_OBJECT_HANDLE object, size_t member,
 		 CK_OBJECT_HANDLE *ret, struct err *err);
 void ha_forget_handle(struct ha_group *group, CK_OBJECT_HANDLE object, size_t member);
 
-/* ---- run.c ---- */
+/* ---- call.c ---- */
 /* A call whose member ended over it is sent once more, never a third time: it may be what ended it. Unless one of its
- * shape (function, mechanism, key, length) was answered before: then members end for reasons of their own. */
-enum { RISKED_MAX = 2 };
-uint64_t ha_shape(CK_OBJECT_HANDLE object, const struct p11_call *calls, size_t count);
-bool ha_shape_known(struct ha_group *group, uint64_t shape);
-void ha_shape_learn(struct ha_group *group, uint64_t shape);
+ * shape (function, mechanism, objects, lengths) was answered before: then members end for reasons of their own. */
+enum { RISKED_MAX = 2, CALLS_MAX = 16 };
 /*
- * Build the batch for a session and a key handle: fills calls in, returns how
- * many. Called again for each member that is tried.
+ * The one place where members are called for an application: choose, bind, send, judge the answer, go on to the next
+ * member where the class of the return value says so. calls: one batch of at most CALLS_MAX, with the application's
+ * handles; results are where they point. CKR_FUNCTION_FAILED when two members ended over it, and nobody ever answered
+ * one of its shape. ret_channel: keep the channel that answered (NULL: give it back).
  */
-typedef size_t (*ha_builder)(void *data, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key, struct p11_call *calls);
-/*
- * The one place where a member is called for an application: choose, send,
- * judge the answer, go on to the next member where the class of the return value says so.
- * A call of an unknown shape that two members ended over goes to no third: CKR_FUNCTION_FAILED.
- * object CK_INVALID_HANDLE: none. ret_channel: keep the channel that answered
- * (NULL: give it back).
- */
-CK_RV ha_run(struct ha_group *group, CK_OBJECT_HANDLE object, ha_builder build, void *data,
-	     struct member_channel **ret_channel);
+CK_RV ha_send(struct ha_group *group, struct p11_call *calls, size_t count, struct member_channel **ret_channel);
+/* One more call on a channel whose operation it continues. */
+int ha_send_on(struct ha_group *group, struct member_channel *channel, struct p11_call *call, struct err *err);
+/* The member that the channel leads to. */
+size_t ha_member_of(const struct ha_group *group, const struct member_channel *channel);
+
+/* ---- log.c ---- */
+enum { LOG_PARTS_MAX = CALLS_MAX - 2, LOG_MAX = 16 << 20 };
+/* What an operation was fed so far: its updates, as calls that can be made again. What follows the same function is put
+ * together, so that parts are few. */
+struct ha_log {
+	struct {
+		enum p11_fn fn;
+		size_t at, len;		/* of the bytes */
+	} parts[LOG_PARTS_MAX];
+	size_t count;
+	struct buf bytes;
+	bool overflowed;		/* more came than is kept: it cannot be made again */
+};
+void ha_log_init(struct ha_log *log);
+void ha_log_release(struct ha_log *log);
+/* An update that came; what has no room makes the log useless (overflowed). */
+void ha_log_add(struct ha_log *log, const struct p11_call *call);
+/* Part n from byte at on, at most max bytes; out, out_len are for the results of functions that give some. */
+struct p11_call ha_log_call(const struct ha_log *log, size_t n, size_t at, size_t max, void *out, CK_ULONG *out_len);
+
+/* ---- stream.c ---- */
+/* An operation that stands on a member's channel, and can be put on another one's. */
+struct ha_stream {
+	struct member_channel *channel;
+	size_t delivered;		/* output that the application has */
+	/* After a replay by a member that holds back more, or less, than the one before: so much of what comes next was
+	 * delivered already; or was given ahead of its time. */
+	size_t behind;
+	struct buf ahead;
+	unsigned ended;			/* members in a row that ended over a call of it */
+	bool moved;			/* one of its calls was answered: it is not what members end over */
+};
+struct ha_operation;
+void ha_stream_init(struct ha_stream *stream);
+void ha_stream_release(struct ha_stream *stream);
+/* One call of the operation, where it stands, or where it is put when that is lost. */
+CK_RV ha_stream_send(struct ha_operation *o, struct p11_call *call);
+
+/* ---- result.c ---- */
+/* A result for which the application had no room: of which part, and of which input. The same call again gets it. */
+struct ha_result {
+	struct buf bytes;
+	enum p11_part of;		/* P11_PART_NONE: none waits */
+	uint8_t *asked;
+	CK_ULONG asked_len;
+};
+enum { RESULT_ROOM = 64 << 10 };	/* more than any signature or digest */
+void ha_result_init(struct ha_result *result);
+void ha_result_release(struct ha_result *result);
+/* Room for a result of at most len bytes, wiped when it is given back. */
+CK_RV ha_result_room(struct ha_result *result, size_t len, uint8_t **ret);
+/* Does the result of this part, made from the same input, wait? */
+bool ha_result_waits(const struct ha_result *result, enum p11_part part, const void *in, CK_ULONG len);
+/* To the application, if it has room: CKR_OK and *ret_given, otherwise it waits. */
+CK_RV ha_result_give(struct ha_result *result, enum p11_part part, const void *in, CK_ULONG len, void *out,
+		     CK_ULONG *out_len, bool *ret_given);
+
+/* ---- operation.c ---- */
+struct ha_operation {
+	struct ha_group *group;
+	enum p11_op op;
+	struct p11_mechanism mechanism;
+	CK_OBJECT_HANDLE key;
+	CK_ULONG modulus_len;		/* of an RSA key, 0 = another one */
+	unsigned long number;		/* in which order the session's were begun */
+	bool waits;			/* for the PIN */
+	bool updated;			/* an Update came: Once is not allowed any more */
+	struct ha_log log;
+	struct ha_stream stream;
+	struct ha_result result;
+};
+/* Its Init, as a call. */
+struct p11_call ha_operation_init(const struct ha_operation *o);
+void ha_operation_free(struct ha_operation *operation);
+/* A call of P11_REPEAT_OPERATION. */
+CK_RV ha_operate(struct ha_session *session, struct p11_call *call);
+
+/* ---- session.c ---- */
+struct ha_session {
+	struct ha_group *group;
+	CK_FLAGS flags;
+	struct ha_operation *operations[P11_OP_MAX];
+	unsigned long n_started;
+	CK_OBJECT_HANDLE *found;	/* active search */
+	CK_ULONG n_found, next_found;
+	bool finding;
+};
+
+/* ---- object.c ---- */
+CK_RV ha_find_begin(struct ha_session *session, struct p11_call *call);
+CK_RV ha_find_next(struct ha_session *session, struct p11_call *call);
+CK_RV ha_find_end(struct ha_session *session, struct p11_call *call);
+CK_RV ha_get_attributes(struct ha_session *session, struct p11_call *call);
+CK_RV ha_set_attributes(struct ha_session *session, struct p11_call *call);
+/* A key pair is one key: it goes, on all members, with its private half; the
+ * public half by itself cannot be destroyed (CKR_ACTION_PROHIBITED). */
+CK_RV ha_destroy(struct ha_session *session, struct p11_call *call);
+/* C_GenerateKey and C_GenerateKeyPair. */
+CK_RV ha_generate(struct ha_session *session, struct p11_call *call);
 
 #endif

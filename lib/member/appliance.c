@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The daemon: listens, gives each connection a thread, keeps hearts beating. */
+/* The daemon: listens, and gives each connection a thread. */
 #include "member/appliance.h"
 
 #include <arpa/inet.h>
@@ -25,46 +25,11 @@
 #include "base/proc.h"
 #include "base/str.h"
 #include "crypto/tls.h"
-#include "member/frame.h"
 #include "member/host.h"
 #include "member/server.h"
+#include "member/stream.h"
 
-enum { STOP_MS = 2000, BACKLOG = 1024 };
-
-/* ---- heartbeats ---- */
-
-/* A library that hangs in one call is likely to hang in the next: as long as it does,
- * nobody is kept waiting. */
-static void tell_stuck(struct server *server, bool stuck)
-{
-	if (stuck == atomic_exchange(&server->stuck, stuck))
-		return;
-	if (stuck)
-		log_error("appliance", "a call does not come back from the library; no other is begun");
-	else
-		log_info("appliance", "the library answers again");
-}
-
-static void *heart_thread(void *data)
-{
-	struct server *server = data;
-
-	pthread_mutex_lock(&server->lock);
-	while (!server->stopping) {
-		struct timespec until = clock_after_ms(FRAME_BEAT_MS);
-		int64_t now = clock_now_ms();
-		bool stuck = false;
-
-		for (struct connection *c = server->connections; c; c = c->next) {
-			connection_beat(c, now);
-			stuck |= connection_is_overdue(c, now);
-		}
-		tell_stuck(server, stuck);
-		pthread_cond_timedwait(&server->changed, &server->lock, &until);
-	}
-	pthread_mutex_unlock(&server->lock);
-	return NULL;
-}
+enum { STOP_MS = 2000, DISMISS_MS = 100, BACKLOG = 1024 };
 
 /* ---- listening ---- */
 
@@ -96,7 +61,7 @@ static struct connection *newcomer(struct server *server, int fd)
 		return NULL;
 	}
 	*c = (struct connection){.server = server, .fd = fd, .came_ms = clock_now_ms()};
-	pthread_mutex_init(&c->write_lock, NULL);
+	conversation_init(&c->conversation, &server->service);
 	return c;
 }
 
@@ -163,8 +128,8 @@ static void dismiss_idle(struct server *server)
 	for (struct connection *c = server->connections; c; c = c->next) {
 		if (c->fd >= 0)
 			shutdown(c->fd, SHUT_RDWR);
-		else if (c->tls && !atomic_load(&c->busy_since))
-			tls_cut(c->tls);
+		else if (c->stream && !atomic_load(&c->conversation.busy_since))
+			stream_cut(c->stream);
 	}
 }
 
@@ -173,12 +138,13 @@ static void stop(struct server *server)
 {
 	int64_t end = clock_now_ms() + STOP_MS;
 
+	service_stop(&server->service);
 	pthread_mutex_lock(&server->lock);
 	server->stopping = true;
 	pthread_cond_broadcast(&server->changed);
 	dismiss_idle(server);
 	while (server->count && clock_now_ms() < end) {
-		struct timespec until = clock_after_ms(FRAME_BEAT_MS);
+		struct timespec until = clock_after_ms(DISMISS_MS);
 
 		pthread_cond_timedwait(&server->changed, &server->lock, &until);
 		dismiss_idle(server);
@@ -225,7 +191,8 @@ static void server_init(struct server *server, const struct appliance_config *co
 {
 	pthread_condattr_t monotonic;
 
-	*server = (struct server){.config = config, .host = host, .tls = tls};
+	*server = (struct server){.config = config, .tls = tls};
+	service_init(&server->service, host, config->name, config->idle_ms);
 	pthread_mutex_init(&server->lock, NULL);
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -254,7 +221,7 @@ int appliance_serve(const struct appliance_config *config, struct err *err)
 	if (rc < 0)
 		return rc;
 	server_init(&server, config, host, tls);
-	if (start_thread(heart_thread, &server) != 0)
+	if (start_thread(service_heart, &server.service) != 0)
 		return err_set(err, ERR_FAILED, "cannot start a thread");
 	rc = proc_pid_file_take(config->pid_file, address, err);
 	if (rc < 0)

@@ -4,10 +4,10 @@
  * over mutual TLS, as a network HSM would be reached.
  *
  * To the token all clients are one application, so the daemon keeps apart what
- * PKCS#11 would mix: login is virtual per connection (a later PIN is compared
+ * PKCS#11 would mix: login is virtual per client (guest.h; a later PIN is compared
  * with a salted verifier made at the first good login, wrong PINs slow down their
- * sender, see throttle.h), sessions and session objects belong to the connection
- * that made them, finds do not show other connections' session objects nor
+ * sender, see throttle.h), sessions and session objects belong to the client
+ * that made them, finds do not show other clients' session objects nor
  * private objects to who is not logged in.
  *
  * Who has not shown a certificate yet is a newcomer: newcomers have few places and

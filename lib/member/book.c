@@ -413,7 +413,7 @@ CK_RV book_execute(struct book *book, const struct book_guest *guest, struct p11
 {
 	bool birth = makes(call->fn);
 
-	if (p11_fn_table[call->fn].flags & P11_HOST)
+	if (p11_fn_table[call->fn].where == P11_WHERE_HOST)
 		return call->rv = execute_own(book, guest, call);
 	if (!birth && call->fn != P11_C_DestroyObject) {
 		execute(book, call);

@@ -46,7 +46,7 @@ int book_new(CK_FUNCTION_LIST *functions, CK_SLOT_ID slot, bool shared, struct b
 void book_free(struct book *book);
 OWN_DEFINE(book)
 
-/* p11_execute(), P11_HOST functions too; what is made and destroyed is noted. */
+/* p11_execute(), those of P11_WHERE_HOST too; what is made and destroyed is noted. */
 CK_RV book_execute(struct book *book, const struct book_guest *guest, struct p11_call *call);
 /* A guest leaves: its leases end. */
 void book_leave(struct book *book, const void *who);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Frames over TLS: bytes are signs of life. */
+/* Frames over a stream: bytes are signs of life. */
 #include "member/frame.h"
 
 #include "base/clock.h"
 #include "base/err.h"
-#include "crypto/tls.h"
+#include "member/stream.h"
 
 enum {
-	PIECE = 16 << 10,	/* a TLS record: what is sent and waited for at once */
+	PIECE = 16 << 10,	/* what fits a TLS record is sent and waited for at once */
 	OVERSLEPT_MS = 200,	/* a wait longer than asked for by so much: it was us who slept */
 };
 
@@ -58,20 +58,21 @@ void frame_begin(struct buf *frame)
 	buf_put(frame, head, sizeof(head));
 }
 
-static int send_pieces(struct tls *tls, const uint8_t *data, size_t len, struct frame_pace *pace, struct err *err)
+static int send_pieces(struct stream *stream, const uint8_t *data, size_t len, struct frame_pace *pace, struct err *err)
 {
 	int rc = 0;
 
 	for (size_t at = 0; at < len && rc == 0; at += PIECE) {
 		int64_t deadline = earlier(later(clock_now_ms(), pace->silence_ms), pace->end_ms);
 
-		rc = tls_write(tls, data + at, len - at < PIECE ? len - at : PIECE, deadline, err);
+		rc = stream_write(stream, data + at, len - at < PIECE ? len - at : PIECE, deadline, err);
 		forgive(pace, deadline);
 	}
 	return rc;
 }
 
-int frame_send(struct tls *tls, struct buf *frame, enum frame_kind kind, struct frame_pace *pace, struct err *err)
+int frame_send(struct stream *stream, struct buf *frame, enum frame_kind kind, struct frame_pace *pace,
+	       struct err *err)
 {
 	int rc = buf_check(frame, err);
 
@@ -79,7 +80,7 @@ int frame_send(struct tls *tls, struct buf *frame, enum frame_kind kind, struct 
 		buf_patch_u32(frame, 0, (uint32_t)(frame->len - FRAME_HEAD));
 		frame->data[4] = kind;
 		allow(pace, frame->len);
-		rc = send_pieces(tls, frame->data, frame->len, pace, err);
+		rc = send_pieces(stream, frame->data, frame->len, pace, err);
 	}
 	/* It may hold a PIN. */
 	buf_clear(frame);
@@ -87,33 +88,33 @@ int frame_send(struct tls *tls, struct buf *frame, enum frame_kind kind, struct 
 }
 
 /* One that cannot leave at once is not worth waiting for: the peer is not reading. */
-int frame_send_beat(struct tls *tls, struct err *err)
+int frame_send_beat(struct stream *stream, struct err *err)
 {
 	static const uint8_t beat[FRAME_HEAD] = {[4] = FRAME_BEAT};
 
-	return tls_write(tls, beat, sizeof(beat), clock_now_ms(), err);
+	return stream_write(stream, beat, sizeof(beat), clock_now_ms(), err);
 }
 
 /* When it is time for one. Bytes that come do not count: only ours tell the peer. */
-static int beat(struct tls *tls, struct frame_pace *pace, struct err *err)
+static int beat(struct stream *stream, struct frame_pace *pace, struct err *err)
 {
 	int64_t now = clock_now_ms();
 
 	if (!pace->beats || now < pace->beat_ms)
 		return 0;
 	pace->beat_ms = now + FRAME_BEAT_MS;
-	return frame_send_beat(tls, err);
+	return frame_send_beat(stream, err);
 }
 
 /* At least one byte of len; how many. */
-static int receive_some(struct tls *tls, uint8_t *data, size_t len, struct frame_pace *pace, struct err *err)
+static int receive_some(struct stream *stream, uint8_t *data, size_t len, struct frame_pace *pace, struct err *err)
 {
 	int64_t deadline = earlier(later(clock_now_ms(), pace->silence_ms), pace->end_ms);
 
 	for (;;) {
-		int rc = beat(tls, pace, err);
+		int rc = beat(stream, pace, err);
 		int64_t next = pace->beats ? earlier(deadline, pace->beat_ms) : deadline;
-		int n = rc < 0 ? rc : tls_read_some(tls, data, len, next, err);
+		int n = rc < 0 ? rc : stream_read(stream, data, len, next, err);
 
 		forgive(pace, next);
 		if (n != -ERR_TIMEOUT || rc < 0 || next == deadline)
@@ -121,10 +122,10 @@ static int receive_some(struct tls *tls, uint8_t *data, size_t len, struct frame
 	}
 }
 
-static int receive_all(struct tls *tls, uint8_t *data, size_t len, struct frame_pace *pace, struct err *err)
+static int receive_all(struct stream *stream, uint8_t *data, size_t len, struct frame_pace *pace, struct err *err)
 {
 	while (len) {
-		int n = receive_some(tls, data, len, pace, err);
+		int n = receive_some(stream, data, len, pace, err);
 
 		if (n < 0)
 			return n;
@@ -134,11 +135,11 @@ static int receive_all(struct tls *tls, uint8_t *data, size_t len, struct frame_
 	return 0;
 }
 
-int frame_receive_head(struct tls *tls, uint32_t *ret_len, struct frame_pace *pace, struct err *err)
+int frame_receive_head(struct stream *stream, uint32_t *ret_len, struct frame_pace *pace, struct err *err)
 {
 	uint8_t head[FRAME_HEAD] = {0};
 	struct buf_reader r = buf_reader(head, sizeof(head));
-	int kind, rc = receive_all(tls, head, sizeof(head), pace, err);
+	int kind, rc = receive_all(stream, head, sizeof(head), pace, err);
 
 	if (rc < 0)
 		return rc;
@@ -149,14 +150,14 @@ int frame_receive_head(struct tls *tls, uint32_t *ret_len, struct frame_pace *pa
 	return kind;
 }
 
-int frame_receive_body(struct tls *tls, uint32_t len, struct buf *body, struct frame_pace *pace, struct err *err)
+int frame_receive_body(struct stream *stream, uint32_t len, struct buf *body, struct frame_pace *pace, struct err *err)
 {
 	buf_clear(body);
 	allow(pace, len);
 	while (body->len < len) {
 		size_t left = len - body->len, piece = left < PIECE ? left : PIECE;
 		uint8_t *at = buf_reserve(body, piece);
-		int rc = at ? receive_all(tls, at, piece, pace, err) : buf_check(body, err);
+		int rc = at ? receive_all(stream, at, piece, pace, err) : buf_check(body, err);
 
 		if (rc < 0)
 			return rc;
@@ -165,11 +166,11 @@ int frame_receive_body(struct tls *tls, uint32_t len, struct buf *body, struct f
 	return 0;
 }
 
-int frame_receive(struct tls *tls, struct buf *body, struct frame_pace *pace, struct err *err)
+int frame_receive(struct stream *stream, struct buf *body, struct frame_pace *pace, struct err *err)
 {
 	uint32_t len;
-	int kind = frame_receive_head(tls, &len, pace, err);
-	int rc = kind < 0 ? kind : frame_receive_body(tls, len, body, pace, err);
+	int kind = frame_receive_head(stream, &len, pace, err);
+	int rc = kind < 0 ? kind : frame_receive_body(stream, len, body, pace, err);
 
 	return rc < 0 ? rc : kind;
 }

@@ -1,226 +1,309 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What one connection may do on the shared token. */
+/* What all connections of one client have together on the shared token. */
 #include "member/guest.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "crypto/digest.h"
 #include "member/book.h"
 #include "member/host.h"
-#include "member/library.h"
+#include "member/instance.h"
 
 enum { SESSIONS_MAX = 1024 };
 
+struct session {
+	CK_SESSION_HANDLE handle;
+	const void *visit;	/* that opened it; NULL = left behind */
+	bool held;
+};
+
 struct guest {
+	struct guest *next;		/* with the lock of the host's guests, as visits */
+	unsigned visits;
 	struct host *host;
-	struct host_peer peer;
-	bool logged_in;
-	CK_SESSION_HANDLE *sessions;
+	uint8_t instance[INSTANCE_LEN];
+	bool shared;			/* instance is known */
+	char *name;
+	char fingerprint[SHA256_TEXT];
+	enum cert_role role;
+	atomic_bool logged_in;
+	pthread_mutex_t lock;		/* of all below */
+	pthread_cond_t let;		/* a session was let go, or is gone */
+	struct session *sessions;
 	size_t n_sessions, cap;
 };
 
-int guest_new(struct host *host, const struct host_peer *peer, struct guest **ret, struct err *err)
+/* ---- coming and going ---- */
+
+static void guest_free(struct guest *guest)
+{
+	pthread_cond_destroy(&guest->let);
+	pthread_mutex_destroy(&guest->lock);
+	free(guest->sessions);
+	free(guest->name);
+	free(guest);
+}
+
+static struct guest *guest_new(struct host *host, const struct host_peer *peer, const uint8_t *instance)
 {
 	struct guest *guest = mem_new(struct guest);
+	char *name = guest ? mem_strndup(peer->name, strlen(peer->name)) : NULL;
 
+	if (!name) {
+		free(guest);
+		return NULL;
+	}
+	*guest = (struct guest){.host = host, .shared = instance, .name = name, .role = peer->role};
+	if (instance)
+		memcpy(guest->instance, instance, INSTANCE_LEN);
+	snprintf(guest->fingerprint, sizeof(guest->fingerprint), "%s", peer->fingerprint);
+	pthread_mutex_init(&guest->lock, NULL);
+	pthread_cond_init(&guest->let, NULL);
+	return guest;
+}
+
+static bool is_guest(const struct guest *guest, const struct host_peer *peer, const uint8_t *instance)
+{
+	return guest->shared && instance && memcmp(guest->instance, instance, INSTANCE_LEN) == 0 &&
+	       strcmp(guest->fingerprint, peer->fingerprint) == 0;
+}
+
+int guest_enter(struct host *host, const struct host_peer *peer, const uint8_t *instance, struct guest **ret,
+		struct err *err)
+{
+	struct guests *all = host_guests(host);
+	struct guest *guest;
+
+	pthread_mutex_lock(&all->lock);
+	for (guest = all->first; guest && !is_guest(guest, peer, instance); guest = guest->next)
+		;
+	if (!guest) {
+		guest = guest_new(host, peer, instance);
+		if (guest) {
+			guest->next = all->first;
+			all->first = guest;
+		}
+	}
+	if (guest)
+		guest->visits++;
+	pthread_mutex_unlock(&all->lock);
 	if (!guest)
 		return err_no_memory(err);
-	guest->host = host;
-	guest->peer = *peer;
 	*ret = guest;
 	return 0;
 }
 
-void guest_free(struct guest *guest)
+/* Nobody finds it any more, unless somebody visits it still. */
+static bool was_last_visit(struct guest *guest)
 {
-	if (!guest)
-		return;
-	/* First out of the books: a handle may be given out again once its
-	 * session is closed. */
-	host_forget_guest(guest->host, guest);
-	book_leave(host_book(guest->host), guest);
-	for (size_t i = 0; i < guest->n_sessions; i++)
-		host_functions(guest->host)->C_CloseSession(guest->sessions[i]);
-	free(guest->sessions);
-	free(guest);
+	struct guests *all = host_guests(guest->host);
+	struct guest **at = &all->first;
+	bool last;
+
+	pthread_mutex_lock(&all->lock);
+	last = --guest->visits == 0;
+	while (*at != guest)
+		at = &(*at)->next;
+	if (last)
+		*at = guest->next;
+	pthread_mutex_unlock(&all->lock);
+	return last;
 }
+
+struct host *guest_host(const struct guest *guest)
+{
+	return guest->host;
+}
+
+/* ---- login ---- */
 
 bool guest_is_logged_in(const struct guest *guest)
 {
-	return guest->logged_in;
+	return atomic_load(&guest->logged_in);
 }
 
-static bool has_session(const struct guest *guest, CK_SESSION_HANDLE session)
+CK_RV guest_login(struct guest *guest, const void *pin, CK_ULONG len)
 {
-	for (size_t i = 0; i < guest->n_sessions; i++)
-		if (guest->sessions[i] == session)
-			return true;
-	return false;
-}
+	const struct host_peer peer = {guest->name, guest->fingerprint, guest->role};
+	CK_RV rv = host_login(guest->host, &peer, pin, len);
 
-static CK_RV add_session(struct guest *guest, CK_SESSION_HANDLE session)
-{
-	if (guest->n_sessions == guest->cap) {
-		size_t cap = guest->cap ? guest->cap * 2 : 4;
-		bool full = cap > SESSIONS_MAX;
-		CK_SESSION_HANDLE *grown = full ? NULL : mem_grow(guest->sessions, guest->cap, cap, sizeof(*grown));
-
-		if (!grown) {
-			host_functions(guest->host)->C_CloseSession(session);
-			return full ? CKR_SESSION_COUNT : CKR_HOST_MEMORY;
-		}
-		guest->sessions = grown;
-		guest->cap = cap;
-	}
-	guest->sessions[guest->n_sessions++] = session;
-	return CKR_OK;
-}
-
-static void drop_session(struct guest *guest, CK_SESSION_HANDLE session)
-{
-	for (size_t i = 0; i < guest->n_sessions; i++)
-		if (guest->sessions[i] == session)
-			guest->sessions[i] = guest->sessions[--guest->n_sessions];
-}
-
-/* Private objects are for those who logged in on this connection. */
-static bool visible(const void *who, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object)
-{
-	const struct guest *guest = who;
-	CK_BBOOL is_private = CK_TRUE;
-	CK_ATTRIBUTE value = {CKA_PRIVATE, &is_private, sizeof(is_private)};
-
-	if (host_object_is_foreign(guest->host, guest, object))
-		return false;
-	if (guest->logged_in)
-		return true;
-	return host_functions(guest->host)->C_GetAttributeValue(session, object, &value, 1) == CKR_OK && !is_private;
-}
-
-/* May this call go to the token? */
-static CK_RV admit(struct guest *guest, const struct p11_call *call)
-{
-	const struct p11_fn_info *info = &p11_fn_table[call->fn];
-
-	for (int i = 0; i < P11_ARGS_MAX && info->args[i] != P11_ARG_END; i++)
-		if (info->args[i] == P11_ARG_SESSION && !has_session(guest, call->args[i].number))
-			return CKR_SESSION_HANDLE_INVALID;
-	if (!guest->logged_in && !(info->flags & P11_ANYONE))
-		return CKR_USER_NOT_LOGGED_IN;
-	for (int i = 0; i < P11_ARGS_MAX && info->args[i] != P11_ARG_END; i++)
-		if (info->args[i] == P11_ARG_OBJECT && !visible(guest, call->args[0].number, call->args[i].number))
-			return CKR_OBJECT_HANDLE_INVALID;
-	return CKR_OK;
-}
-
-static CK_RV virtual_login(struct guest *guest, const struct p11_call *call)
-{
-	CK_RV rv;
-
-	/* SO work is done by a process of its own, never by the daemon. */
-	if (call->args[1].number != CKU_USER)
-		return CKR_USER_TYPE_INVALID;
-	if (guest->logged_in)
-		return CKR_USER_ALREADY_LOGGED_IN;
-	rv = host_login(guest->host, &guest->peer, call->args[2].in, call->args[2].number);
-	guest->logged_in = rv == CKR_OK;
+	if (rv == CKR_OK)
+		atomic_store(&guest->logged_in, true);
 	return rv;
 }
 
-/* Handles this guest may see, moved to the front; how many. */
-static CK_ULONG filter(struct guest *guest, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE *list, CK_ULONG found)
+void guest_logout(struct guest *guest)
 {
-	CK_ULONG kept = 0;
-
-	for (CK_ULONG i = 0; i < found; i++)
-		if (visible(guest, session, list[i]))
-			list[kept++] = list[i];
-	return kept;
+	atomic_store(&guest->logged_in, false);
 }
 
-/* As many as there is room for: fewer would tell the client that there are no more. */
-static CK_RV find(struct guest *guest, struct p11_call *call)
-{
-	CK_SESSION_HANDLE session = call->args[0].number;
-	CK_ULONG room = call->args[1].number, kept = 0, found;
-	CK_OBJECT_HANDLE *list = call->args[1].out;
+/* ---- sessions; static functions with the lock held ---- */
 
-	do {
-		found = 0;
-		call->rv = library_find(host_functions(guest->host), session, list + kept, room - kept, &found);
-		if (call->rv == CKR_OK)
-			kept += filter(guest, session, list + kept, found);
-	} while (call->rv == CKR_OK && found && kept < room);
-	*call->args[1].out_len = kept;
-	return call->rv;
+static void remove_session(struct guest *guest, struct session *session)
+{
+	*session = guest->sessions[--guest->n_sessions];
+	pthread_cond_broadcast(&guest->let);
 }
 
-/* A new object belongs to this guest unless it went to the token. */
-static void own_result(struct guest *guest, const struct p11_call *call)
+/* Out of the books first: a handle may be given out again once its session is closed. */
+static void close_session(struct guest *guest, struct session *session)
 {
-	const struct p11_fn_info *info = &p11_fn_table[call->fn];
+	CK_SESSION_HANDLE handle = session->handle;
 
-	for (int i = 0; i < P11_ARGS_MAX && info->args[i] != P11_ARG_END; i++) {
-		CK_BBOOL token = CK_FALSE;
-		CK_ATTRIBUTE value = {CKA_TOKEN, &token, sizeof(token)};
-		CK_OBJECT_HANDLE object;
-
-		if (info->args[i] != P11_ARG_OUT_HANDLE)
-			continue;
-		object = *(CK_OBJECT_HANDLE *)call->args[i].out;
-		host_functions(guest->host)->C_GetAttributeValue(call->args[0].number, object, &value, 1);
-		if (!token)
-			host_own_object(guest->host, guest, object);
-	}
+	remove_session(guest, session);
+	pthread_mutex_unlock(&guest->lock);
+	host_functions(guest->host)->C_CloseSession(handle);
+	pthread_mutex_lock(&guest->lock);
 }
 
-static CK_RV execute(struct guest *guest, struct p11_call *call)
+static struct session *find(const struct guest *guest, CK_SESSION_HANDLE handle)
 {
-	CK_RV rv = admit(guest, call);
+	for (size_t i = 0; i < guest->n_sessions; i++)
+		if (guest->sessions[i].handle == handle && guest->sessions[i].visit)
+			return &guest->sessions[i];
+	return NULL;
+}
 
-	if (rv != CKR_OK)
-		return rv;
-	if (call->fn == P11_C_Login)
-		return virtual_login(guest, call);
-	if (call->fn == P11_C_Logout) {
-		guest->logged_in = false;
+static CK_RV make_room(struct guest *guest)
+{
+	size_t cap = guest->cap ? guest->cap * 2 : 4;
+	struct session *grown;
+
+	if (guest->n_sessions < guest->cap)
 		return CKR_OK;
-	}
-	if (call->fn == P11_C_FindObjects)
-		return find(guest, call);
-	rv = book_execute(host_book(guest->host), &(struct book_guest){guest, visible}, call);
-	if (rv != CKR_OK)
-		return rv;
-	if (call->fn == P11_C_OpenSession)
-		return add_session(guest, *(CK_SESSION_HANDLE *)call->args[2].out);
-	if (call->fn == P11_C_CloseSession)
-		drop_session(guest, call->args[0].number);
-	if (call->fn == P11_C_DestroyObject)
-		host_disown_object(guest->host, call->args[1].number);
-	if (p11_fn_table[call->fn].flags & P11_WRITES) {
-		own_result(guest, call);
-		host_changed(guest->host);
-	}
+	if (cap > SESSIONS_MAX)
+		return CKR_SESSION_COUNT;
+	grown = mem_grow(guest->sessions, guest->cap, cap, sizeof(*grown));
+	if (!grown)
+		return CKR_HOST_MEMORY;
+	guest->sessions = grown;
+	guest->cap = cap;
 	return CKR_OK;
 }
 
-void guest_execute(struct guest *guest, struct p11_call *calls, size_t count)
+CK_RV guest_add_session(struct guest *guest, const void *visit, CK_SESSION_HANDLE session)
 {
-	struct book *book = host_book(guest->host);
-	bool step = book_is_step(calls, count), begun = false;
-	CK_RV rv = CKR_OK;
+	CK_RV rv;
 
-	for (size_t i = 0; i < count && rv == CKR_OK; i++) {
-		/* Who has not logged in changes nothing, and holds nobody up. */
-		if (step && !begun && guest->logged_in) {
-			rv = book_begin(book);
-			begun = rv == CKR_OK;
+	pthread_mutex_lock(&guest->lock);
+	rv = make_room(guest);
+	if (rv == CKR_OK)
+		guest->sessions[guest->n_sessions++] = (struct session){.handle = session, .visit = visit};
+	pthread_mutex_unlock(&guest->lock);
+	if (rv != CKR_OK)
+		host_functions(guest->host)->C_CloseSession(session);
+	return rv;
+}
+
+CK_RV guest_hold_session(struct guest *guest, CK_SESSION_HANDLE handle)
+{
+	struct session *session;
+
+	pthread_mutex_lock(&guest->lock);
+	while ((session = find(guest, handle)) && session->held)
+		pthread_cond_wait(&guest->let, &guest->lock);
+	if (session)
+		session->held = true;
+	pthread_mutex_unlock(&guest->lock);
+	return session ? CKR_OK : CKR_SESSION_HANDLE_INVALID;
+}
+
+void guest_let_session(struct guest *guest, CK_SESSION_HANDLE handle)
+{
+	struct session *session;
+
+	pthread_mutex_lock(&guest->lock);
+	session = find(guest, handle);
+	session->held = false;
+	pthread_cond_broadcast(&guest->let);
+	pthread_mutex_unlock(&guest->lock);
+}
+
+void guest_drop_session(struct guest *guest, CK_SESSION_HANDLE handle)
+{
+	host_forget_session(guest->host, handle);
+	pthread_mutex_lock(&guest->lock);
+	remove_session(guest, find(guest, handle));
+	pthread_mutex_unlock(&guest->lock);
+}
+
+/* One that the visit opened, and that nobody holds. NULL when there are none. */
+static struct session *await_session_of(struct guest *guest, const void *visit)
+{
+	for (;;) {
+		bool held = false;
+
+		for (size_t i = 0; i < guest->n_sessions; i++) {
+			if (guest->sessions[i].visit != visit)
+				continue;
+			if (!guest->sessions[i].held)
+				return &guest->sessions[i];
+			held = true;
 		}
-		if (rv == CKR_OK)
-			rv = execute(guest, &calls[i]);
-		calls[i].rv = rv;
+		if (!held)
+			return NULL;
+		pthread_cond_wait(&guest->let, &guest->lock);
 	}
-	if (begun)
-		book_end(book);
+}
+
+static void close_sessions_of(struct guest *guest, const void *visit)
+{
+	struct session *session;
+
+	pthread_mutex_lock(&guest->lock);
+	while ((session = await_session_of(guest, visit))) {
+		if (!host_session_owns(guest->host, session->handle)) {
+			close_session(guest, session);
+			continue;
+		}
+		session->visit = NULL;
+		pthread_cond_broadcast(&guest->let);
+	}
+	pthread_mutex_unlock(&guest->lock);
+}
+
+void guest_leave(struct guest *guest, const void *visit)
+{
+	close_sessions_of(guest, visit);
+	if (!was_last_visit(guest))
+		return;
+	host_forget_guest(guest->host, guest);
+	book_leave(host_book(guest->host), guest);
+	pthread_mutex_lock(&guest->lock);
+	while (guest->n_sessions)
+		close_session(guest, &guest->sessions[0]);
+	pthread_mutex_unlock(&guest->lock);
+	guest_free(guest);
+}
+
+/* ---- objects ---- */
+
+void guest_own_object(struct guest *guest, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object)
+{
+	host_own_object(guest->host, guest, session, object);
+}
+
+/* One that was left behind, and by which nothing is alive any more. */
+static struct session *find_idle(const struct guest *guest)
+{
+	for (size_t i = 0; i < guest->n_sessions; i++)
+		if (!guest->sessions[i].visit && !host_session_owns(guest->host, guest->sessions[i].handle))
+			return &guest->sessions[i];
+	return NULL;
+}
+
+void guest_disown_object(struct guest *guest, CK_OBJECT_HANDLE object)
+{
+	struct session *session;
+
+	host_disown_object(guest->host, object);
+	pthread_mutex_lock(&guest->lock);
+	while ((session = find_idle(guest)))
+		close_session(guest, session);
+	pthread_mutex_unlock(&guest->lock);
 }

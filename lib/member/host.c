@@ -25,6 +25,7 @@
 
 struct owner {
 	const void *guest;
+	CK_SESSION_HANDLE session;
 	CK_OBJECT_HANDLE object;
 };
 
@@ -44,6 +45,8 @@ struct host {
 	bool logged_in;
 	uint8_t salt[32], verifier[SHA256_LEN];
 	struct throttle throttle;
+
+	struct guests guests;
 
 	pthread_mutex_t owners_lock;
 	struct owner *owners;
@@ -103,6 +106,7 @@ int host_open(const struct appliance_config *config, struct host **ret, struct e
 		return err_no_memory(err);
 	*host = (struct host){.config = config, .watch = -1, .changes = 1};
 	pthread_mutex_init(&host->login_lock, NULL);
+	pthread_mutex_init(&host->guests.lock, NULL);
 	pthread_mutex_init(&host->owners_lock, NULL);
 	rc = guard_restore(config->tokens, config->guard, err);
 	if (rc == 0)
@@ -162,6 +166,11 @@ const char *host_serial(const struct host *host)
 struct book *host_book(const struct host *host)
 {
 	return host->book;
+}
+
+struct guests *host_guests(struct host *host)
+{
+	return &host->guests;
 }
 
 /* The one real login of this process. */
@@ -268,7 +277,7 @@ CK_RV host_login(struct host *host, const struct host_peer *peer, const void *pi
 	return rv;
 }
 
-void host_own_object(struct host *host, const void *guest, CK_OBJECT_HANDLE object)
+void host_own_object(struct host *host, const void *guest, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object)
 {
 	pthread_mutex_lock(&host->owners_lock);
 	if (host->n_owners == host->owners_cap) {
@@ -281,27 +290,52 @@ void host_own_object(struct host *host, const void *guest, CK_OBJECT_HANDLE obje
 		}
 	}
 	if (host->n_owners < host->owners_cap)
-		host->owners[host->n_owners++] = (struct owner){guest, object};
+		host->owners[host->n_owners++] = (struct owner){guest, session, object};
 	pthread_mutex_unlock(&host->owners_lock);
 }
 
-static void drop_owners(struct host *host, const void *guest, CK_OBJECT_HANDLE object)
+/* Those with each of these that is not 0. */
+static bool is_like(const struct owner *owner, const struct owner *pattern)
+{
+	return (!pattern->guest || owner->guest == pattern->guest) &&
+	       (!pattern->session || owner->session == pattern->session) &&
+	       (!pattern->object || owner->object == pattern->object);
+}
+
+static void drop_owners(struct host *host, struct owner pattern)
 {
 	pthread_mutex_lock(&host->owners_lock);
 	for (size_t i = host->n_owners; i-- > 0;)
-		if (guest ? host->owners[i].guest == guest : host->owners[i].object == object)
+		if (is_like(&host->owners[i], &pattern))
 			host->owners[i] = host->owners[--host->n_owners];
 	pthread_mutex_unlock(&host->owners_lock);
 }
 
 void host_disown_object(struct host *host, CK_OBJECT_HANDLE object)
 {
-	drop_owners(host, NULL, object);
+	drop_owners(host, (struct owner){.object = object});
+}
+
+void host_forget_session(struct host *host, CK_SESSION_HANDLE session)
+{
+	drop_owners(host, (struct owner){.session = session});
 }
 
 void host_forget_guest(struct host *host, const void *guest)
 {
-	drop_owners(host, guest, 0);
+	drop_owners(host, (struct owner){.guest = guest});
+}
+
+bool host_session_owns(struct host *host, CK_SESSION_HANDLE session)
+{
+	const struct owner pattern = {.session = session};
+	bool owns = false;
+
+	pthread_mutex_lock(&host->owners_lock);
+	for (size_t i = 0; i < host->n_owners && !owns; i++)
+		owns = is_like(&host->owners[i], &pattern);
+	pthread_mutex_unlock(&host->owners_lock);
+	return owns;
 }
 
 bool host_object_is_foreign(struct host *host, const void *guest, CK_OBJECT_HANDLE object)

@@ -2,12 +2,13 @@
 /*
  * host - the library and token an appliance hosts; one per daemon.
  *
- * Owns the real login, the change counter, who owns which session object, and the book.
+ * Owns the real login, the change counter, the list of guests, who owns which session object, and the book.
  * Thread-safe.
  */
 #ifndef MEMBER_HOST_H
 #define MEMBER_HOST_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -48,10 +49,21 @@ struct host_peer {
  */
 CK_RV host_login(struct host *host, const struct host_peer *peer, const void *pin, CK_ULONG len);
 
-/* Session objects: who made them. A guest is any non-NULL pointer. */
-void host_own_object(struct host *host, const void *guest, CK_OBJECT_HANDLE object);
+/* All who are there now; guest.c's. */
+struct guest;
+struct guests {
+	pthread_mutex_t lock;
+	struct guest *first;
+};
+struct guests *host_guests(struct host *host);
+
+/* Session objects: who made them, and on which session. A guest is any non-NULL pointer. */
+void host_own_object(struct host *host, const void *guest, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object);
 void host_disown_object(struct host *host, CK_OBJECT_HANDLE object);
+void host_forget_session(struct host *host, CK_SESSION_HANDLE session);
 void host_forget_guest(struct host *host, const void *guest);
+/* Are any alive that were made on it? */
+bool host_session_owns(struct host *host, CK_SESSION_HANDLE session);
 bool host_object_is_foreign(struct host *host, const void *guest, CK_OBJECT_HANDLE object);
 
 #endif

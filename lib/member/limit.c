@@ -26,3 +26,16 @@ struct call_limit call_limit(const struct p11_call *calls, size_t count, int64_t
 		total = call_ms;
 	return (struct call_limit){.silence_ms = answer_ms, .total_ms = total, .longest_ms = call_ms};
 }
+
+struct call_limit call_limit_within(struct call_limit limit, const struct call_limit *own)
+{
+	if (!own)
+		return limit;
+	if (own->silence_ms)
+		limit.silence_ms = own->silence_ms;
+	if (own->total_ms)
+		limit.total_ms = own->total_ms;
+	if (own->longest_ms)
+		limit.longest_ms = own->longest_ms;
+	return limit;
+}

@@ -35,5 +35,7 @@ bool call_is_long(const struct p11_call *calls, size_t count);
 
 /* What a policy's answer_ms and call_ms mean for a batch. */
 struct call_limit call_limit(const struct p11_call *calls, size_t count, int64_t answer_ms, int64_t call_ms);
+/* The same, but for what the caller limits itself: what is not 0 there. NULL = nothing. */
+struct call_limit call_limit_within(struct call_limit limit, const struct call_limit *own);
 
 #endif

@@ -3,7 +3,7 @@
  * link - how a channel reaches its token; inside the room only.
  *
  * Two kinds: tls and module. A link carries batches; it knows nothing of
- * pools and logins.
+ * pools and logins. Links of all kinds that talk frames are alike once they are open (link_stream_open()).
  */
 #ifndef MEMBER_LINK_H
 #define MEMBER_LINK_H
@@ -18,6 +18,7 @@ struct call_limit;
 struct err;
 struct link;
 struct member_config;
+struct stream;
 
 struct link_ops {
 	/* Connect and learn the epoch. err->rv is of class P11_BUSY when the peer is well
@@ -40,10 +41,20 @@ struct link {
 	uint64_t epoch;
 	uint64_t changes;	/* newest change counter, 0 = unknown */
 	bool ended;		/* the peer ended the connection during a call */
+	bool logged_in;		/* when it was opened: by another connection of this member */
 };
 
+/* Whoever opens one of these gets a link with operations of its own. */
 extern const struct link_ops link_tls;
 extern const struct link_ops link_module;
+
+/*
+ * Shake hands over a stream, which the link then owns (also on failure). version: the newest to speak, up to
+ * FRAME_VERSION. ERR_DENIED when the peer finds our hello malformed, as one of before does with a newer one.
+ * The link's operations are all but open.
+ */
+int link_stream_open(const struct member_config *config, struct stream *stream, uint8_t version, int64_t deadline_ms,
+		     struct link **ret, struct err *err);
 
 static inline void link_free(struct link *link)
 {

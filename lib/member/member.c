@@ -48,6 +48,8 @@ struct member {
 	uint64_t pin_generation;	/* counts member_set_pin() */
 	CK_RV pin_refusal;		/* CKR_OK = not refused */
 	int64_t pin_again_ms;		/* after a refusal: not before */
+	uint64_t proven_generation;	/* the PIN was accepted, */
+	uint64_t proven_epoch;		/* in this life of the host */
 	_Atomic uint64_t changes;
 	atomic_uint load;
 	_Atomic int64_t latency_us;
@@ -78,6 +80,8 @@ static int keep_text(struct member *m, const char *from, const char **ret, struc
 	return 0;
 }
 
+static atomic_uint members;	/* that this process ever opened */
+
 int member_open(const struct member_config *config, struct member **ret, struct err *err)
 {
 	owned(member) struct member *m = mem_new(struct member);
@@ -88,6 +92,7 @@ int member_open(const struct member_config *config, struct member **ret, struct 
 		return err_no_memory(err);
 	pthread_mutex_init(&m->lock, NULL);
 	m->config = *config;
+	m->config.number = atomic_fetch_add(&members, 1);
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
 		if (keep_text(m, *texts[i], texts[i], err) < 0)
 			return -ERR_NO_MEMORY;
@@ -211,29 +216,70 @@ static void remember_refusal(struct member *m, uint64_t generation, CK_RV rv)
 	pthread_mutex_unlock(&m->lock);
 }
 
-static int login(struct member_channel *channel, struct err *err)
+/* The host has seen this PIN of ours and let it in. */
+static bool is_proven(struct member *m, uint64_t generation, uint64_t epoch)
 {
-	owned(secret) struct secret *pin = NULL;
-	struct member *m = channel->member;
-	struct p11_call call;
-	uint64_t generation;
-	int rc = borrow_pin(m, &pin, &generation, err);
+	bool proven;
 
-	if (rc < 0 || !pin)
-		return rc;
-	call = p11_login(channel->session, CKU_USER, pin->data, pin->len);
-	rc = member_call(channel, &call, 1, err);
+	pthread_mutex_lock(&m->lock);
+	proven = m->proven_generation == generation && m->proven_epoch == epoch;
+	pthread_mutex_unlock(&m->lock);
+	return proven;
+}
+
+static void remember_proof(struct member *m, uint64_t generation, uint64_t epoch)
+{
+	pthread_mutex_lock(&m->lock);
+	m->proven_generation = generation;
+	m->proven_epoch = epoch;
+	pthread_mutex_unlock(&m->lock);
+}
+
+static int send_pin(struct member_channel *channel, const struct secret *pin, uint64_t generation, struct err *err)
+{
+	struct member *m = channel->member;
+	struct p11_call call = p11_C_Login(channel->session, CKU_USER, pin->data, pin->len);
+	int rc = member_call(channel, &call, 1, NULL, err);
+
 	if (rc < 0)
 		return rc;
 	/* ALREADY_LOGGED_IN proves nothing: the token has not looked at this PIN. */
 	if (call.rv == CKR_OK) {
-		channel->pin_generation = generation;
+		remember_proof(m, generation, channel->link->epoch);
 		return 0;
 	}
 	if (p11_rv_class(call.rv) == P11_CREDENTIAL)
 		remember_refusal(m, generation, call.rv);
 	p11_rv_err(err, call.rv, "C_Login");
 	return err_wrap(err, "'%s'", m->config.name);
+}
+
+/* The PIN that channels still have which are out has been taken back. */
+static int log_out(struct member_channel *channel, struct err *err)
+{
+	struct p11_call call = p11_C_Logout(channel->session);
+	int rc = member_call(channel, &call, 1, NULL, err);
+
+	/* Another one may have been quicker. */
+	if (rc == 0)
+		channel->broken = false;
+	return rc;
+}
+
+static int login(struct member_channel *channel, struct err *err)
+{
+	owned(secret) struct secret *pin = NULL;
+	struct link *link = channel->link;
+	uint64_t generation;
+	int rc = borrow_pin(channel->member, &pin, &generation, err);
+
+	if (rc == 0 && !pin)
+		return link->logged_in ? log_out(channel, err) : 0;
+	if (rc == 0 && !(link->logged_in && is_proven(channel->member, generation, link->epoch)))
+		rc = send_pin(channel, pin, generation, err);
+	if (rc == 0)
+		channel->pin_generation = generation;
+	return rc;
 }
 
 static int is_cut(const struct member *m, struct err *err)
@@ -306,7 +352,7 @@ static int connect_channel(struct member *m, struct member_channel **ret, struct
 	}
 	rc = take_out(m, channel, err);
 	if (rc == 0) {
-		call = p11_open_session(CKF_SERIAL_SESSION | CKF_RW_SESSION, &channel->session);
+		call = p11_C_OpenSession(0, CKF_SERIAL_SESSION | CKF_RW_SESSION, &channel->session);
 		rc = member_run(channel, &call, 1, err);
 	}
 	if (rc == 0)
@@ -450,11 +496,10 @@ void member_spoil(struct member_channel *channel)
 	channel->broken = true;
 }
 
-/* Does an operation go on behind a call that failed? Searches may; of the others only those whose result had no
- * room (PKCS#11 v3.0 section 5.2), and an Init that found one active. */
-static bool goes_on(const struct p11_call *call)
+/* Does the call belong to an operation that one before it began? */
+static bool continues(const struct p11_call *call)
 {
-	return call->rv == CKR_BUFFER_TOO_SMALL || call->fn == P11_C_FindObjects || call->fn == P11_C_FindObjectsFinal;
+	return p11_fn_table[call->fn].part > P11_PART_INIT;
 }
 
 /* An operation that is left behind must meet nobody else, and a lost session or login will not come back by itself. */
@@ -463,7 +508,7 @@ static void judge(struct member_channel *channel, const struct p11_call *calls, 
 	for (size_t i = 0; i < count; i++) {
 		if (calls[i].rv == CKR_OK)
 			continue;
-		if ((p11_fn_table[calls[i].fn].flags & P11_CONTINUES) && goes_on(&calls[i]))
+		if (continues(&calls[i]) && !p11_call_ends(&calls[i]))
 			channel->unclean = true;
 		if (p11_rv_class(calls[i].rv) == P11_SESSION)
 			channel->broken = true;
@@ -485,10 +530,12 @@ static bool refused(struct p11_call *calls, size_t count)
 	return false;
 }
 
-int member_call(struct member_channel *channel, struct p11_call *calls, size_t count, struct err *err)
+int member_call(struct member_channel *channel, struct p11_call *calls, size_t count, const struct call_limit *own,
+		struct err *err)
 {
 	struct member *m = channel->member;
-	const struct call_limit limit = call_limit(calls, count, m->config.answer_ms, m->config.call_ms);
+	const struct call_limit limit =
+		call_limit_within(call_limit(calls, count, m->config.answer_ms, m->config.call_ms), own);
 	int64_t start = clock_now_ns(), took;
 	int rc;
 
@@ -521,7 +568,7 @@ int member_call(struct member_channel *channel, struct p11_call *calls, size_t c
 
 int member_run(struct member_channel *channel, struct p11_call *calls, size_t count, struct err *err)
 {
-	int rc = member_call(channel, calls, count, err);
+	int rc = member_call(channel, calls, count, NULL, err);
 
 	for (size_t i = 0; rc == 0 && i < count; i++) {
 		if (calls[i].rv == CKR_OK)
@@ -542,8 +589,8 @@ int member_probe(struct member *member, CK_TOKEN_INFO *ret_info, struct err *err
 
 	if (rc < 0)
 		return rc;
-	calls[0] = p11_get_token_info(&info);
-	calls[1] = p11_generate_random(channel->session, random, sizeof(random));
+	calls[0] = p11_C_GetTokenInfo(0, &info);
+	calls[1] = p11_C_GenerateRandom(channel->session, random, sizeof(random));
 	rc = member_run(channel, calls, 2, err);
 	member_release(channel);
 	if (rc == 0 && ret_info)

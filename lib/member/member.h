@@ -7,9 +7,15 @@
  * thread uses it at a time. Every call has an end: when the peer is silent
  * for answer_ms (heartbeats and every byte count as sound), or the call lasts
  * longer than its kind may (limit.h: five seconds, or call_ms where keys are
- * made, and more for what is large), the link is cut and the channel is broken.
+ * made, and more for what is large) or than the caller lets it, the link is cut
+ * and the channel is broken.
  * Nothing is repeated here: who repeats what is the caller's decision, err.retry
  * tells what may be.
+ *
+ * To an appliance the channels of a member are one client (guest.h): who has logged in on one of them has on all, and
+ * sessions and session objects that were made on one are there on the others, until the last of them ends. An
+ * appliance of before protocol version 3 keeps them apart, and so does a library in this process with logins and
+ * sessions.
  *
  * The struct is thread-safe; channels are not.
  */
@@ -22,6 +28,7 @@
 #include "base/own.h"
 #include "p11/call.h"
 
+struct call_limit;
 struct err;
 struct fleet;
 struct fleet_device;
@@ -45,6 +52,7 @@ struct member_config {
 	const char *module;		/* module: path of the library */
 	const char *serial;		/* of the token, NULL = the only one */
 	int64_t connect_ms, answer_ms, call_ms;
+	uint32_t number;		/* of the member in its process; member_open() gives it */
 };
 
 /* Does not connect. Strings are copied. */
@@ -72,7 +80,9 @@ void member_cut(struct member *member);
 
 /*
  * The PIN for logging in, taken over; NULL logs out (idle channels are
- * closed). A PIN the token refused once is never sent again: acquiring then
+ * closed; where others are still out, the next that is opened says so to the
+ * appliance). A PIN that the appliance has accepted is not sent again as long as
+ * any channel is there. A PIN the token refused once is never sent again: acquiring then
  * fails with ERR_PIN (err.rv says why) until another is set. CKR_PIN_LOCKED is no
  * word about the PIN but about the member: it is sent again when a second has passed.
  */
@@ -95,14 +105,16 @@ struct member *member_of(const struct member_channel *channel);
  * Execute a batch. 0 when it was carried out (each call's rv says how),
  * negative when the link failed: the channel is then broken, err.retry is
  * SAFE when nothing was sent. What p11_call_check() refuses is not sent, nor a
- * batch with a call of P11_HOST to an appliance that knows none (CKR_FUNCTION_NOT_SUPPORTED):
+ * batch with a call of P11_WHERE_HOST to an appliance that knows none (CKR_FUNCTION_NOT_SUPPORTED):
  * the first call's rv says why. It does so, too, when too many others write
  * (CKR_SESSION_COUNT, of class P11_BUSY): nothing of the batch was done then.
  * A batch that ended in the middle of an operation makes the channel unclean: it is not given to anybody else.
+ * limit (limit.h): the caller's own, where it is not 0; NULL = by the kind of the calls.
  */
-int member_call(struct member_channel *channel, struct p11_call *calls, size_t count, struct err *err);
+int member_call(struct member_channel *channel, struct p11_call *calls, size_t count, const struct call_limit *limit,
+		struct err *err);
 
-/* The same, and the first rv that is not CKR_OK becomes an error (p11_rv_err). */
+/* The same by kind, and the first rv that is not CKR_OK becomes an error (p11_rv_err). */
 int member_run(struct member_channel *channel, struct p11_call *calls, size_t count, struct err *err);
 
 /* The channel holds an operation that somebody will go on with; it must not

@@ -12,11 +12,11 @@ enum { FIND_STEP = 8192, VALUE_ROOM = 2048, VALUE_MAX = 1 << 20, GET_MAX = 64, E
 /* One step of a search; what fails in the middle leaves none behind. */
 static int search(struct member_channel *channel, struct p11_call *calls, size_t count, struct err *err)
 {
-	struct p11_call final = p11_find_final(member_session(channel));
+	struct p11_call final = p11_C_FindObjectsFinal(member_session(channel));
 	int rc = member_run(channel, calls, count, err);
 	bool began = calls[0].fn != P11_C_FindObjectsInit || calls[0].rv == CKR_OK;
 
-	if (rc == -ERR_TOKEN && began && member_call(channel, &final, 1, NULL) == 0 && final.rv == CKR_OK)
+	if (rc == -ERR_TOKEN && began && member_call(channel, &final, 1, NULL, NULL) == 0 && final.rv == CKR_OK)
 		member_clean(channel);
 	return rc;
 }
@@ -27,9 +27,9 @@ static int find_few(struct member_channel *channel, const CK_ATTRIBUTE *template
 {
 	CK_SESSION_HANDLE session = member_session(channel);
 	struct p11_call calls[] = {
-		p11_find_init(session, template, count),
-		p11_find(session, list, FIND_STEP, ret_got),
-		p11_find_final(session),
+		p11_C_FindObjectsInit(session, template, count),
+		p11_C_FindObjects(session, list, FIND_STEP, ret_got),
+		p11_C_FindObjectsFinal(session),
 	};
 
 	return search(channel, calls, 3, err);
@@ -39,7 +39,7 @@ static int find_many(struct member_channel *channel, const CK_ATTRIBUTE *templat
 		     CK_ULONG *ret_count, struct err *err)
 {
 	CK_SESSION_HANDLE session = member_session(channel);
-	struct p11_call init = p11_find_init(session, template, count), final = p11_find_final(session);
+	struct p11_call init = p11_C_FindObjectsInit(session, template, count), final = p11_C_FindObjectsFinal(session);
 	owned(mem) CK_OBJECT_HANDLE *list = NULL;
 	CK_ULONG total = 0, got = FIND_STEP;
 	int rc = member_run(channel, &init, 1, err);
@@ -51,7 +51,7 @@ static int find_many(struct member_channel *channel, const CK_ATTRIBUTE *templat
 		if (!grown)
 			return err_no_memory(err);
 		list = grown;
-		call = p11_find(session, list + total, FIND_STEP, &got);
+		call = p11_C_FindObjects(session, list + total, FIND_STEP, &got);
 		rc = search(channel, &call, 1, err);
 		total += got;
 	}
@@ -99,9 +99,9 @@ static int get_one(struct member_channel *channel, CK_OBJECT_HANDLE object, CK_A
 		   struct p11_attrs *ret, struct err *err)
 {
 	CK_ATTRIBUTE value = {.type = type};
-	struct p11_call call = p11_get_attributes(member_session(channel), object, &value, 1);
+	struct p11_call call = p11_C_GetAttributeValue(member_session(channel), object, &value, 1);
 	owned(mem) void *room = NULL;
-	int rc = member_call(channel, &call, 1, err);
+	int rc = member_call(channel, &call, 1, NULL, err);
 
 	if (rc < 0)
 		return rc;
@@ -112,7 +112,7 @@ static int get_one(struct member_channel *channel, CK_OBJECT_HANDLE object, CK_A
 		return err_no_memory(err);
 	value.pValue = room;
 	call.rv = P11_NOT_RUN;
-	rc = member_call(channel, &call, 1, err);
+	rc = member_call(channel, &call, 1, NULL, err);
 	return rc == 0 && call.rv == CKR_OK ? keep(&value, 1, ret, err) : rc;
 }
 
@@ -122,7 +122,7 @@ static struct p11_call ask(struct member_channel *channel, CK_OBJECT_HANDLE obje
 {
 	for (CK_ULONG i = 0; i < count; i++)
 		values[i] = (CK_ATTRIBUTE){types[i], room + (size_t)VALUE_ROOM * i, VALUE_ROOM};
-	return p11_get_attributes(member_session(channel), object, values, count);
+	return p11_C_GetAttributeValue(member_session(channel), object, values, count);
 }
 
 int member_get(struct member_channel *channel, CK_OBJECT_HANDLE object, const CK_ATTRIBUTE_TYPE *types,
@@ -138,7 +138,7 @@ int member_get(struct member_channel *channel, CK_OBJECT_HANDLE object, const CK
 	if (count > GET_MAX)
 		return err_set(err, ERR_FAILED, "%lu attributes at once", count);
 	call = ask(channel, object, types, count, values, room);
-	rc = member_call(channel, &call, 1, err);
+	rc = member_call(channel, &call, 1, NULL, err);
 	if (rc < 0)
 		return rc;
 	if (call.rv == CKR_OK)
@@ -188,7 +188,7 @@ int member_get_each(struct member_channel *channel, const CK_OBJECT_HANDLE *obje
 		for (CK_ULONG i = 0; i < batch; i++)
 			calls[i] = ask(channel, objects[i], types, count, values + i * count,
 				       room + VALUE_ROOM * i * count);
-		rc = member_call(channel, calls, batch, err);
+		rc = member_call(channel, calls, batch, NULL, err);
 		for (done = 0; done < batch && calls[done].rv == CKR_OK && rc >= 0; done++)
 			rc = give(objects[done], values + done * count, count, each, data, err);
 		/* A batch ends with the first that fails. */

@@ -5,9 +5,9 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "crypto/tls.h"
 #include "member/appliance.h"
 #include "member/server.h"
+#include "member/stream.h"
 
 enum { GUESTS_MAX = 512, YIELD_MS = 60000 };
 
@@ -15,10 +15,10 @@ void connection_free(struct connection *connection)
 {
 	if (!connection)
 		return;
-	tls_free(connection->tls);
+	stream_free(connection->stream);
 	if (connection->fd >= 0)
 		close(connection->fd);
-	pthread_mutex_destroy(&connection->write_lock);
+	conversation_release(&connection->conversation);
 	free(connection);
 }
 
@@ -89,7 +89,7 @@ static void dismiss_idle_guest(struct server *server)
 	struct connection *idle = NULL;
 
 	for (struct connection *c = server->connections; c; c = c->next) {
-		int64_t since = atomic_load(&c->idle_since);
+		int64_t since = atomic_load(&c->conversation.idle_since);
 
 		if (c->place == GUEST && since && since <= oldest) {
 			oldest = since;
@@ -98,8 +98,8 @@ static void dismiss_idle_guest(struct server *server)
 	}
 	if (!idle)
 		return;
-	atomic_store(&idle->idle_since, 0);
-	tls_cut(idle->tls);
+	atomic_store(&idle->conversation.idle_since, 0);
+	stream_cut(idle->stream);
 }
 
 static bool is_full(const struct server *server)
@@ -157,25 +157,5 @@ void place_leave(struct connection *connection)
 	server->count--;
 	connection_free(connection);
 	pthread_cond_broadcast(&server->changed);
-	pthread_mutex_unlock(&server->lock);
-}
-
-/* ---- large frames ---- */
-
-bool place_take_large(struct server *server)
-{
-	bool taken;
-
-	pthread_mutex_lock(&server->lock);
-	taken = server->large < LARGE_MAX;
-	server->large += taken;
-	pthread_mutex_unlock(&server->lock);
-	return taken;
-}
-
-void place_leave_large(struct server *server)
-{
-	pthread_mutex_lock(&server->lock);
-	server->large--;
 	pthread_mutex_unlock(&server->lock);
 }

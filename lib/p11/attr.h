@@ -21,26 +21,87 @@ struct err;
 /* How a value travels: lengths of CK_ULONG differ between hosts, and so do pointers (template.h). */
 enum p11_attr_kind { P11_ATTR_BYTES, P11_ATTR_BOOL, P11_ATTR_ULONG, P11_ATTR_ULONGS, P11_ATTR_DATE, P11_ATTR_TEMPLATE };
 
-/* Where an attribute is found (PKCS#11 v3.0 section 4). */
+/* Classes of objects that are stored (PKCS#11 v3.0 section 4). */
 enum {
-	P11_ON_PUBLIC = 1,
-	P11_ON_PRIVATE = 2,
-	P11_ON_SECRET = 4,
-	P11_ON_RSA = 8,		/* keys of that type only */
-	P11_ON_EC = 16,
-	P11_SENSITIVE = 32,	/* never read from a token */
-	P11_FIXED = 64,		/* says what the key is: the token sets it when a key is unwrapped */
-	P11_HISTORY = 128,	/* describes the object's past, not the key: replicas differ */
+	P11_DATA = 1,
+	P11_CERTIFICATE = 2,
+	P11_PUBLIC = 4,
+	P11_PRIVATE = 8,
+	P11_SECRET = 16,
+	P11_DOMAIN = 32,	/* parameters */
+	P11_KEYS = P11_PUBLIC | P11_PRIVATE | P11_SECRET,
+	P11_HIDDEN = P11_PRIVATE | P11_SECRET,
+	P11_ALL = P11_KEYS | P11_DATA | P11_CERTIFICATE | P11_DOMAIN,
+};
+
+/* Families of key types, and types of certificates: what attributes go by within a class. */
+enum {
+	P11_RSA = 1,
+	P11_EC = 2,		/* and Edwards, and Montgomery */
+	P11_DSA = 4,
+	P11_DH = 8,
+	P11_X942 = 16,		/* DH of X9.42 */
+	P11_CIPHER = 32,	/* of more than one length */
+	P11_GENERIC = 64,	/* generic secrets, HMAC, and all that have no family */
+	P11_ONE_SIZE = 128,	/* DES and its like */
+	P11_X509 = 256,
+	P11_WTLS = 512,
+	P11_X509_ATTR = 1024,
+	P11_LOGARITHM = P11_DSA | P11_DH | P11_X942,
+	P11_ANY_TYPE = 0xffff,
+};
+
+/* The footnotes of the standard's tables of attributes, by their numbers there (table 11), and one of our own. */
+enum {
+	P11_NEEDED_TO_CREATE = 1 << 1,
+	P11_NOT_TO_CREATE = 1 << 2,
+	P11_NEEDED_TO_GENERATE = 1 << 3,
+	P11_NOT_TO_GENERATE = 1 << 4,
+	P11_NEEDED_TO_UNWRAP = 1 << 5,
+	P11_NOT_TO_UNWRAP = 1 << 6,
+	P11_CONCEALED = 1 << 7,		/* while the key is sensitive or not extractable */
+	P11_CHANGES = 1 << 8,		/* by C_SetAttributeValue and C_CopyObject */
+	P11_TOKENS = 1 << 9,		/* the token chooses what it is by default */
+	P11_OFFICERS = 1 << 10,		/* only the security officer makes it true */
+	P11_STAYS_TRUE = 1 << 11,
+	P11_STAYS_FALSE = 1 << 12,
+	P11_COPIES = 1 << 13,		/* may be another one in a copy (section 4.1.3) */
+	P11_NEVER = P11_NOT_TO_CREATE | P11_NOT_TO_GENERATE | P11_NOT_TO_UNWRAP,
+};
+
+/* What it is where a template does not say it. Of P11_TOKENS it is what a group chooses; a token may say otherwise. */
+enum p11_default { P11_BY_TOKEN, P11_EMPTY, P11_FALSE, P11_TRUE, P11_ZERO };
+
+/* How members hold it of a key of a group. What conceals (P11_CONCEALED) is the key itself: it stands nowhere. */
+enum p11_replica {
+	P11_OWN,		/* each object's own affair: neither read nor given */
+	P11_GIVEN,		/* every copy gets it; from then on the record tells */
+	P11_ALIKE,		/* every copy gets it, and holds it as the record says */
+	P11_WHERE_KNOWN,	/* the same, on tokens that know such an attribute */
+	P11_BY_RECORD,		/* in the record alone */
+	P11_HELD_TRUE,		/* every copy holds it so, and the record what applications see */
+	P11_HELD_FALSE,
+	P11_MADE,		/* the token makes it of the key */
+	P11_HISTORY,		/* of the object's past: copies differ */
 };
 
 struct p11_attr_info {
 	CK_ATTRIBUTE_TYPE type;
 	const char *name;	/* "CKA_LABEL" */
 	enum p11_attr_kind kind;
-	unsigned flags;
+	enum p11_default begins;
+	enum p11_replica replica;
+	CK_FLAGS use;		/* of keys, that it allows: CKF_SIGN … */
+	/* Where it is found, and what holds there; ends with one that is on nothing. */
+	struct p11_attr_place {
+		unsigned on, types, notes;
+	} places[6];
 };
 
-/* The table; ends with a row without name. */
+/*
+ * The table; ends with a row without name. All that is decided by the type of an attribute is a column of it: object.h
+ * decides for applications, replica/key.h and replica/census.h for copies.
+ */
 extern const struct p11_attr_info p11_attr_table[];
 /* NULL for a type of no row; its values are bytes. */
 const struct p11_attr_info *p11_attr_info(CK_ATTRIBUTE_TYPE type);

@@ -3,84 +3,30 @@
 #include "p11/call.h"
 #include "p11/template.h"
 
-#define S P11_ARG_SESSION
-#define U P11_ARG_ULONG
-#define O P11_ARG_OBJECT
-#define MECH P11_ARG_MECHANISM
-#define IN P11_ARG_IN
-#define T P11_ARG_TEMPLATE
-#define OUT P11_ARG_OUT
-#define H P11_ARG_OUT_HANDLE
-#define INFO P11_ARG_OUT_INFO
-#define FN(name, flags, ...) [P11_##name] = {#name, flags, {__VA_ARGS__}}
+#define KIND_SLOT(i) P11_ARG_SLOT
+#define KIND_ULONG(i) P11_ARG_ULONG
+#define KIND_OPEN_FLAGS(i) P11_ARG_ULONG
+#define KIND_SESSION(i) P11_ARG_SESSION
+#define KIND_OBJECT(i) P11_ARG_OBJECT
+#define KIND_MECHANISM(i) P11_ARG_MECHANISM
+#define KIND_IN(i) P11_ARG_IN
+#define KIND_PIN(i) P11_ARG_PIN
+#define KIND_TEMPLATE(i) P11_ARG_TEMPLATE
+#define KIND_SEARCH(i) P11_ARG_SEARCH
+#define KIND_ATTRS(i) P11_ARG_ATTRS
+#define KIND_OUT(i) P11_ARG_OUT
+#define KIND_RANDOM(i) P11_ARG_RANDOM
+#define KIND_OUT_HANDLE(i) P11_ARG_OUT_HANDLE
+#define KIND_OUT_HANDLES(i) P11_ARG_OUT_HANDLES
+#define KIND_OUT_ULONGS(i) P11_ARG_OUT_ULONGS
+#define KIND_OUT_INFO(i) P11_ARG_OUT_INFO
+#define KIND_OUT_NUMBER(i) P11_ARG_OUT_NUMBER
 
-const struct p11_fn_info p11_fn_table[P11_FN_MAX] = {
-	FN(C_GetInfo, P11_ANYONE, INFO),
-	FN(C_GetSlotInfo, P11_ANYONE | P11_SLOT, U, INFO),
-	FN(C_GetTokenInfo, P11_ANYONE | P11_SLOT, U, INFO),
-	FN(C_GetMechanismList, P11_ANYONE | P11_SLOT, U, P11_ARG_OUT_ULONGS),
-	FN(C_GetMechanismInfo, P11_ANYONE | P11_SLOT, U, U, INFO),
-	FN(C_OpenSession, P11_ANYONE | P11_SLOT, U, U, H),
-	FN(C_CloseSession, P11_ANYONE, S),
-	FN(C_Login, P11_ANYONE, S, U, P11_ARG_PIN),
-	FN(C_Logout, 0, S),
-	FN(C_CreateObject, P11_WRITES | P11_STEP, S, T, H),
-	FN(C_CopyObject, P11_WRITES | P11_STEP, S, O, T, H),
-	FN(C_DestroyObject, P11_WRITES | P11_STEP, S, O),
-	FN(C_GetAttributeValue, P11_ANYONE, S, O, P11_ARG_ATTRS),
-	FN(C_SetAttributeValue, P11_WRITES | P11_STEP, S, O, T),
-	FN(C_FindObjectsInit, P11_ANYONE | P11_STARTS, S, T),
-	FN(C_FindObjects, P11_ANYONE | P11_CONTINUES, S, P11_ARG_OUT_HANDLES),
-	FN(C_FindObjectsFinal, P11_ANYONE | P11_CONTINUES, S),
-	FN(C_EncryptInit, P11_STARTS, S, MECH, O),
-	FN(C_Encrypt, P11_CONTINUES, S, IN, OUT),
-	FN(C_EncryptUpdate, P11_CONTINUES, S, IN, OUT),
-	FN(C_EncryptFinal, P11_CONTINUES, S, OUT),
-	FN(C_DecryptInit, P11_STARTS, S, MECH, O),
-	FN(C_Decrypt, P11_CONTINUES, S, IN, OUT),
-	FN(C_DecryptUpdate, P11_CONTINUES, S, IN, OUT),
-	FN(C_DecryptFinal, P11_CONTINUES, S, OUT),
-	FN(C_DigestInit, P11_ANYONE | P11_STARTS, S, MECH),
-	FN(C_Digest, P11_ANYONE | P11_CONTINUES, S, IN, OUT),
-	FN(C_DigestUpdate, P11_ANYONE | P11_CONTINUES, S, IN),
-	FN(C_DigestFinal, P11_ANYONE | P11_CONTINUES, S, OUT),
-	FN(C_SignInit, P11_STARTS, S, MECH, O),
-	FN(C_Sign, P11_CONTINUES, S, IN, OUT),
-	FN(C_SignUpdate, P11_CONTINUES, S, IN),
-	FN(C_SignFinal, P11_CONTINUES, S, OUT),
-	FN(C_VerifyInit, P11_STARTS, S, MECH, O),
-	FN(C_Verify, P11_CONTINUES, S, IN, IN),
-	FN(C_VerifyUpdate, P11_CONTINUES, S, IN),
-	FN(C_VerifyFinal, P11_CONTINUES, S, IN),
-	FN(C_GenerateKey, P11_WRITES | P11_STEP, S, MECH, T, H),
-	FN(C_GenerateKeyPair, P11_WRITES, S, MECH, T, T, H, H),
-	FN(C_WrapKey, 0, S, MECH, O, O, OUT),
-	FN(C_UnwrapKey, P11_WRITES | P11_STEP, S, MECH, O, IN, T, H),
-	FN(C_DeriveKey, P11_WRITES, S, MECH, O, T, H),
-	FN(C_SeedRandom, P11_ANYONE, S, IN),
-	FN(C_GenerateRandom, P11_ANYONE, S, P11_ARG_RANDOM),
-	FN(X_Absent, P11_HOST | P11_ANYONE, S, T),
-	FN(X_Age, P11_HOST | P11_ANYONE, S, O, P11_ARG_OUT_NUMBER),
-	FN(X_Lease, P11_HOST, S, IN, IN, U, U, INFO),
-};
+#define ROW(where, name, flags, op, part, repeat, ...)                                                        \
+	[P11_##name] = {#name, P11_WHERE_##where, flags, P11_OP_##op, P11_PART_##part, P11_REPEAT_##repeat,        \
+			{P11_EACH(KIND_, __VA_ARGS__)}},
 
-#undef S
-#undef U
-#undef O
-#undef MECH
-#undef IN
-#undef T
-#undef OUT
-#undef H
-#undef INFO
-
-/* Arguments in the words of the C interface; a[i] is the i-th argument. */
-#define NUM(i) a[i].number
-#define MECHANISM(i) ((CK_MECHANISM *)a[i].in)
-#define BYTES(i) (CK_BYTE *)a[i].in, a[i].number
-#define TEMPLATE(i) (CK_ATTRIBUTE *)a[i].in, a[i].number
-#define OUT(i) a[i].out, a[i].out_len
-#define HANDLE(i) ((CK_ULONG *)a[i].out)
+const struct p11_fn_info p11_fn_table[P11_FN_MAX] = {P11_FUNCTIONS(ROW)};
 
 enum { ROOMS_MAX = 256 };	/* attributes asked for at once */
 
@@ -146,100 +92,38 @@ static CK_RV get_attributes(CK_FUNCTION_LIST *f, CK_SESSION_HANDLE session, CK_O
 	return nested == CKR_OK ? rv : nested;
 }
 
+/* Arguments in the words of the C interface; a[i] is the i-th argument. */
+#define GIVE_SLOT(i) slot
+#define GIVE_ULONG(i) a[i].number
+#define GIVE_OPEN_FLAGS(i) a[i].number, NULL, NULL
+#define GIVE_SESSION(i) a[i].number
+#define GIVE_OBJECT(i) a[i].number
+#define GIVE_MECHANISM(i) (CK_MECHANISM *)a[i].in
+#define GIVE_IN(i) (CK_BYTE *)a[i].in, a[i].number
+#define GIVE_PIN(i) (CK_UTF8CHAR *)a[i].in, a[i].number
+#define GIVE_TEMPLATE(i) (CK_ATTRIBUTE *)a[i].in, a[i].number
+#define GIVE_SEARCH(i) (CK_ATTRIBUTE *)a[i].in, a[i].number
+#define GIVE_ATTRS(i) a[i].out, a[i].number
+#define GIVE_OUT(i) a[i].out, a[i].out_len
+#define GIVE_RANDOM(i) a[i].out, a[i].number
+#define GIVE_OUT_HANDLE(i) a[i].out
+#define GIVE_OUT_HANDLES(i) a[i].out, a[i].number, a[i].out_len
+#define GIVE_OUT_ULONGS(i) a[i].out, a[i].out_len
+#define GIVE_OUT_INFO(i) a[i].out
+#define GIVE_OUT_NUMBER(i) a[i].out
+
+#define CALL_SLOT(name, ...) return f->name(P11_EACH(GIVE_, __VA_ARGS__));
+#define CALL_LOGIN CALL_SLOT
+#define CALL_SESSION CALL_SLOT
+#define CALL_HOST(name, ...) break;
+#define CASE(where, name, flags, op, part, repeat, ...) case P11_##name: CALL_##where(name, __VA_ARGS__)
+
 static CK_RV run(CK_FUNCTION_LIST *f, CK_SLOT_ID slot, enum p11_fn fn, const struct p11_arg *a)
 {
+	if (fn == P11_C_GetAttributeValue)
+		return get_attributes(f, a[0].number, a[1].number, a[2].out, a[2].number);
 	switch (fn) {
-	case P11_C_GetInfo:
-		return f->C_GetInfo(a[0].out);
-	case P11_C_GetSlotInfo:
-		return f->C_GetSlotInfo(slot, a[1].out);
-	case P11_C_GetTokenInfo:
-		return f->C_GetTokenInfo(slot, a[1].out);
-	case P11_C_GetMechanismList:
-		return f->C_GetMechanismList(slot, OUT(1));
-	case P11_C_GetMechanismInfo:
-		return f->C_GetMechanismInfo(slot, NUM(1), a[2].out);
-	case P11_C_OpenSession:
-		return f->C_OpenSession(slot, NUM(1), NULL, NULL, HANDLE(2));
-	case P11_C_CloseSession:
-		return f->C_CloseSession(NUM(0));
-	case P11_C_Login:
-		return f->C_Login(NUM(0), NUM(1), BYTES(2));
-	case P11_C_Logout:
-		return f->C_Logout(NUM(0));
-	case P11_C_CreateObject:
-		return f->C_CreateObject(NUM(0), TEMPLATE(1), HANDLE(2));
-	case P11_C_CopyObject:
-		return f->C_CopyObject(NUM(0), NUM(1), TEMPLATE(2), HANDLE(3));
-	case P11_C_DestroyObject:
-		return f->C_DestroyObject(NUM(0), NUM(1));
-	case P11_C_GetAttributeValue:
-		return get_attributes(f, NUM(0), NUM(1), a[2].out, NUM(2));
-	case P11_C_SetAttributeValue:
-		return f->C_SetAttributeValue(NUM(0), NUM(1), TEMPLATE(2));
-	case P11_C_FindObjectsInit:
-		return f->C_FindObjectsInit(NUM(0), TEMPLATE(1));
-	case P11_C_FindObjects:
-		return f->C_FindObjects(NUM(0), a[1].out, NUM(1), a[1].out_len);
-	case P11_C_FindObjectsFinal:
-		return f->C_FindObjectsFinal(NUM(0));
-	case P11_C_EncryptInit:
-		return f->C_EncryptInit(NUM(0), MECHANISM(1), NUM(2));
-	case P11_C_Encrypt:
-		return f->C_Encrypt(NUM(0), BYTES(1), OUT(2));
-	case P11_C_EncryptUpdate:
-		return f->C_EncryptUpdate(NUM(0), BYTES(1), OUT(2));
-	case P11_C_EncryptFinal:
-		return f->C_EncryptFinal(NUM(0), OUT(1));
-	case P11_C_DecryptInit:
-		return f->C_DecryptInit(NUM(0), MECHANISM(1), NUM(2));
-	case P11_C_Decrypt:
-		return f->C_Decrypt(NUM(0), BYTES(1), OUT(2));
-	case P11_C_DecryptUpdate:
-		return f->C_DecryptUpdate(NUM(0), BYTES(1), OUT(2));
-	case P11_C_DecryptFinal:
-		return f->C_DecryptFinal(NUM(0), OUT(1));
-	case P11_C_DigestInit:
-		return f->C_DigestInit(NUM(0), MECHANISM(1));
-	case P11_C_Digest:
-		return f->C_Digest(NUM(0), BYTES(1), OUT(2));
-	case P11_C_DigestUpdate:
-		return f->C_DigestUpdate(NUM(0), BYTES(1));
-	case P11_C_DigestFinal:
-		return f->C_DigestFinal(NUM(0), OUT(1));
-	case P11_C_SignInit:
-		return f->C_SignInit(NUM(0), MECHANISM(1), NUM(2));
-	case P11_C_Sign:
-		return f->C_Sign(NUM(0), BYTES(1), OUT(2));
-	case P11_C_SignUpdate:
-		return f->C_SignUpdate(NUM(0), BYTES(1));
-	case P11_C_SignFinal:
-		return f->C_SignFinal(NUM(0), OUT(1));
-	case P11_C_VerifyInit:
-		return f->C_VerifyInit(NUM(0), MECHANISM(1), NUM(2));
-	case P11_C_Verify:
-		return f->C_Verify(NUM(0), BYTES(1), BYTES(2));
-	case P11_C_VerifyUpdate:
-		return f->C_VerifyUpdate(NUM(0), BYTES(1));
-	case P11_C_VerifyFinal:
-		return f->C_VerifyFinal(NUM(0), BYTES(1));
-	case P11_C_GenerateKey:
-		return f->C_GenerateKey(NUM(0), MECHANISM(1), TEMPLATE(2), HANDLE(3));
-	case P11_C_GenerateKeyPair:
-		return f->C_GenerateKeyPair(NUM(0), MECHANISM(1), TEMPLATE(2), TEMPLATE(3), HANDLE(4), HANDLE(5));
-	case P11_C_WrapKey:
-		return f->C_WrapKey(NUM(0), MECHANISM(1), NUM(2), NUM(3), OUT(4));
-	case P11_C_UnwrapKey:
-		return f->C_UnwrapKey(NUM(0), MECHANISM(1), NUM(2), BYTES(3), TEMPLATE(4), HANDLE(5));
-	case P11_C_DeriveKey:
-		return f->C_DeriveKey(NUM(0), MECHANISM(1), NUM(2), TEMPLATE(3), HANDLE(4));
-	case P11_C_SeedRandom:
-		return f->C_SeedRandom(NUM(0), BYTES(1));
-	case P11_C_GenerateRandom:
-		return f->C_GenerateRandom(NUM(0), a[1].out, NUM(1));
-	case P11_X_Absent:
-	case P11_X_Age:
-	case P11_X_Lease:
+		P11_FUNCTIONS(CASE)
 	case P11_FN_MAX:
 		break;
 	}
@@ -279,30 +163,34 @@ static bool within(const struct p11_call *call, enum p11_arg_kind kind, const st
 	return true;
 }
 
-/* The one argument that gives results of a length unknown before; -1 = none. */
-static int result_of(const enum p11_arg_kind *kinds)
+struct p11_arg *p11_result_of(struct p11_call *call, enum p11_arg_kind *ret_kind)
 {
-	for (int n = 0; n < P11_ARGS_MAX && kinds[n] != P11_ARG_END; n++)
-		if (kinds[n] == P11_ARG_OUT || kinds[n] == P11_ARG_OUT_ULONGS || kinds[n] == P11_ARG_OUT_HANDLES ||
-		    kinds[n] == P11_ARG_ATTRS)
-			return n;
-	return -1;
+	const enum p11_arg_kind *kinds = p11_fn_table[call->fn].args;
+
+	for (int n = 0; n < P11_ARGS_MAX && kinds[n] != P11_ARG_END; n++) {
+		if (kinds[n] != P11_ARG_OUT && kinds[n] != P11_ARG_OUT_ULONGS && kinds[n] != P11_ARG_OUT_HANDLES &&
+		    kinds[n] != P11_ARG_ATTRS)
+			continue;
+		*ret_kind = kinds[n];
+		return &call->args[n];
+	}
+	return NULL;
 }
 
 CK_RV p11_execute(CK_FUNCTION_LIST *functions, CK_SLOT_ID slot, struct p11_call *call)
 {
-	const enum p11_arg_kind *kinds = p11_fn_table[call->fn].args;
-	int result = result_of(kinds);
+	enum p11_arg_kind kind = P11_ARG_END;
+	struct p11_arg *result = p11_result_of(call, &kind);
 	struct rooms rooms;
 
 	call->rv = p11_call_check(call);
 	if (call->rv != CKR_OK)
 		return call->rv;
-	if (result < 0)
+	if (!result)
 		return call->rv = run(functions, slot, call->fn, call->args);
-	measure(kinds[result], &call->args[result], &rooms);
+	measure(kind, result, &rooms);
 	call->rv = run(functions, slot, call->fn, call->args);
-	if (!within(call, kinds[result], &call->args[result], &rooms))
+	if (!within(call, kind, result, &rooms))
 		call->rv = CKR_DEVICE_ERROR;
 	return call->rv;
 }
@@ -313,4 +201,74 @@ CK_RV p11_execute_all(CK_FUNCTION_LIST *functions, CK_SLOT_ID slot, struct p11_c
 		if (p11_execute(functions, slot, &calls[i]) != CKR_OK)
 			return calls[i].rv;
 	return CKR_OK;
+}
+
+/* ---- operations ---- */
+
+CK_FLAGS p11_op_flag(enum p11_op op)
+{
+	static const CK_FLAGS flags[P11_OP_MAX] = {
+		[P11_OP_ENCRYPT] = CKF_ENCRYPT, [P11_OP_DECRYPT] = CKF_DECRYPT, [P11_OP_DIGEST] = CKF_DIGEST,
+		[P11_OP_SIGN] = CKF_SIGN,	[P11_OP_VERIFY] = CKF_VERIFY,
+	};
+
+	return flags[op];
+}
+
+enum p11_fn p11_fn_of(enum p11_op op, enum p11_part part)
+{
+	int fn = 0;
+
+	while (fn < P11_FN_MAX && (p11_fn_table[fn].op != op || p11_fn_table[fn].part != part))
+		fn++;
+	return fn;
+}
+
+bool p11_call_ends(const struct p11_call *call)
+{
+	const struct p11_fn_info *info = &p11_fn_table[call->fn];
+
+	/* Searches end with their last call only. */
+	if (info->op == P11_OP_FIND)
+		return info->part == P11_PART_FINAL && call->rv == CKR_OK;
+	if (call->rv == CKR_BUFFER_TOO_SMALL)
+		return false;
+	return call->rv != CKR_OK || info->part == P11_PART_ONCE || info->part == P11_PART_FINAL;
+}
+
+/* ---- binding ---- */
+
+/* A handle inside a parameter is translated in a copy. */
+static CK_RV bind_mechanism(struct p11_arg *arg, CK_RV (*object)(void *, CK_OBJECT_HANDLE, CK_OBJECT_HANDLE *), void *data,
+			    struct p11_inside *inside)
+{
+	const CK_MECHANISM *from = arg->in;
+	const struct p11_mech *row = p11_mech(from->mechanism);
+
+	if (!row || row->param != P11_PARAM_OBJECT)
+		return CKR_OK;
+	inside->mechanism = (CK_MECHANISM){from->mechanism, &inside->object, sizeof(inside->object)};
+	arg->in = &inside->mechanism;
+	return object(data, *(CK_OBJECT_HANDLE *)from->pParameter, &inside->object);
+}
+
+CK_RV p11_bind(const struct p11_call *call, CK_SESSION_HANDLE session,
+	       CK_RV (*object)(void *data, CK_OBJECT_HANDLE from, CK_OBJECT_HANDLE *ret), void *data,
+	       struct p11_call *ret, struct p11_inside *inside)
+{
+	const enum p11_arg_kind *kinds = p11_fn_table[call->fn].args;
+	CK_RV rv = CKR_OK;
+
+	*ret = *call;
+	for (int n = 0; n < P11_ARGS_MAX && kinds[n] != P11_ARG_END && rv == CKR_OK; n++) {
+		struct p11_arg *arg = &ret->args[n];
+
+		if (kinds[n] == P11_ARG_SESSION)
+			arg->number = session;
+		else if (kinds[n] == P11_ARG_OBJECT)
+			rv = object(data, arg->number, &arg->number);
+		else if (kinds[n] == P11_ARG_MECHANISM)
+			rv = bind_mechanism(arg, object, data, inside);
+	}
+	return rv;
 }

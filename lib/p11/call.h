@@ -4,10 +4,9 @@
  *
  * Which function, its arguments, where the results go. A call can be executed
  * against a CK_FUNCTION_LIST, encoded for the wire, sent again to another
- * member, counted, delayed or failed by a test. One table (call.c) gives each
+ * member, counted, delayed or failed by a test. One table (functions.h) gives each
  * function the kinds of its parameters in the order of the specification;
- * encoding and decoding follow from it, so a new function is a row and a line
- * of the executor.
+ * executing, encoding and decoding follow from it.
  *
  * Calls travel in batches: executed in order, up to the first that is not
  * CKR_OK; those behind it keep P11_NOT_RUN. An Init and its operation in one
@@ -24,71 +23,30 @@
 #include "base/buf.h"
 #include "base/own.h"
 #include "p11/attr.h"
+#include "p11/functions.h"
 #include "p11/mech.h"
 #include "p11/pkcs11.h"
 
 struct err;
 
 enum p11_fn {
-	P11_C_GetInfo,
-	P11_C_GetSlotInfo,
-	P11_C_GetTokenInfo,
-	P11_C_GetMechanismList,
-	P11_C_GetMechanismInfo,
-	P11_C_OpenSession,
-	P11_C_CloseSession,
-	P11_C_Login,
-	P11_C_Logout,
-	P11_C_CreateObject,
-	P11_C_CopyObject,
-	P11_C_DestroyObject,
-	P11_C_GetAttributeValue,
-	P11_C_SetAttributeValue,
-	P11_C_FindObjectsInit,
-	P11_C_FindObjects,
-	P11_C_FindObjectsFinal,
-	P11_C_EncryptInit,
-	P11_C_Encrypt,
-	P11_C_EncryptUpdate,
-	P11_C_EncryptFinal,
-	P11_C_DecryptInit,
-	P11_C_Decrypt,
-	P11_C_DecryptUpdate,
-	P11_C_DecryptFinal,
-	P11_C_DigestInit,
-	P11_C_Digest,
-	P11_C_DigestUpdate,
-	P11_C_DigestFinal,
-	P11_C_SignInit,
-	P11_C_Sign,
-	P11_C_SignUpdate,
-	P11_C_SignFinal,
-	P11_C_VerifyInit,
-	P11_C_Verify,
-	P11_C_VerifyUpdate,
-	P11_C_VerifyFinal,
-	P11_C_GenerateKey,
-	P11_C_GenerateKeyPair,
-	P11_C_WrapKey,
-	P11_C_UnwrapKey,
-	P11_C_DeriveKey,
-	P11_C_SeedRandom,
-	P11_C_GenerateRandom,
-	P11_X_Absent,
-	P11_X_Age,
-	P11_X_Lease,
+#define P11_ROW(where, name, ...) P11_##name,
+	P11_FUNCTIONS(P11_ROW)
+#undef P11_ROW
 	P11_FN_MAX
 };
 
 enum p11_arg_kind {
 	P11_ARG_END,
-	P11_ARG_ULONG,		/* slot, flags, type; a value in */
+	P11_ARG_SLOT,
+	P11_ARG_ULONG,		/* flags, type; a value in */
 	P11_ARG_SESSION,
 	P11_ARG_OBJECT,
 	P11_ARG_MECHANISM,
 	P11_ARG_IN,		/* bytes in */
 	P11_ARG_PIN,		/* bytes in that are secret */
 	P11_ARG_TEMPLATE,	/* attributes in */
+	P11_ARG_SEARCH,		/* the same, of values that need not be any */
 	P11_ARG_ATTRS,		/* C_GetAttributeValue: types in, values out; templates as one block (template.h) */
 	P11_ARG_OUT,		/* bytes out, room and length in *len */
 	P11_ARG_RANDOM,		/* bytes out, exactly len of them */
@@ -99,14 +57,30 @@ enum p11_arg_kind {
 	P11_ARG_OUT_NUMBER,
 };
 
+/* Columns of functions.h. */
+enum p11_where { P11_WHERE_SLOT, P11_WHERE_LOGIN, P11_WHERE_SESSION, P11_WHERE_HOST };
 enum {
 	P11_ANYONE = 1,		/* works without login */
 	P11_WRITES = 2,		/* may change token objects */
-	P11_STARTS = 4,		/* an …Init: leaves an operation in the session */
-	P11_CONTINUES = 8,	/* belongs to an operation that was started */
-	P11_SLOT = 16,		/* the first argument is a slot, not a session */
-	P11_STEP = 32,		/* a batch with it is one step against all others that have one */
-	P11_HOST = 64,		/* not of PKCS#11: the token's host answers it */
+	P11_STEP = 4,		/* a batch with it is one step against all others that have one */
+};
+enum p11_op {
+	P11_OP_NONE,
+	P11_OP_ENCRYPT,
+	P11_OP_DECRYPT,
+	P11_OP_DIGEST,
+	P11_OP_SIGN,
+	P11_OP_VERIFY,
+	P11_OP_FIND,
+	P11_OP_MAX
+};
+enum p11_part { P11_PART_NONE, P11_PART_INIT, P11_PART_ONCE, P11_PART_UPDATE, P11_PART_FINAL };
+enum p11_repeat {
+	P11_REPEAT_ANY,		/* by any member, and another one when that fails */
+	P11_REPEAT_OPERATION,	/* with all of its operation */
+	P11_REPEAT_GROUP,	/* what the group knows, or does on all members */
+	P11_REPEAT_MAKER,	/* makes an object, on one member, for all */
+	P11_REPEAT_NOBODY,	/* belongs to one member's connection */
 };
 
 enum { P11_ARGS_MAX = 8, P11_BATCH_MAX = 64 };
@@ -116,10 +90,19 @@ enum { P11_ARGS_MAX = 8, P11_BATCH_MAX = 64 };
 
 struct p11_fn_info {
 	const char *name;	/* "C_Sign" */
+	enum p11_where where;
 	unsigned flags;
+	enum p11_op op;
+	enum p11_part part;
+	enum p11_repeat repeat;
 	enum p11_arg_kind args[P11_ARGS_MAX];
 };
 extern const struct p11_fn_info p11_fn_table[P11_FN_MAX];
+
+/* The function that has this part in this operation; P11_FN_MAX = none. */
+enum p11_fn p11_fn_of(enum p11_op op, enum p11_part part);
+/* What its mechanism must be for: CKF_SIGN …; 0 = it has none. */
+CK_FLAGS p11_op_flag(enum p11_op op);
 
 struct p11_arg {
 	CK_ULONG number;	/* value, handle, or length in */
@@ -127,6 +110,17 @@ struct p11_arg {
 	void *out;
 	CK_ULONG *out_len;	/* room in, length out */
 };
+
+/*
+ * Calls of P11_WHERE_HOST.
+ *
+ * X_Absent: CKR_OK when no object that the caller may see matches, else CKR_OBJECT_HANDLE_INVALID: a condition that ends
+ * its batch. X_Age: for at least how many milliseconds, by its host's clock, the object has been there.
+ *
+ * X_Lease(name, holder, ttl_ms, number): take a lease of that name (number 0), renew it (the number it was granted with),
+ * or give it up (ttl_ms 0). holder is a text for people. Renewing what was lost meanwhile is refused like taking what
+ * somebody has, so that it is a condition, too.
+ */
 
 /*
  * X_Lease. Granted (CKR_OK): its number, which rises with every grant of that host, for how
@@ -145,6 +139,25 @@ struct p11_call {
 	struct p11_arg args[P11_ARGS_MAX];
 };
 
+/* The argument that gives results of a length unknown before; NULL = none. */
+struct p11_arg *p11_result_of(struct p11_call *call, enum p11_arg_kind *ret_kind);
+
+/* Is its operation over behind this call, as its rv says (PKCS#11 v3.0 section 5.2)? */
+bool p11_call_ends(const struct p11_call *call);
+
+/*
+ * A call as one member is to hear it: its session, and its handles of the objects, those inside mechanism parameters,
+ * too. What the call points to stays the caller's.
+ */
+struct p11_inside {
+	CK_MECHANISM mechanism;		/* in the place of the call's, where a parameter holds a handle */
+	CK_OBJECT_HANDLE object;
+};
+/* object() gives the member's handle and CKR_OK; anything else ends the binding and is returned. */
+CK_RV p11_bind(const struct p11_call *call, CK_SESSION_HANDLE session,
+	       CK_RV (*object)(void *data, CK_OBJECT_HANDLE from, CK_OBJECT_HANDLE *ret), void *data,
+	       struct p11_call *ret, struct p11_inside *inside);
+
 /*
  * What is wrong with the arguments themselves, whoever would execute the call:
  * pointers that lead nowhere, values of a length their type does not have, arrays of no row
@@ -156,8 +169,7 @@ CK_RV p11_call_check(const struct p11_call *call);
 CK_RV p11_template_check(const CK_ATTRIBUTE *items, CK_ULONG count);
 
 /* Execute against a library; sets and returns call->rv. slot takes the place of
- * the slot arguments of P11_SLOT functions. CKR_FUNCTION_NOT_SUPPORTED for P11_HOST ones: no
- * library has them. A library that claims to have written
+ * slot arguments. CKR_FUNCTION_NOT_SUPPORTED for those of P11_WHERE_HOST: no library has them. A library that claims to have written
  * more than there was room for is not believed: CKR_DEVICE_ERROR. */
 CK_RV p11_execute(CK_FUNCTION_LIST *functions, CK_SLOT_ID slot, struct p11_call *call);
 /* A batch: the first result that is not CKR_OK, or CKR_OK. */

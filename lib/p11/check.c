@@ -74,6 +74,35 @@ static CK_RV check_values(const CK_ATTRIBUTE *values, CK_ULONG count)
 	return CKR_OK;
 }
 
+static CK_RV bad_unless(bool good)
+{
+	return good ? CKR_OK : CKR_ARGUMENTS_BAD;
+}
+
+/* Is there so much as the caller says? No memory holds more than half of what can be counted: CK_UNAVAILABLE_INFORMATION
+ * is what a call that failed left in a length. */
+static bool given(const void *at, CK_ULONG count, size_t each)
+{
+	return (at || !count) && count <= PTRDIFF_MAX / each;
+}
+
+/* What is searched for may be anything that can be read: a value of the wrong length is found nowhere. Templates are
+ * looked into. */
+static CK_RV check_search(const CK_ATTRIBUTE *items, CK_ULONG count)
+{
+	CK_RV rv = CKR_OK;
+
+	if (!given(items, count, sizeof(*items)))
+		return CKR_ARGUMENTS_BAD;
+	for (CK_ULONG i = 0; i < count && rv == CKR_OK; i++) {
+		if (!items[i].pValue && items[i].ulValueLen)
+			rv = CKR_ATTRIBUTE_VALUE_INVALID;
+		else if (p11_attr_is_nested(items[i].type))
+			rv = p11_template_check(&items[i], 1);
+	}
+	return rv;
+}
+
 static CK_RV check_mechanism(const CK_MECHANISM *m)
 {
 	return m ? p11_mechanism_check(m) : CKR_ARGUMENTS_BAD;
@@ -83,6 +112,7 @@ static CK_RV check_arg(enum p11_arg_kind kind, const struct p11_arg *a)
 {
 	switch (kind) {
 	case P11_ARG_END:
+	case P11_ARG_SLOT:
 	case P11_ARG_ULONG:
 	case P11_ARG_SESSION:
 	case P11_ARG_OBJECT:
@@ -91,31 +121,42 @@ static CK_RV check_arg(enum p11_arg_kind kind, const struct p11_arg *a)
 		return check_mechanism(a->in);
 	case P11_ARG_TEMPLATE:
 		return p11_template_check(a->in, a->number);
+	case P11_ARG_SEARCH:
+		return check_search(a->in, a->number);
 	case P11_ARG_ATTRS:
 		return check_values(a->out, a->number);
 	case P11_ARG_IN:
 	case P11_ARG_PIN:
-		return a->in || !a->number ? CKR_OK : CKR_ARGUMENTS_BAD;
+		return bad_unless(given(a->in, a->number, 1));
 	case P11_ARG_RANDOM:
-		return a->out || !a->number ? CKR_OK : CKR_ARGUMENTS_BAD;
+		return bad_unless(given(a->out, a->number, 1));
 	case P11_ARG_OUT:
 	case P11_ARG_OUT_ULONGS:
-		return a->out_len ? CKR_OK : CKR_ARGUMENTS_BAD;
+		return bad_unless(a->out_len);
 	case P11_ARG_OUT_HANDLES:
-		return a->out_len && (a->out || !a->number) ? CKR_OK : CKR_ARGUMENTS_BAD;
+		return bad_unless(a->out_len && given(a->out, a->number, sizeof(CK_ULONG)));
 	case P11_ARG_OUT_HANDLE:
 	case P11_ARG_OUT_INFO:
 	case P11_ARG_OUT_NUMBER:
-		return a->out ? CKR_OK : CKR_ARGUMENTS_BAD;
+		return bad_unless(a->out);
 	}
 	return CKR_ARGUMENTS_BAD;
 }
 
-static CK_RV check_lease(const struct p11_arg *a)
+/* What a kind by itself does not say. */
+static CK_RV check_more(const struct p11_call *call)
 {
-	bool named = a[1].number && a[1].number <= P11_LEASE_NAME_MAX;
-
-	return named && a[3].number <= P11_LEASE_MS_MAX ? CKR_OK : CKR_ARGUMENTS_BAD;
+	switch (call->fn) {
+	case P11_C_Verify:
+		return bad_unless(call->args[2].in);
+	case P11_C_VerifyFinal:
+		return bad_unless(call->args[1].in);
+	case P11_X_Lease:
+		return bad_unless(call->args[1].number && call->args[1].number <= P11_LEASE_NAME_MAX &&
+				  call->args[3].number <= P11_LEASE_MS_MAX);
+	default:
+		return CKR_OK;
+	}
 }
 
 CK_RV p11_call_check(const struct p11_call *call)
@@ -125,5 +166,5 @@ CK_RV p11_call_check(const struct p11_call *call)
 
 	for (int n = 0; n < P11_ARGS_MAX && kinds[n] != P11_ARG_END && rv == CKR_OK; n++)
 		rv = check_arg(kinds[n], &call->args[n]);
-	return rv == CKR_OK && call->fn == P11_X_Lease ? check_lease(call->args) : rv;
+	return rv == CKR_OK ? check_more(call) : rv;
 }

@@ -43,6 +43,7 @@ const struct p11_mech p11_mech_table[] = {
 	M(CKM_ECDSA_SHA384, NONE, CKK_EC, SIGN),
 	M(CKM_ECDSA_SHA512, NONE, CKK_EC, SIGN),
 	M(CKM_ECDH1_DERIVE, ECDH, CKK_EC, CKF_DERIVE),
+	M(CKM_CONCATENATE_BASE_AND_KEY, OBJECT, ANY, CKF_DERIVE),
 	M(CKM_EDDSA, NONE, CKK_EC_EDWARDS, SIGN),
 	M(CKM_AES_ECB, NONE, CKK_AES, CRYPT),
 	M(CKM_AES_CBC, BYTES, CKK_AES, CRYPT),
@@ -86,6 +87,7 @@ static CK_ULONG param_size(enum p11_param param)
 {
 	switch (param) {
 	case P11_PARAM_ULONG:
+	case P11_PARAM_OBJECT:
 		return sizeof(CK_ULONG);
 	case P11_PARAM_PSS:
 		return sizeof(CK_RSA_PKCS_PSS_PARAMS);
@@ -166,6 +168,7 @@ void p11_mechanism_encode(struct buf *buf, const CK_MECHANISM *m)
 		buf_put_bytes(buf, m->pParameter, m->ulParameterLen);
 		break;
 	case P11_PARAM_ULONG:
+	case P11_PARAM_OBJECT:
 		buf_put_u64(buf, *(CK_ULONG *)m->pParameter);
 		break;
 	case P11_PARAM_PSS: {
@@ -229,7 +232,7 @@ static void *block(struct buf_reader *r, struct p11_mechanism *m, int i, CK_ULON
 
 static void decode_param(struct buf_reader *r, enum p11_param kind, void *param, struct p11_mechanism *m)
 {
-	if (kind == P11_PARAM_ULONG) {
+	if (kind == P11_PARAM_ULONG || kind == P11_PARAM_OBJECT) {
 		*(CK_ULONG *)param = (CK_ULONG)buf_get_u64(r);
 	} else if (kind == P11_PARAM_PSS) {
 		CK_RSA_PKCS_PSS_PARAMS *p = param;

@@ -26,6 +26,7 @@ enum p11_param {
 	P11_PARAM_GCM,		/* CK_GCM_PARAMS */
 	P11_PARAM_CTR,		/* CK_AES_CTR_PARAMS */
 	P11_PARAM_ECDH,		/* CK_ECDH1_DERIVE_PARAMS */
+	P11_PARAM_OBJECT,	/* CK_OBJECT_HANDLE of another key */
 };
 
 struct p11_mech {

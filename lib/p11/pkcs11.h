@@ -5,4 +5,12 @@
 
 #include <pkcs11.h>
 
+/* Of v3.0, and not in every header. */
+#ifndef CKA_UNIQUE_ID
+#define CKA_UNIQUE_ID 0x00000004UL
+#endif
+#ifndef CKA_NAME_HASH_ALGORITHM
+#define CKA_NAME_HASH_ALGORITHM 0x0000008cUL
+#endif
+
 #endif

@@ -65,20 +65,19 @@ bool p11_template_equal(const CK_ATTRIBUTE *a, const CK_ATTRIBUTE *b, CK_ULONG c
 	return true;
 }
 
-/* One attribute of the array. */
-static CK_RV read_item(const CK_ATTRIBUTE *item, CK_ATTRIBUTE *ret)
+CK_RV p11_value_read(const CK_ATTRIBUTE *value, CK_ATTRIBUTE *ret)
 {
 	CK_ULONG room = ret->ulValueLen;
 
-	*ret = (CK_ATTRIBUTE){item->type, ret->pValue, item->ulValueLen};
+	ret->ulValueLen = value->ulValueLen;
 	if (!ret->pValue)
 		return CKR_OK;
-	if (room < item->ulValueLen) {
+	if (room < value->ulValueLen) {
 		ret->ulValueLen = CK_UNAVAILABLE_INFORMATION;
 		return CKR_BUFFER_TOO_SMALL;
 	}
-	if (item->ulValueLen)
-		memcpy(ret->pValue, item->pValue, item->ulValueLen);
+	if (value->ulValueLen)
+		memcpy(ret->pValue, value->pValue, value->ulValueLen);
 	return CKR_OK;
 }
 
@@ -93,8 +92,10 @@ CK_RV p11_template_read(const CK_ATTRIBUTE *value, CK_ATTRIBUTE *ret)
 	}
 	ret->ulValueLen = value->ulValueLen;
 	for (CK_ULONG i = 0; ret->pValue && i < value->ulValueLen / sizeof(*items); i++) {
-		CK_RV one = read_item(&items[i], &((CK_ATTRIBUTE *)ret->pValue)[i]);
+		CK_ATTRIBUTE *item = &((CK_ATTRIBUTE *)ret->pValue)[i];
+		CK_RV one = p11_value_read(&items[i], item);
 
+		item->type = items[i].type;
 		if (one != CKR_OK)
 			rv = one;
 	}

@@ -25,7 +25,9 @@ void p11_template_wipe(const CK_ATTRIBUTE *items, CK_ULONG count);
 /* The same attributes, in whatever order: tokens sort them. */
 bool p11_template_equal(const CK_ATTRIBUTE *a, const CK_ATTRIBUTE *b, CK_ULONG count);
 
-/* What an application is told that asks for such a value (PKCS#11 v3.0 section 5.7.5): the length of the array; with
+/* What an application is told that asks for a value: its length, and it where there is room. */
+CK_RV p11_value_read(const CK_ATTRIBUTE *value, CK_ATTRIBUTE *ret);
+/* The same for such a value (PKCS#11 v3.0 section 5.7.5): the length of the array; with
  * room for that, types and lengths; and the values of those that have room. */
 CK_RV p11_template_read(const CK_ATTRIBUTE *value, CK_ATTRIBUTE *ret);
 

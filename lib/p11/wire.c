@@ -221,6 +221,7 @@ static void encode_arg(struct buf *b, enum p11_arg_kind kind, const struct p11_a
 	const CK_ATTRIBUTE *values;
 
 	switch (kind) {
+	case P11_ARG_SLOT:
 	case P11_ARG_ULONG:
 	case P11_ARG_SESSION:
 	case P11_ARG_OBJECT:
@@ -235,6 +236,7 @@ static void encode_arg(struct buf *b, enum p11_arg_kind kind, const struct p11_a
 		buf_put_bytes(b, a->in, a->number);
 		break;
 	case P11_ARG_TEMPLATE:
+	case P11_ARG_SEARCH:
 		p11_attrs_encode(b, a->in, a->number);
 		break;
 	case P11_ARG_ATTRS:
@@ -360,6 +362,7 @@ static int decode_arg(struct buf_reader *r, struct p11_batch *batch, enum p11_fn
 	size_t len;
 
 	switch (kind) {
+	case P11_ARG_SLOT:
 	case P11_ARG_ULONG:
 	case P11_ARG_SESSION:
 	case P11_ARG_OBJECT:
@@ -374,6 +377,7 @@ static int decode_arg(struct buf_reader *r, struct p11_batch *batch, enum p11_fn
 		a->number = a->in ? len : 0;
 		return 0;
 	case P11_ARG_TEMPLATE:
+	case P11_ARG_SEARCH:
 		return decode_template(r, batch, a, err);
 	case P11_ARG_ATTRS:
 		return decode_values(r, batch, budget, a, err);

@@ -438,27 +438,31 @@ const struct record *census_face(const struct census *census, const struct censu
 	return NULL;
 }
 
+/* Does a copy hold an attribute as it should? What the token has no value of it cannot hold; the record does (key.h). */
+static bool is_held(const struct p11_attr_info *info, const struct p11_attrs *there, const struct p11_attrs *wanted)
+{
+	const CK_ATTRIBUTE *want = p11_attrs_find(wanted, info->type);
+
+	switch (info->replica) {
+	case P11_ALIKE:
+	case P11_WHERE_KNOWN:
+		return !want || !p11_attrs_find(there, info->type) || p11_attrs_match(there, want, 1);
+	case P11_HELD_TRUE:
+		return p11_attrs_bool(there, info->type, true);
+	case P11_HELD_FALSE:
+		return !p11_attrs_bool(there, info->type, false);
+	default:
+		return true;
+	}
+}
+
 bool census_copy_matches(const struct census_copy *copy, const struct record *record, size_t object,
 			 const char **ret_attribute)
 {
-	static const CK_ATTRIBUTE_TYPE compared[] = {
-		CKA_KEY_TYPE, CKA_MODULUS, CKA_PUBLIC_EXPONENT, CKA_EC_PARAMS, CKA_EC_POINT, CKA_SENSITIVE,
-		CKA_PRIVATE, CKA_SIGN, CKA_VERIFY, CKA_ENCRYPT, CKA_DECRYPT, CKA_WRAP, CKA_UNWRAP, CKA_DERIVE,
-		CKA_SIGN_RECOVER, CKA_VERIFY_RECOVER, CKA_ALLOWED_MECHANISMS, CKA_WRAP_TEMPLATE, CKA_UNWRAP_TEMPLATE,
-		CKA_DERIVE_TEMPLATE, CKA_MODIFIABLE, CKA_COPYABLE};
-	const struct p11_attrs *there = &copy->attrs[object], *wanted = &record->objects[object];
-
-	/* What a token has no value of it cannot hold; the record does (key.h). */
-	for (size_t i = 0; i < sizeof(compared) / sizeof(compared[0]); i++) {
-		const CK_ATTRIBUTE *want = p11_attrs_find(wanted, compared[i]);
-
-		*ret_attribute = p11_attr_info(compared[i])->name;
-		if (want && p11_attrs_find(there, compared[i]) && !p11_attrs_match(there, want, 1))
+	for (const struct p11_attr_info *info = p11_attr_table; info->name; info++) {
+		*ret_attribute = info->name;
+		if (!is_held(info, &copy->attrs[object], &record->objects[object]))
 			return false;
 	}
-	*ret_attribute = "CKA_ALWAYS_AUTHENTICATE";
-	if (p11_attrs_bool(there, CKA_ALWAYS_AUTHENTICATE, false))
-		return false;
-	*ret_attribute = "CKA_EXTRACTABLE";
-	return object == 1 || p11_attrs_bool(there, CKA_EXTRACTABLE, true);
+	return true;
 }

@@ -12,8 +12,8 @@
 
 int copy_destroy(struct replica_site *site, CK_OBJECT_HANDLE object, struct err *err)
 {
-	struct p11_call call = p11_destroy_object(member_session(site->channel), object);
-	int rc = object ? member_call(site->channel, &call, 1, err) : 0;
+	struct p11_call call = p11_C_DestroyObject(member_session(site->channel), object);
+	int rc = object ? member_call(site->channel, &call, 1, NULL, err) : 0;
 
 	if (rc < 0 || !object || call.rv == CKR_OK || call.rv == CKR_OBJECT_HANDLE_INVALID)
 		return rc;
@@ -51,7 +51,7 @@ int copy_public(struct replica_site *to, const struct record *record, CK_OBJECT_
 		rc = leave_out(to, &template, err);
 	if (rc < 0)
 		return rc;
-	call = p11_create_object(member_session(to->channel), template.items, template.count, &made);
+	call = p11_C_CreateObject(member_session(to->channel), template.items, template.count, &made);
 	rc = member_run(to->channel, &call, 1, err);
 	return rc < 0 ? rc : copy_destroy(to, old, err);
 }

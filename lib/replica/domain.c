@@ -127,7 +127,7 @@ int domain_create(struct member_channel *channel, const uint8_t id[static DOMAIN
 		return rc;
 	memcpy(template, base, sizeof(base));
 	template[COUNT(base)] = (CK_ATTRIBUTE){CKA_VALUE_LEN, &len, sizeof(len)};
-	call = p11_generate_key(member_session(channel), &mechanism, template, COUNT(template), ret);
+	call = p11_C_GenerateKey(member_session(channel), &mechanism, template, COUNT(template), ret);
 	rc = member_run(channel, &call, 1, err);
 	return rc < 0 ? err_wrap(err, "cannot make the domain key") : 0;
 }
@@ -166,7 +166,7 @@ static int transport_make(struct member_channel *channel, CK_OBJECT_HANDLE *ret_
 		{CKA_UNWRAP, &yes, sizeof(yes)}, {CKA_DECRYPT, &no, sizeof(no)}, {CKA_SIGN, &no, sizeof(no)},
 	};
 	CK_MECHANISM mechanism = {CKM_RSA_PKCS_KEY_PAIR_GEN, NULL, 0};
-	struct p11_call call = p11_generate_key_pair(member_session(channel), &mechanism, public_template,
+	struct p11_call call = p11_C_GenerateKeyPair(member_session(channel), &mechanism, public_template,
 						     COUNT(public_template), private_template,
 						     COUNT(private_template), ret_public, ret_private);
 	int rc = crypto_random(id, sizeof(id), err);
@@ -301,7 +301,7 @@ static int import_public(struct member_channel *channel, const struct p11_attrs 
 		{CKA_CLASS, &public_class, sizeof(public_class)}, {CKA_KEY_TYPE, &rsa_type, sizeof(rsa_type)},
 		{CKA_TOKEN, &no, sizeof(no)}, {CKA_WRAP, &yes, sizeof(yes)}, *n, *e,
 	};
-	struct p11_call call = p11_create_object(member_session(channel), template, COUNT(template), ret);
+	struct p11_call call = p11_C_CreateObject(member_session(channel), template, COUNT(template), ret);
 
 	return member_run(channel, &call, 1, err);
 }
@@ -321,14 +321,14 @@ static int transfer(struct replica_site *from, CK_OBJECT_HANDLE wrapping, struct
 		CK_MECHANISM mechanism = {CKM_RSA_PKCS_OAEP, &hashes[i], sizeof(hashes[i])};
 		CK_BYTE blob[TRANSPORT_BITS / 8];
 		CK_ULONG len = sizeof(blob);
-		struct p11_call wrap = p11_wrap_key(member_session(from->channel), &mechanism, wrapping,
+		struct p11_call wrap = p11_C_WrapKey(member_session(from->channel), &mechanism, wrapping,
 						    from->domain, blob, &len);
 		struct p11_call unwrap;
 
 		rc = member_run(from->channel, &wrap, 1, err);
 		if (rc < 0)
 			continue;
-		unwrap = p11_unwrap_key(member_session(to->channel), &mechanism, unwrapping, blob, len,
+		unwrap = p11_C_UnwrapKey(member_session(to->channel), &mechanism, unwrapping, blob, len,
 					template, COUNT(template), ret);
 		rc = member_run(to->channel, &unwrap, 1, err);
 		if (rc == 0)
@@ -354,10 +354,10 @@ static int encrypt_zero(struct member_channel *channel, CK_OBJECT_HANDLE key, CK
 
 static void destroy(struct member_channel *channel, CK_OBJECT_HANDLE object)
 {
-	struct p11_call call = p11_destroy_object(member_session(channel), object);
+	struct p11_call call = p11_C_DestroyObject(member_session(channel), object);
 
 	if (channel)
-		member_call(channel, &call, 1, NULL);
+		member_call(channel, &call, 1, NULL, NULL);
 }
 
 /* A session key carried under the domain key must do the same on both sides. */
@@ -373,7 +373,7 @@ int domain_prove(struct replica_site *from, struct replica_site *to, struct err 
 	};
 	CK_OBJECT_HANDLE made, carried;
 	CK_BYTE here[16], there[16];
-	struct p11_call call = p11_generate_key(member_session(from->channel), &generate, template,
+	struct p11_call call = p11_C_GenerateKey(member_session(from->channel), &generate, template,
 						COUNT(template), &made);
 	int rc = member_run(from->channel, &call, 1, err);
 
@@ -452,7 +452,7 @@ int domain_sweep(struct member_channel *channel, const uint8_t id[static DOMAIN_
 	int rc = domain_list(channel, id, list, &count, err);
 
 	for (size_t i = 0; i < count && rc == 0; i++) {
-		struct p11_call call = p11_destroy_object(member_session(channel), list[i]);
+		struct p11_call call = p11_C_DestroyObject(member_session(channel), list[i]);
 
 		rc = list[i] == kept ? 0 : member_run(channel, &call, 1, err);
 	}
@@ -471,7 +471,7 @@ int domain_destroy(struct member_channel *channel, const uint8_t *id, struct err
 	int rc = member_find(channel, template, id ? COUNT(template) : COUNT(template) - 1, &list, &count, err);
 
 	for (CK_ULONG i = 0; i < count && rc == 0; i++) {
-		struct p11_call call = p11_destroy_object(member_session(channel), list[i]);
+		struct p11_call call = p11_C_DestroyObject(member_session(channel), list[i]);
 
 		rc = member_run(channel, &call, 1, err);
 	}
@@ -498,12 +498,12 @@ static int carry_by(size_t pair, struct replica_site *from, CK_OBJECT_HANDLE key
 	CK_MECHANISM wrapping = {pairs[pair].wrap, NULL, 0}, unwrapping = {pairs[pair].unwrap, NULL, 0};
 	CK_BYTE blob[BLOB_MAX];
 	CK_ULONG len = sizeof(blob);
-	struct p11_call call = p11_wrap_key(member_session(from->channel), &wrapping, from->domain, key, blob, &len);
+	struct p11_call call = p11_C_WrapKey(member_session(from->channel), &wrapping, from->domain, key, blob, &len);
 	int rc = member_run(from->channel, &call, 1, err);
 
 	if (rc < 0)
 		return rc;
-	call = p11_unwrap_key(member_session(to->channel), &unwrapping, to->domain, blob, len, template, count, ret);
+	call = p11_C_UnwrapKey(member_session(to->channel), &unwrapping, to->domain, blob, len, template, count, ret);
 	return member_run(to->channel, &call, 1, err);
 }
 
@@ -540,7 +540,7 @@ static int wrap_once(struct replica_site *site, CK_OBJECT_HANDLE key, struct err
 		CK_MECHANISM mechanism = {pairs[i].wrap, NULL, 0};
 		CK_ULONG len = sizeof(blob);
 		struct p11_call call =
-			p11_wrap_key(member_session(site->channel), &mechanism, site->domain, key, blob, &len);
+			p11_C_WrapKey(member_session(site->channel), &mechanism, site->domain, key, blob, &len);
 
 		rc = member_run(site->channel, &call, 1, err);
 		if (rc == 0 || err->rv != CKR_MECHANISM_INVALID)

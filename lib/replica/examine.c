@@ -477,9 +477,9 @@ static int examine_live(struct examination *x, struct replica_sites *sites, cons
 static bool is_old(struct replica_site *site, CK_OBJECT_HANDLE handle, const struct record *record)
 {
 	CK_ULONG age = 0;
-	struct p11_call call = p11_age(member_session(site->channel), handle, &age);
+	struct p11_call call = p11_X_Age(member_session(site->channel), handle, &age);
 
-	if (member_call(site->channel, &call, 1, NULL) == 0 && call.rv == CKR_OK && age >= LEASE_MS)
+	if (member_call(site->channel, &call, 1, NULL, NULL) == 0 && call.rv == CKR_OK && age >= LEASE_MS)
 		return true;
 	return clock_utc_ms() - record->time_ms > WIDE_MARGIN_MS;
 }

@@ -35,6 +35,15 @@ static const struct kind {
 	[KEY_HMAC_SHA256] = {CKM_GENERIC_SECRET_KEY_GEN, CKK_GENERIC_SECRET, 32, NULL, 0},
 };
 
+/* What a request makes: [0] the private or secret key, [1] the public half. */
+static struct p11_object object_made(const struct key_request *request, size_t index)
+{
+	const struct p11_mech *mech = p11_mech(request->mechanism.mechanism);
+	CK_OBJECT_CLASS hidden = request->n_templates == 1 ? CKO_SECRET_KEY : CKO_PRIVATE_KEY;
+
+	return (struct p11_object){index ? CKO_PUBLIC_KEY : hidden, mech ? mech->key_type : CK_UNAVAILABLE_INFORMATION};
+}
+
 void key_request_release(struct key_request *request)
 {
 	for (size_t i = 0; i < RECORD_OBJECTS_MAX; i++)
@@ -42,24 +51,20 @@ void key_request_release(struct key_request *request)
 	*request = (struct key_request){0};
 }
 
-/* What the key may be used for, said of every use: tokens have other defaults. */
-static int allow(struct p11_attrs *attrs, bool is_public, const CK_ATTRIBUTE_TYPE *wanted, struct err *err)
+/* What the key may be used for, said of every use it can have: tokens have other defaults. */
+static int allow(struct p11_attrs *attrs, struct p11_object object, const CK_ATTRIBUTE_TYPE *wanted, struct err *err)
 {
-	static const CK_ATTRIBUTE_TYPE uses[][2] = {
-		{CKA_ENCRYPT, P11_ON_PUBLIC}, {CKA_DECRYPT, P11_ON_PRIVATE}, {CKA_SIGN, P11_ON_PRIVATE},
-		{CKA_VERIFY, P11_ON_PUBLIC}, {CKA_WRAP, P11_ON_PUBLIC}, {CKA_UNWRAP, P11_ON_PRIVATE},
-	};
-	bool secret = p11_attrs_ulong(attrs, CKA_VALUE_LEN, 0) != 0;
+	static const CK_ATTRIBUTE_TYPE uses[] = {CKA_ENCRYPT, CKA_DECRYPT, CKA_SIGN, CKA_VERIFY, CKA_WRAP, CKA_UNWRAP};
 	int rc = 0;
 
 	for (size_t i = 0; i < sizeof(uses) / sizeof(uses[0]) && rc == 0; i++) {
 		bool yes = false;
 
-		if (!secret && (uses[i][1] == P11_ON_PUBLIC) != is_public)
+		if (!p11_object_has(object, uses[i]))
 			continue;
 		for (const CK_ATTRIBUTE_TYPE *w = wanted; *w; w++)
-			yes = yes || *w == uses[i][0];
-		rc = p11_attrs_set_bool(attrs, uses[i][0], yes, err);
+			yes = yes || *w == uses[i];
+		rc = p11_attrs_set_bool(attrs, uses[i], yes, err);
 	}
 	return rc;
 }
@@ -89,9 +94,9 @@ static int pair_request(const struct kind *kind, const char *label, struct key_r
 	if (rc == 0)
 		rc = common(public, label, false, err);
 	if (rc == 0)
-		rc = allow(private, false, rsa ? rsa_private : ec_private, err);
+		rc = allow(private, object_made(ret, 0), rsa ? rsa_private : ec_private, err);
 	if (rc == 0)
-		rc = allow(public, true, rsa ? rsa_public : ec_public, err);
+		rc = allow(public, object_made(ret, 1), rsa ? rsa_public : ec_public, err);
 	if (rc == 0 && kind->params)
 		rc = p11_attrs_set(public, CKA_EC_PARAMS, kind->params, kind->params_len, err);
 	if (rc == 0 && rsa)
@@ -154,77 +159,55 @@ int key_request_kind(enum key_kind kind, const char *label, struct key_request *
 		if (rc == 0)
 			rc = p11_attrs_set_ulong(&ret->templates[0], CKA_VALUE_LEN, k->size, err);
 		if (rc == 0)
-			rc = allow(&ret->templates[0], false, k->type == CKK_AES ? aes : hmac, err);
+			rc = allow(&ret->templates[0], object_made(ret, 0), k->type == CKK_AES ? aes : hmac, err);
 	}
 	if (rc < 0)
 		key_request_release(ret);
 	return rc;
 }
 
-/* ---- restrictions ---- */
+/* ---- what members hold ---- */
 
-/* In the record alone. */
-static const CK_ATTRIBUTE_TYPE by_record[] = {
-	CKA_WRAP_WITH_TRUSTED, CKA_DESTROYABLE, CKA_ALWAYS_AUTHENTICATE, CKA_START_DATE, CKA_END_DATE};
-
-/* On members as well, where tokens know them; bit i of what is known of a token is row i. */
-static const CK_ATTRIBUTE_TYPE where_known[] = {
-	CKA_ALLOWED_MECHANISMS, CKA_WRAP_TEMPLATE, CKA_UNWRAP_TEMPLATE,
-	CKA_DERIVE_TEMPLATE, CKA_MODIFIABLE, CKA_COPYABLE};
-
-#define COUNT(list) (sizeof(list) / sizeof((list)[0]))
+enum { KNOWN_MAX = 16 };
 #define ASKED (1u << 31)
 
-static bool is_by_record(CK_ATTRIBUTE_TYPE type)
+static enum p11_replica replica_of(CK_ATTRIBUTE_TYPE type)
 {
-	for (size_t i = 0; i < COUNT(by_record); i++)
-		if (by_record[i] == type)
-			return true;
-	return false;
-}
+	const struct p11_attr_info *info = p11_attr_info(type);
 
-/* A list or template without entries restricts nothing, and tokens refuse to be told so. */
-static bool restricts_nothing(const CK_ATTRIBUTE *item)
-{
-	const struct p11_attr_info *info = p11_attr_info(item->type);
-
-	return !item->ulValueLen && info &&
-	       (info->kind == P11_ATTR_ULONGS || info->kind == P11_ATTR_TEMPLATE || info->kind == P11_ATTR_DATE);
+	return info ? info->replica : P11_OWN;
 }
 
 static void remove_empty(struct p11_attrs *attrs)
 {
 	for (CK_ULONG i = attrs->count; i-- > 0;)
-		if (restricts_nothing(&attrs->items[i]))
+		if (p11_attr_says_nothing(&attrs->items[i]))
 			p11_attrs_remove(attrs, attrs->items[i].type);
 }
 
-/* What no token gets to see is judged here as one would. on: where the object is found in the table of attributes. */
-static int check_by_record(const struct p11_attrs *template, unsigned on, struct err *err)
+/* What every copy holds true. */
+static int open_up(struct p11_attrs *template, struct p11_object object, struct err *err)
 {
-	for (size_t i = 0; i < COUNT(by_record); i++) {
-		const struct p11_attr_info *info = p11_attr_info(by_record[i]);
+	int rc = 0;
 
-		if (p11_attrs_find(template, info->type) && !(info->flags & on))
-			return p11_rv_err(err, CKR_ATTRIBUTE_TYPE_INVALID, info->name);
-	}
-	/* PKCS#11 v3.0 section 4.9: only of what is private. */
-	if (p11_attrs_bool(template, CKA_ALWAYS_AUTHENTICATE, false) && !p11_attrs_bool(template, CKA_PRIVATE, true))
-		return p11_rv_err(err, CKR_TEMPLATE_INCONSISTENT, "CKA_ALWAYS_AUTHENTICATE of a public object");
-	return 0;
+	for (const struct p11_attr_info *info = p11_attr_table; info->name && rc == 0; info++)
+		if (info->replica == P11_HELD_TRUE && p11_object_place(object, info))
+			rc = p11_attrs_set_bool(template, info->type, true, err);
+	return rc;
 }
 
 int key_request_check(const struct key_request *request, bool allow_unreplicated, struct err *err)
 {
-	static const unsigned pair[] = {P11_ON_PRIVATE, P11_ON_PUBLIC};
-
 	for (size_t i = 0; i < request->n_templates; i++) {
 		const struct p11_attrs *template = &request->templates[i];
+		CK_RV rv;
 
 		if (!p11_attrs_bool(template, CKA_TOKEN, false))
 			return p11_rv_err(err, CKR_TEMPLATE_INCONSISTENT, "session keys are not kept by a group");
-		if (check_by_record(template, request->n_templates == 1 ? P11_ON_SECRET : pair[i], err) < 0)
-			return -(int)err->code;
+		/* No token gets to see all of it. */
+		rv = p11_object_check(P11_GENERATE, object_made(request, i), template->items, template->count);
+		if (rv != CKR_OK)
+			return p11_rv_err(err, rv, "the template of the key");
 	}
 	if (request->mechanism.mechanism == CKM_EC_EDWARDS_KEY_PAIR_GEN && !allow_unreplicated)
 		return err_set(err, ERR_NOT_REPLICABLE,
@@ -240,19 +223,31 @@ int key_member_template(const struct key_request *request, size_t index, const u
 
 	if (rc == 0)
 		rc = p11_attrs_set(ret, CKA_ID, uid, UID_LEN, err);
-	if (rc == 0 && index == 0)
-		rc = p11_attrs_set_bool(ret, CKA_EXTRACTABLE, true, err);
-	for (size_t i = 0; i < COUNT(by_record); i++)
-		p11_attrs_remove(ret, by_record[i]);
+	if (rc == 0)
+		rc = open_up(ret, object_made(request, index), err);
+	for (CK_ULONG i = ret->count; i-- > 0;) {
+		enum p11_replica replica = replica_of(ret->items[i].type);
+
+		if (replica == P11_BY_RECORD || replica == P11_HELD_FALSE)
+			p11_attrs_remove(ret, ret->items[i].type);
+	}
 	remove_empty(ret);
 	return rc;
+}
+
+static bool flag_by_default(struct p11_object object, CK_ATTRIBUTE_TYPE type)
+{
+	const CK_ATTRIBUTE *begins = p11_object_default(object, type);
+
+	return begins && *(const CK_BBOOL *)begins->pValue;
 }
 
 int key_record_object(const struct key_request *request, size_t index, const struct p11_attrs *read,
 		      const uint8_t uid[static UID_LEN], struct p11_attrs *ret, struct err *err)
 {
 	const struct p11_attrs *wish = &request->templates[index];
-	bool hidden = index == 0, sensitive, extractable;
+	const struct p11_object object = object_made(request, index);
+	bool sensitive, extractable;
 	int rc = p11_attrs_merge(ret, read->items, read->count, err);
 
 	if (rc == 0)
@@ -261,29 +256,26 @@ int key_record_object(const struct key_request *request, size_t index, const str
 		rc = p11_attrs_set(ret, CKA_ID, uid, UID_LEN, err);
 	remove_empty(ret);
 	/* Key material an application gave never goes into a record. */
-	for (const struct p11_attr_info *info = p11_attr_table; info->name; info++)
-		if (info->flags & P11_SENSITIVE)
-			p11_attrs_remove(ret, info->type);
-	if (rc < 0 || !hidden)
+	for (CK_ULONG i = ret->count; i-- > 0;)
+		if (p11_object_conceals(object, ret->items[i].type))
+			p11_attrs_remove(ret, ret->items[i].type);
+	if (rc < 0 || index != 0)
 		return rc;
 	sensitive = p11_attrs_bool(ret, CKA_SENSITIVE, true);
-	extractable = p11_attrs_bool(wish, CKA_EXTRACTABLE, false);
+	extractable = p11_attrs_bool(wish, CKA_EXTRACTABLE, flag_by_default(object, CKA_EXTRACTABLE));
 	rc = p11_attrs_set_bool(ret, CKA_EXTRACTABLE, extractable, err);
 	if (rc == 0)
 		rc = p11_attrs_set_bool(ret, CKA_ALWAYS_SENSITIVE, sensitive, err);
 	return rc < 0 ? rc : p11_attrs_set_bool(ret, CKA_NEVER_EXTRACTABLE, !extractable, err);
 }
 
-/* Attributes a token sets itself, or that no unwrap or create template may hold. */
-static bool replica_leaves_out(const struct p11_attr_info *info, bool is_public)
+/* Does a template for a copy hold it? Nothing that the token makes itself, and nothing that only the record holds. */
+static bool is_given(struct p11_object object, const struct p11_attr_info *info, enum p11_way way)
 {
-	if (info->flags & (P11_HISTORY | P11_SENSITIVE))
-		return true;
-	if (info->type == CKA_CLASS || info->type == CKA_KEY_TYPE)
-		return false;
-	if (info->type == CKA_MODULUS_BITS || info->type == CKA_TRUSTED || is_by_record(info->type))
-		return true;
-	return !is_public && (info->flags & P11_FIXED);
+	const struct p11_attr_place *place = p11_object_place(object, info);
+	bool carried = place && (info->replica == P11_GIVEN || info->replica == P11_ALIKE || info->replica == P11_WHERE_KNOWN);
+
+	return carried && !(place->notes & P11_CONCEALED) && !p11_attr_barred(place, way);
 }
 
 /* SoftHSM goes by it from where it stands in a template. */
@@ -298,33 +290,44 @@ static int modifiable_last(struct p11_attrs *attrs, struct err *err)
 int key_replica_template(const struct record *record, size_t index, struct p11_attrs *ret, struct err *err)
 {
 	const struct p11_attrs *from = &record->objects[index];
+	const struct p11_object object = p11_object_of(from);
 	int rc = 0;
 
 	for (CK_ULONG i = 0; i < from->count && rc == 0; i++) {
 		const struct p11_attr_info *info = p11_attr_info(from->items[i].type);
 
-		if (info && !replica_leaves_out(info, index == 1))
+		if (is_given(object, info, index == 0 ? P11_UNWRAP : P11_CREATE))
 			rc = p11_attrs_set(ret, info->type, from->items[i].pValue, from->items[i].ulValueLen, err);
 	}
 	remove_empty(ret);
 	if (rc == 0)
 		rc = p11_attrs_set(ret, CKA_ID, record->uid, UID_LEN, err);
-	if (rc == 0 && index == 0)
-		rc = p11_attrs_set_bool(ret, CKA_EXTRACTABLE, true, err);
 	if (rc == 0)
-		rc = p11_attrs_set_bool(ret, CKA_TOKEN, true, err);
+		rc = open_up(ret, object, err);
 	return rc < 0 ? rc : modifiable_last(ret, err);
 }
 
+/* Restrictions that not all tokens know; bit i of what is known of a token is row i. */
+static CK_ULONG where_known(CK_ATTRIBUTE_TYPE ret[static KNOWN_MAX])
+{
+	CK_ULONG count = 0;
+
+	for (const struct p11_attr_info *info = p11_attr_table; info->name && count < KNOWN_MAX; info++)
+		if (info->replica == P11_WHERE_KNOWN)
+			ret[count++] = info->type;
+	return count;
+}
+
 /* Which of them the token has no value of, not even an empty one. */
-static int ask_known(struct member_channel *channel, CK_OBJECT_HANDLE object, uint32_t *ret, struct err *err)
+static int ask_known(struct member_channel *channel, CK_OBJECT_HANDLE object, const CK_ATTRIBUTE_TYPE *types,
+		     CK_ULONG count, uint32_t *ret, struct err *err)
 {
 	owned(p11_attrs) struct p11_attrs read = {0};
-	int rc = member_get(channel, object, where_known, COUNT(where_known), &read, err);
+	int rc = member_get(channel, object, types, count, &read, err);
 
 	*ret = ASKED;
-	for (size_t i = 0; i < COUNT(where_known); i++)
-		if (p11_attrs_find(&read, where_known[i]))
+	for (CK_ULONG i = 0; i < count; i++)
+		if (p11_attrs_find(&read, types[i]))
 			*ret |= 1u << i;
 	return rc;
 }
@@ -332,38 +335,36 @@ static int ask_known(struct member_channel *channel, CK_OBJECT_HANDLE object, ui
 int key_leave_out(struct member_channel *channel, CK_OBJECT_HANDLE object, _Atomic uint32_t *known,
 		  struct p11_attrs *template, struct err *err)
 {
+	CK_ATTRIBUTE_TYPE types[KNOWN_MAX];
+	CK_ULONG count = where_known(types);
 	uint32_t mask = *known, concerned = 0;
 	int rc = 0;
 
-	for (size_t i = 0; i < COUNT(where_known); i++)
-		if (p11_attrs_find(template, where_known[i]))
+	for (CK_ULONG i = 0; i < count; i++)
+		if (p11_attrs_find(template, types[i]))
 			concerned |= 1u << i;
 	if (concerned && !(mask & ASKED)) {
-		rc = ask_known(channel, object, &mask, err);
+		rc = ask_known(channel, object, types, count, &mask, err);
 		if (rc == 0)
 			*known = mask;
 	}
-	for (size_t i = 0; i < COUNT(where_known) && rc == 0; i++)
+	for (CK_ULONG i = 0; i < count && rc == 0; i++)
 		if (concerned & ~mask & 1u << i)
-			p11_attrs_remove(template, where_known[i]);
+			p11_attrs_remove(template, types[i]);
 	return rc;
 }
 
 CK_ULONG key_attribute_types(CK_OBJECT_CLASS object_class, CK_KEY_TYPE type, CK_ATTRIBUTE_TYPE ret[static 64])
 {
-	unsigned on = object_class == CKO_PUBLIC_KEY ? P11_ON_PUBLIC : object_class == CKO_PRIVATE_KEY ? P11_ON_PRIVATE
-											       : P11_ON_SECRET;
+	const struct p11_object object = {object_class, type};
 	CK_ULONG count = 0;
 
-	for (const struct p11_attr_info *info = p11_attr_table; info->name; info++) {
+	for (const struct p11_attr_info *info = p11_attr_table; info->name && count < 64; info++) {
+		const struct p11_attr_place *place = p11_object_place(object, info);
+
 		/* Reading dates of private objects fails on SoftHSM. */
-		if (!(info->flags & on) || (info->flags & P11_SENSITIVE) || info->kind == P11_ATTR_DATE)
-			continue;
-		if ((info->flags & P11_ON_RSA) && type != CKK_RSA)
-			continue;
-		if ((info->flags & P11_ON_EC) && type != CKK_EC && type != CKK_EC_EDWARDS)
-			continue;
-		ret[count++] = info->type;
+		if (place && !(place->notes & P11_CONCEALED) && info->replica != P11_OWN && info->kind != P11_ATTR_DATE)
+			ret[count++] = info->type;
 	}
 	return count;
 }

@@ -7,7 +7,7 @@
  * is extractable (under the domain key) and carries its uid as CKA_ID.
  *
  * What restricts a key stands in its record, and is enforced from there before any member is
- * asked. Members hold as much of it as they can, all of them the same:
+ * asked. Members hold as much of it as they can, all of them the same (column replica of p11/attr.c):
  *
  *	usage flags, CKA_SENSITIVE, CKA_ALLOWED_MECHANISMS, CKA_WRAP_TEMPLATE,
  *	CKA_UNWRAP_TEMPLATE, CKA_DERIVE_TEMPLATE,
@@ -25,6 +25,7 @@
 
 #include "p11/attr.h"
 #include "p11/mech.h"
+#include "p11/object.h"
 #include "replica/record.h"
 
 struct err;

@@ -43,9 +43,9 @@ static int generate_on(struct replica_site *site, const struct key_request *requ
 	if (rc < 0)
 		return rc;
 	call = request->n_templates > 1
-		       ? p11_generate_key_pair(session, &request->mechanism, open.items, open.count, hidden.items,
+		       ? p11_C_GenerateKeyPair(session, &request->mechanism, open.items, open.count, hidden.items,
 					       hidden.count, &ret->objects[1], &ret->objects[0])
-		       : p11_generate_key(session, &request->mechanism, hidden.items, hidden.count, &ret->objects[0]);
+		       : p11_C_GenerateKey(session, &request->mechanism, hidden.items, hidden.count, &ret->objects[0]);
 	return member_run(site->channel, &call, 1, err);
 }
 

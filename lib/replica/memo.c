@@ -62,7 +62,7 @@ void step_ask(struct step *step, CK_OBJECT_HANDLE object)
 	if (!object)
 		return;
 	*asked = (CK_ATTRIBUTE){.type = CKA_CLASS};
-	step->calls[step->count++] = p11_get_attributes(member_session(step->channel), object, asked, 1);
+	step->calls[step->count++] = p11_C_GetAttributeValue(member_session(step->channel), object, asked, 1);
 }
 
 /* class, application, label: what every memo of that label has. */
@@ -84,7 +84,7 @@ void step_absent(struct step *step, const char *label)
 
 	snprintf(kept, MEMO_LABEL, "%s", label);
 	count = name_template(kept, items);
-	step->calls[step->count++] = p11_absent(member_session(step->channel), items, count);
+	step->calls[step->count++] = p11_X_Absent(member_session(step->channel), items, count);
 }
 
 struct memo *step_put(struct step *step, const char *label)
@@ -95,14 +95,14 @@ struct memo *step_put(struct step *step, const char *label)
 	snprintf(memo->label, sizeof(memo->label), "%s", label);
 	/* The value's place is known when it is sent. */
 	step->calls[step->count++] =
-		p11_create_object(member_session(step->channel), memo->items, 6, &memo->handle);
+		p11_C_CreateObject(member_session(step->channel), memo->items, 6, &memo->handle);
 	return memo;
 }
 
 void step_destroy(struct step *step, CK_OBJECT_HANDLE object)
 {
 	if (object && step->count < STEP_MAX)
-		step->calls[step->count++] = p11_destroy_object(member_session(step->channel), object);
+		step->calls[step->count++] = p11_C_DestroyObject(member_session(step->channel), object);
 }
 
 static int finish(struct memo *memo, struct err *err)

@@ -109,7 +109,7 @@ static int use(const struct trial *t, const void *in, size_t in_len, uint8_t *ou
 		p11_init(functions[which][0], session, &mechanism, t->key),
 		p11_transform(functions[which][1], session, in, in_len, out, out_len),
 	};
-	int rc = member_call(t->site->channel, calls, 2, err);
+	int rc = member_call(t->site->channel, calls, 2, NULL, err);
 	CK_RV rv = calls[0].rv == CKR_OK ? calls[1].rv : calls[0].rv;
 
 	return rc < 0 || rv == CKR_OK ? rc : judge(rv, t->restricted, err);
@@ -187,7 +187,7 @@ static int wrap_value(struct replica_site *site, CK_OBJECT_HANDLE key, struct pr
 	CK_MECHANISM mechanism = {CKM_AES_KEY_WRAP_PAD, NULL, 0};
 	uint8_t blob[BLOB_MAX];
 	CK_ULONG len = sizeof(blob);
-	struct p11_call call = p11_wrap_key(member_session(site->channel), &mechanism, site->domain, key, blob, &len);
+	struct p11_call call = p11_C_WrapKey(member_session(site->channel), &mechanism, site->domain, key, blob, &len);
 	int rc;
 
 	if (!site->domain)
@@ -450,9 +450,9 @@ static int try_use(struct replica_site *site, CK_OBJECT_HANDLE key, size_t n, CK
 		calls[0] = p11_init(uses[n].init, session, &mechanism, key);
 		calls[1] = p11_transform(uses[n].operation, session, block, sizeof(block), out, &len);
 	} else {
-		calls[0] = p11_wrap_key(session, &mechanism, site->domain, key, out, &len);
+		calls[0] = p11_C_WrapKey(session, &mechanism, site->domain, key, out, &len);
 	}
-	rc = member_call(site->channel, calls, n < USES ? 2 : 1, err);
+	rc = member_call(site->channel, calls, n < USES ? 2 : 1, NULL, err);
 	*ret = calls[0].rv == CKR_OK && n < USES ? calls[1].rv : calls[0].rv;
 	explicit_bzero(out, sizeof(out));
 	return rc;

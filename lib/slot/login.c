@@ -69,35 +69,17 @@ static CK_RV compare(struct slot *slot, const void *pin, CK_ULONG len)
 	return CKR_PIN_LOCKED;
 }
 
-/* The operation that was begun last of those that wait for the PIN. */
-static struct ha_operation *waiting(const struct slot_session *session)
-{
-	struct ha_operation *last = NULL;
-	unsigned long when = 0;
-
-	for (int kind = 0; kind < HA_KIND_MAX; kind++) {
-		struct ha_operation *o = session->operations[kind];
-
-		if (!o || !ha_operation_waits(o) || session->started[kind] <= when)
-			continue;
-		last = o;
-		when = session->started[kind];
-	}
-	return last;
-}
-
 CK_RV slot_log_in_again(struct slot_session *session, const void *pin, CK_ULONG len)
 {
-	struct ha_operation *operation = waiting(session);
 	struct slot *slot = session->slot;
 	CK_RV rv;
 
-	if (!operation)
+	if (!session->ha || !ha_session_waits(session->ha))
 		return CKR_OPERATION_NOT_INITIALIZED;
 	pthread_mutex_lock(&slot->login.lock);
 	rv = compare(slot, pin, len);
 	pthread_mutex_unlock(&slot->login.lock);
 	if (rv == CKR_OK)
-		ha_operation_admit(operation);
+		ha_session_admit(session->ha);
 	return rv;
 }

@@ -236,9 +236,7 @@ CK_RV slot_group(struct slot *slot, struct ha_group **ret)
 
 static void session_free(struct slot_session *session)
 {
-	for (int i = 0; i < HA_KIND_MAX; i++)
-		ha_operation_free(session->operations[i]);
-	free(session->found);
+	ha_session_free(session->ha);
 	pthread_mutex_destroy(&session->lock);
 	free(session);
 }
@@ -315,6 +313,17 @@ void slot_leave(struct slot_call *call)
 	}
 	if (call->inside)
 		gate_leave();
+}
+
+CK_RV slot_run(struct slot_call *entered, struct p11_call *call)
+{
+	struct slot_session *session = entered->session;
+	struct ha_group *group;
+	CK_RV rv = session->ha ? CKR_OK : slot_group(session->slot, &group);
+
+	if (rv == CKR_OK && !session->ha)
+		rv = ha_session_open(group, session->flags, &session->ha);
+	return rv == CKR_OK ? ha_call(session->ha, call) : rv;
 }
 
 CK_RV slot_session_open(struct slot *slot, CK_FLAGS flags, CK_SESSION_HANDLE *ret)

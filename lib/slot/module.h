@@ -44,11 +44,7 @@ struct slot_session {
 	CK_FLAGS flags;
 	atomic_uint users;
 	pthread_mutex_t lock;		/* one call at a time */
-	struct ha_operation *operations[HA_KIND_MAX];
-	unsigned long started[HA_KIND_MAX], n_started;	/* in which order */
-	CK_OBJECT_HANDLE *found;	/* active search */
-	CK_ULONG n_found, next_found;
-	bool finding;
+	struct ha_session *ha;		/* opened at the first call */
 };
 
 /* One C_ call; slot_leave() runs at the end of the block, and the module stays until then. */
@@ -71,19 +67,14 @@ CK_RV slot_initialize(const CK_C_INITIALIZE_ARGS *args);
 /* Calls under way end with an error, soon; what they use stays until then. */
 CK_RV slot_finalize(void);
 
-/* Is there so much as the caller says? No memory holds more than half of what can be counted: CK_UNAVAILABLE_INFORMATION
- * is what a call that failed left in a length. */
-static inline bool slot_given(const void *at, CK_ULONG count, size_t each)
-{
-	return (at || !count) && count <= PTRDIFF_MAX / each;
-}
-
 /* ---- inside ---- */
 
 size_t slot_count(void);
 CK_SLOT_ID slot_id(const struct slot *slot);
 /* The running group of a slot, opened when it is not yet. */
 CK_RV slot_group(struct slot *slot, struct ha_group **ret);
+/* A call in the session that was entered. */
+CK_RV slot_run(struct slot_call *entered, struct p11_call *call);
 
 /*
  * The user logs in, with a PIN that goes to a member; logs out; shows the PIN once more, for one use of a key that

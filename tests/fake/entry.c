@@ -63,7 +63,7 @@ static void end_failed(CK_SESSION_HANDLE handle, enum p11_fn fn)
 	struct token *token = token_of((handle >> 32) - 1);
 	struct session *session;
 
-	if (!token || fn >= P11_FN_MAX || !(p11_fn_table[fn].flags & P11_CONTINUES))
+	if (!token || fn >= P11_FN_MAX || p11_fn_table[fn].part <= P11_PART_INIT)
 		return;
 	pthread_mutex_lock(&token->lock);
 	session = session_find(token, handle);

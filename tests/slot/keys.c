@@ -38,6 +38,10 @@ static void objects(char **args)
 	ec_point = (CK_ATTRIBUTE){CKA_EC_POINT, point, 3};
 	IS(p11->C_GetAttributeValue(session, object("signing-1", CKO_PUBLIC_KEY), &ec_point, 1), CKR_BUFFER_TOO_SMALL);
 	IS(p11->C_GetAttributeValue(session, 123456, read, 3), CKR_OBJECT_HANDLE_INVALID);
+	OK(p11->C_GetObjectSize(session, key, &count));
+	IS(p11->C_GetObjectSize(session, 123456, &count), CKR_OBJECT_HANDLE_INVALID);
+	IS(p11->C_GetObjectSize(session, key, NULL), CKR_ARGUMENTS_BAD);
+	OK(p11->C_SeedRandom(session, id, sizeof(id)));
 	OK(p11->C_FindObjectsInit(session, NULL, 0));
 	IS(p11->C_FindObjectsInit(session, NULL, 0), CKR_OPERATION_ACTIVE);
 	OK(p11->C_FindObjects(session, list, 1, &count));

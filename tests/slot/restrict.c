@@ -74,12 +74,16 @@ static void refused(char **args)
 	const CK_ATTRIBUTE asks = {CKA_ALWAYS_AUTHENTICATE, &yes, 1}, trusted = {CKA_TRUSTED, &yes, 1};
 	const CK_ATTRIBUTE open_and_asks[] = {asks, {CKA_PRIVATE, &no, 1}};
 	CK_ATTRIBUTE deep = {CKA_UNWRAP_TEMPLATE, inner, sizeof(inner)};
+	CK_OBJECT_CLASS private = CKO_PRIVATE_KEY;
+	const CK_ATTRIBUTE value = {CKA_VALUE, three, sizeof(three)}, class = {CKA_CLASS, &private, sizeof(private)};
 	const CK_ATTRIBUTE deeper = {CKA_UNWRAP_TEMPLATE, &deep, sizeof(deep)}, short_date = {CKA_END_DATE, &past, 4};
 
 	(void)args;
 	begin();
 	IS(make_aes("never", &asks, 1), CKR_ATTRIBUTE_TYPE_INVALID);
 	IS(make_aes("never", &trusted, 1), CKR_ATTRIBUTE_READ_ONLY);
+	IS(make_aes("never", &value, 1), CKR_ATTRIBUTE_READ_ONLY);
+	IS(make_aes("never", &class, 1), CKR_TEMPLATE_INCONSISTENT);
 	IS(make_aes("never", &deeper, 1), CKR_ATTRIBUTE_VALUE_INVALID);
 	IS(make_aes("never", &short_date, 1), CKR_ATTRIBUTE_VALUE_INVALID);
 	IS(make_pair(CKM_EC_KEY_PAIR_GEN, "never", open_and_asks, 2, NULL, 0), CKR_TEMPLATE_INCONSISTENT);
@@ -153,7 +157,11 @@ static void shown(char **args)
 	IS(length_of(key, CKA_PRIME_1, CKR_ATTRIBUTE_TYPE_INVALID), CK_UNAVAILABLE_INFORMATION);
 	IS(length_of(object("expired", CKO_SECRET_KEY), CKA_END_DATE, CKR_OK), sizeof(CK_DATE));
 	IS(length_of(object("expired", CKO_SECRET_KEY), CKA_DERIVE_TEMPLATE, CKR_OK), sizeof(inner));
+	IS(length_of(object("expired", CKO_SECRET_KEY), CKA_PRIME_1, CKR_ATTRIBUTE_TYPE_INVALID), CK_UNAVAILABLE_INFORMATION);
+	IS(length_of(object("expired", CKO_SECRET_KEY), CKA_VALUE, CKR_ATTRIBUTE_SENSITIVE), CK_UNAVAILABLE_INFORMATION);
 	key = object("only-ecdsa", CKO_PUBLIC_KEY);
+	IS(length_of(key, CKA_VALUE, CKR_ATTRIBUTE_TYPE_INVALID), CK_UNAVAILABLE_INFORMATION);
+	IS(length_of(key, CKA_PUBLIC_KEY_INFO, CKR_OK), 0);
 	IS(p11->C_SetAttributeValue(session, key, &wrong, 1), CKR_ATTRIBUTE_TYPE_INVALID);
 }
 

@@ -18,14 +18,14 @@ static void say_number(const struct side *a, const char *title, CK_ULONG number)
 }
 
 /* Values that are random by nature: only their length is the same. */
-static bool by_chance(const struct p11_attr_info *info)
+static bool by_chance(CK_ATTRIBUTE_TYPE type)
 {
-	static const CK_ATTRIBUTE_TYPE random[] = {CKA_MODULUS, CKA_EC_POINT, CKA_CHECK_VALUE};
+	static const CK_ATTRIBUTE_TYPE random[] = {CKA_MODULUS, CKA_EC_POINT, CKA_CHECK_VALUE, CKA_VALUE};
 
 	for (size_t i = 0; i < COUNT(random); i++)
-		if (info->type == random[i])
+		if (type == random[i])
 			return true;
-	return info->flags & P11_SENSITIVE;
+	return type >= CKA_PRIVATE_EXPONENT && type <= CKA_COEFFICIENT;
 }
 
 static void tell_one(const struct side *a, const char *title, CK_OBJECT_HANDLE object, const struct p11_attr_info *info)
@@ -35,10 +35,10 @@ static void tell_one(const struct side *a, const char *title, CK_OBJECT_HANDLE o
 	CK_ATTRIBUTE value = {info->type, nested ? NULL : room, nested ? 0 : sizeof(room)};
 	CK_RV rv = a->f->C_GetAttributeValue(a->s, object, &value, 1);
 
-	if (rv == CKR_OK && (info->flags & P11_ON_RSA) && (info->flags & P11_SENSITIVE))
+	if (rv == CKR_OK && info->type >= CKA_PRIVATE_EXPONENT && info->type <= CKA_COEFFICIENT)
 		value.ulValueLen = 0;
 	fprintf(a->out, "%s %s: %s %ld ", title, info->name, p11_rv_name(rv), (long)value.ulValueLen);
-	for (CK_ULONG i = 0; rv == CKR_OK && !nested && i < value.ulValueLen && !by_chance(info); i++)
+	for (CK_ULONG i = 0; rv == CKR_OK && !nested && i < value.ulValueLen && !by_chance(info->type); i++)
 		fprintf(a->out, "%02x", room[i]);
 	fputc('\n', a->out);
 }

@@ -74,7 +74,7 @@ static CK_OBJECT_HANDLE create(const char *label)
 	CK_ATTRIBUTE t[] = {NUM(CKA_CLASS, data_class), NUM(CKA_TOKEN, yes), {CKA_LABEL, (void *)label, strlen(label)}};
 	CK_OBJECT_HANDLE object;
 
-	assert_int_equal(run(&one, p11_create_object(session, t, COUNT(t), &object)), CKR_OK);
+	assert_int_equal(run(&one, p11_C_CreateObject(session, t, COUNT(t), &object)), CKR_OK);
 	return object;
 }
 
@@ -84,7 +84,7 @@ static CK_RV absent(const struct book_guest *guest, const char *label)
 {
 	CK_ATTRIBUTE t = {CKA_LABEL, (void *)label, strlen(label)};
 
-	return run(guest, p11_absent(session, &t, 1));
+	return run(guest, p11_X_Absent(session, &t, 1));
 }
 
 static void what_does_not_match_is_absent(void **state)
@@ -94,10 +94,10 @@ static void what_does_not_match_is_absent(void **state)
 	(void)state;
 	assert_int_equal(absent(&one, "here"), CKR_OBJECT_HANDLE_INVALID);
 	assert_int_equal(absent(&one, "there"), CKR_OK);
-	assert_int_equal(run(&one, p11_absent(session, NULL, 0)), CKR_OBJECT_HANDLE_INVALID);
-	assert_int_equal(run(&one, p11_destroy_object(session, a)), CKR_OK);
+	assert_int_equal(run(&one, p11_X_Absent(session, NULL, 0)), CKR_OBJECT_HANDLE_INVALID);
+	assert_int_equal(run(&one, p11_C_DestroyObject(session, a)), CKR_OK);
 	assert_int_equal(absent(&one, "here"), CKR_OK);
-	assert_int_equal(run(&one, p11_absent(session, NULL, 0)), CKR_OK);
+	assert_int_equal(run(&one, p11_X_Absent(session, NULL, 0)), CKR_OK);
 }
 
 static bool sees_the_last(const void *who, CK_SESSION_HANDLE s, CK_OBJECT_HANDLE object)
@@ -116,7 +116,7 @@ static void what_a_guest_does_not_see_is_absent_to_it(void **state)
 	for (int i = 0; i < 200; i++)
 		last = create("many");
 	assert_int_equal(absent(&guest, "many"), CKR_OBJECT_HANDLE_INVALID);
-	assert_int_equal(run(&one, p11_destroy_object(session, last)), CKR_OK);
+	assert_int_equal(run(&one, p11_C_DestroyObject(session, last)), CKR_OK);
 	assert_int_equal(absent(&guest, "many"), CKR_OK);
 	assert_int_equal(absent(&one, "many"), CKR_OBJECT_HANDLE_INVALID);
 }
@@ -130,15 +130,15 @@ static void a_search_of_the_guest_goes_on(void **state)
 	(void)state;
 	create("first");
 	create("second");
-	assert_int_equal(run(&one, p11_find_init(session, NULL, 0)), CKR_OK);
-	assert_int_equal(run(&one, p11_find(session, found, 1, &n)), CKR_OK);
+	assert_int_equal(run(&one, p11_C_FindObjectsInit(session, NULL, 0)), CKR_OK);
+	assert_int_equal(run(&one, p11_C_FindObjects(session, found, 1, &n)), CKR_OK);
 	assert_int_equal(absent(&one, "first"), CKR_OBJECT_HANDLE_INVALID);
 	assert_int_equal(absent(&one, "third"), CKR_OK);
-	assert_int_equal(run(&one, p11_find(session, found, 4, &n)), CKR_OK);
+	assert_int_equal(run(&one, p11_C_FindObjects(session, found, 4, &n)), CKR_OK);
 	assert_int_equal(n, 1);
-	assert_int_equal(run(&one, p11_find_final(session)), CKR_OK);
+	assert_int_equal(run(&one, p11_C_FindObjectsFinal(session)), CKR_OK);
 	/* Nor does a session stay behind. */
-	assert_int_equal(run(&one, p11_get_token_info(&info)), CKR_OK);
+	assert_int_equal(run(&one, p11_C_GetTokenInfo(0, &info)), CKR_OK);
 	assert_int_equal(info.ulSessionCount, 1);
 }
 
@@ -160,9 +160,9 @@ static void nothing_is_absent_that_could_not_be_looked_for(void **state)
 		assert_int_equal(absent(&one, "there"), faults[i].rv);
 		assert_int_equal(absent(&one, "there"), CKR_OK);
 	}
-	assert_int_equal(run(&one, p11_get_token_info(&info)), CKR_OK);
+	assert_int_equal(run(&one, p11_C_GetTokenInfo(0, &info)), CKR_OK);
 	assert_int_equal(info.ulSessionCount, 1);
-	assert_int_equal(run(&one, p11_absent(session + 7, NULL, 0)), CKR_SESSION_HANDLE_INVALID);
+	assert_int_equal(run(&one, p11_X_Absent(session + 7, NULL, 0)), CKR_SESSION_HANDLE_INVALID);
 }
 
 /* ---- ages ---- */
@@ -171,7 +171,7 @@ static CK_ULONG age_of(CK_OBJECT_HANDLE object)
 {
 	CK_ULONG ms = 4711;
 
-	assert_int_equal(run(&one, p11_age(session, object, &ms)), CKR_OK);
+	assert_int_equal(run(&one, p11_X_Age(session, object, &ms)), CKR_OK);
 	return ms;
 }
 
@@ -189,9 +189,9 @@ static void an_object_is_as_old_as_the_host_knows(void **state)
 	now_ms += 70;
 	assert_int_equal(age_of(made), 70);
 	assert_int_equal(age_of(before), 570);
-	assert_int_equal(run(&one, p11_destroy_object(session, made)), CKR_OK);
-	assert_int_equal(run(&one, p11_age(session, made, &ms)), CKR_OBJECT_HANDLE_INVALID);
-	assert_int_equal(run(&one, p11_age(session, made + 1, &ms)), CKR_OBJECT_HANDLE_INVALID);
+	assert_int_equal(run(&one, p11_C_DestroyObject(session, made)), CKR_OK);
+	assert_int_equal(run(&one, p11_X_Age(session, made, &ms)), CKR_OBJECT_HANDLE_INVALID);
+	assert_int_equal(run(&one, p11_X_Age(session, made + 1, &ms)), CKR_OBJECT_HANDLE_INVALID);
 	/* Whoever starts anew knows nothing of what was. */
 	open_book(false);
 	assert_int_equal(age_of(before), 0);
@@ -229,9 +229,9 @@ static CK_RV ask_at_birth(void *data, CK_SLOT_ID slot, enum p11_fn fn, bool afte
 	if (fn != P11_C_CreateObject || !after || newborn->asked)
 		return rv;
 	newborn->asked = true;
-	assert_int_equal(run(&other, p11_find_init(session, NULL, 0)), CKR_OK);
-	assert_int_equal(run(&other, p11_find(session, &found, 1, &n)), CKR_OK);
-	assert_int_equal(run(&other, p11_find_final(session)), CKR_OK);
+	assert_int_equal(run(&other, p11_C_FindObjectsInit(session, NULL, 0)), CKR_OK);
+	assert_int_equal(run(&other, p11_C_FindObjects(session, &found, 1, &n)), CKR_OK);
+	assert_int_equal(run(&other, p11_C_FindObjectsFinal(session)), CKR_OK);
 	assert_int_equal(n, 1);
 	newborn->age = age_of(found);
 	return rv;
@@ -256,7 +256,7 @@ static void without_memory_nothing_is_older_than_it_is(void **state)
 
 	(void)state;
 	for (unsigned long n = 1; n < 20; n++) {
-		struct p11_call call = p11_create_object(session, t, COUNT(t), &object);
+		struct p11_call call = p11_C_CreateObject(session, t, COUNT(t), &object);
 
 		open_book(false);
 		now_ms += 1000000;
@@ -342,7 +342,7 @@ static void what_is_destroyed_takes_no_memory(void **state)
 	first = create("first");
 	for (int i = 0; i < 4 * BOOK_AGES_MAX; i++) {
 		now_ms++;
-		assert_int_equal(run(&one, p11_destroy_object(session, create("next"))), CKR_OK);
+		assert_int_equal(run(&one, p11_C_DestroyObject(session, create("next"))), CKR_OK);
 	}
 	assert_int_equal(age_of(first), 4 * BOOK_AGES_MAX);
 }
@@ -355,7 +355,7 @@ static struct p11_lease got;
 static CK_ULONG lease(const struct book_guest *guest, const char *name, CK_ULONG ttl_ms, CK_ULONG number)
 {
 	const char *holder = guest->who;
-	CK_RV rv = run(guest, p11_lease(session, name, strlen(name), holder, strlen(holder), ttl_ms, number, &got));
+	CK_RV rv = run(guest, p11_X_Lease(session, name, strlen(name), holder, strlen(holder), ttl_ms, number, &got));
 
 	assert_true(rv == CKR_OK || rv == CKR_FUNCTION_REJECTED);
 	assert_int_equal(rv == CKR_OK ? 0 : got.number, 0);
@@ -414,10 +414,10 @@ static void a_lease_that_is_given_up_is_free(void **state)
 	number = lease(&one, "name", 1000, 0);
 	assert_int_equal(lease(&other, "name", 0, number + 1), 0);
 	assert_string_equal(got.holder, "one");
-	assert_int_equal(run(&one, p11_lease(session, "name", 4, "", 0, 0, number, &got)), CKR_OK);
+	assert_int_equal(run(&one, p11_X_Lease(session, "name", 4, "", 0, 0, number, &got)), CKR_OK);
 	assert_true(lease(&other, "name", 1000, 0) > number);
 	assert_int_equal(lease(&one, "name", 1000, number), 0);
-	assert_int_equal(run(&one, p11_lease(session, "nobody's", 8, "", 0, 0, 0, &got)), CKR_OK);
+	assert_int_equal(run(&one, p11_X_Lease(session, "nobody's", 8, "", 0, 0, 0, &got)), CKR_OK);
 }
 
 static void leases_end_with_the_guest_that_has_them(void **state)
@@ -468,7 +468,7 @@ static void there_are_so_many_leases(void **state)
 		snprintf(name, sizeof(name), "%d", i);
 		assert_true(lease(&one, name, 1000 + (CK_ULONG)i, 0));
 	}
-	rv = run(&other, p11_lease(session, "more", 4, "x", 1, 1000, 0, &got));
+	rv = run(&other, p11_X_Lease(session, "more", 4, "x", 1, 1000, 0, &got));
 	assert_int_equal(p11_rv_class(rv), P11_BUSY);
 	assert_int_equal(got.number, 0);
 	now_ms += 1001;
@@ -484,10 +484,10 @@ static void the_holders_text_is_masked_and_bounded(void **state)
 
 	(void)state;
 	memset(longest, 'x', sizeof(longest));
-	assert_int_equal(run(&one, p11_lease(session, "a", 1, text, strlen(text), 1000, 0, &got)), CKR_OK);
-	assert_int_equal(run(&other, p11_lease(session, "a", 1, "x", 1, 1000, 0, &got)), CKR_FUNCTION_REJECTED);
+	assert_int_equal(run(&one, p11_X_Lease(session, "a", 1, text, strlen(text), 1000, 0, &got)), CKR_OK);
+	assert_int_equal(run(&other, p11_X_Lease(session, "a", 1, "x", 1, 1000, 0, &got)), CKR_FUNCTION_REJECTED);
 	assert_string_equal(got.holder, "a?[2J? text?");
-	assert_int_equal(run(&one, p11_lease(session, "b", 1, longest, sizeof(longest), 1000, 0, &got)), CKR_OK);
+	assert_int_equal(run(&one, p11_X_Lease(session, "b", 1, longest, sizeof(longest), 1000, 0, &got)), CKR_OK);
 	assert_int_equal(strlen(got.holder), P11_LEASE_HOLDER_MAX);
 }
 
@@ -495,7 +495,7 @@ static void only_those_who_are_logged_in_have_leases(void **state)
 {
 	(void)state;
 	assert_int_equal(fake_functions()->C_Logout(session), CKR_OK);
-	assert_int_equal(run(&one, p11_lease(session, "a", 1, "x", 1, 1000, 0, &got)), CKR_USER_NOT_LOGGED_IN);
+	assert_int_equal(run(&one, p11_X_Lease(session, "a", 1, "x", 1, 1000, 0, &got)), CKR_USER_NOT_LOGGED_IN);
 	assert_int_equal(absent(&one, "nothing"), CKR_OK);
 }
 

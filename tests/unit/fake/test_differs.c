@@ -2,16 +2,13 @@
 /* The same calls to SoftHSM and to the fake token: the answers are the same, but for a list of reasons. */
 #include "../base/temp.h"
 
-#include <dlfcn.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "fake/token.h"
 #include "script-keys.h"
 #include "script-objects.h"
-
-static const char LIBRARY[] = "/usr/lib/softhsm/libsofthsm2.so";
+#include "softhsm.h"
 
 /* Titles of answers that may differ, and why. */
 static const struct {
@@ -44,39 +41,11 @@ static void script(struct side *a)
 
 /* ---- the two sides ---- */
 
-static void write_conf(const char *folder)
-{
-	const char *path = in(folder, "softhsm2.conf");
-	FILE *file = fopen(path, "we");
-
-	mkdir(in(folder, "tokens"), 0700);
-	fprintf(file, "directories.tokendir = %s/tokens\nobjectstore.backend = file\nlog.level = ERROR\n", folder);
-	fclose(file);
-	setenv("SOFTHSM2_CONF", path, 1);
-}
-
-static CK_RV init_token(CK_FUNCTION_LIST *f, CK_SLOT_ID *ret)
-{
-	CK_UTF8CHAR label[32] = "softhsm                         ";
-	CK_SESSION_HANDLE s = 0;
-	CK_RV rv = f->C_Initialize(NULL);
-
-	rv = rv ? rv : f->C_InitToken(0, (CK_BYTE *)"87654321", 8, label);
-	rv = rv ? rv : f->C_OpenSession(0, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &s);
-	rv = rv ? rv : f->C_Login(s, CKU_SO, (CK_BYTE *)"87654321", 8);
-	rv = rv ? rv : f->C_InitPIN(s, (CK_BYTE *)"1234", 4);
-	*ret = 0;
-	return rv ? rv : f->C_CloseAllSessions(0);
-}
-
 static void softhsm_side(const char *folder, const char *out)
 {
 	struct side a = {.out = fopen(out, "we")};
-	void *library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
-	CK_C_GetFunctionList get = library ? (CK_C_GetFunctionList)dlsym(library, "C_GetFunctionList") : NULL;
 
-	write_conf(folder);
-	if (!get || get(&a.f) != CKR_OK || init_token(a.f, &a.slot) != CKR_OK)
+	if (!softhsm_begin(folder, &a))
 		_exit(1);
 	script(&a);
 	_exit(0);
@@ -130,7 +99,7 @@ static void same_answers(void **state)
 	int status;
 	pid_t child;
 
-	if (!file_exists(LIBRARY))
+	if (!file_exists(SOFTHSM))
 		skip();
 	child = fork();
 	if (child == 0)

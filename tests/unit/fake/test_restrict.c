@@ -295,9 +295,9 @@ static void make_outside(struct key_request *request, const CK_ATTRIBUTE *items,
 	assert_int_equal(p11_attrs_merge(&request->templates[0], items, count, err), 0);
 	assert_int_equal(member_acquire(set.members[1].member, &channel, err), 0);
 	call = request->n_templates == 1
-		       ? p11_generate_key(member_session(channel), &request->mechanism, request->templates[0].items,
+		       ? p11_C_GenerateKey(member_session(channel), &request->mechanism, request->templates[0].items,
 					  request->templates[0].count, &private)
-		       : p11_generate_key_pair(member_session(channel), &request->mechanism, request->templates[1].items,
+		       : p11_C_GenerateKeyPair(member_session(channel), &request->mechanism, request->templates[1].items,
 					       request->templates[1].count, request->templates[0].items,
 					       request->templates[0].count, &public, &private);
 	if (member_run(channel, &call, 1, err) < 0)

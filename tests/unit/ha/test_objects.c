@@ -7,7 +7,7 @@
 static CK_RV label_of(CK_OBJECT_HANDLE object, char ret[static 32])
 {
 	CK_ATTRIBUTE label = {CKA_LABEL, ret, 31};
-	CK_RV rv = ha_get_attributes(group, object, &label, 1);
+	CK_RV rv = call_in(group, p11_C_GetAttributeValue(0, object, &label, 1));
 
 	ret[rv == CKR_OK ? label.ulValueLen : 0] = '\0';
 	return rv;
@@ -17,7 +17,7 @@ static CK_RV rename_to(CK_OBJECT_HANDLE object, const char *label)
 {
 	const CK_ATTRIBUTE item = {CKA_LABEL, (void *)(uintptr_t)label, strlen(label)};
 
-	return ha_set_attributes(group, object, &item, 1);
+	return call_in(group, p11_C_SetAttributeValue(0, object, &item, 1));
 }
 
 /* ---- what others do ---- */
@@ -72,7 +72,7 @@ static void handles_stay_whatever_comes_and_goes(void **state)
 		for (int j = 0; j < i; j++)
 			assert_int_not_equal(handles[j], handles[i]);
 		if (i % 3 == 2)
-			assert_int_equal(ha_destroy(group, handles[i - 1]), CKR_OK);
+			assert_int_equal(destroy(handles[i - 1]), CKR_OK);
 	}
 	assert_int_equal(ha_logout(group), CKR_OK);
 	assert_int_equal(ha_login(group, "1234", 4), CKR_OK);
@@ -96,7 +96,7 @@ static void what_is_no_handle_is_no_object(void **state)
 	for (size_t i = 0; i < COUNT(none); i++) {
 		assert_int_equal(label_of(none[i], label), CKR_OBJECT_HANDLE_INVALID);
 		assert_int_equal(rename_to(none[i], "x"), CKR_OBJECT_HANDLE_INVALID);
-		assert_int_equal(ha_destroy(group, none[i]), CKR_OBJECT_HANDLE_INVALID);
+		assert_int_equal(destroy(none[i]), CKR_OBJECT_HANDLE_INVALID);
 		assert_int_equal(sign(none[i], NULL), CKR_KEY_HANDLE_INVALID);
 	}
 }
@@ -112,7 +112,7 @@ static void a_deleted_key_stays_so_for_the_life_of_the_process(void **state)
 	(void)state;
 	for (size_t m = 0; m < RIG_MEMBERS; m++)
 		older[m] = fake_save(m);
-	assert_int_equal(ha_destroy(group, k), CKR_OK);
+	assert_int_equal(destroy(k), CKR_OK);
 	/* Whoever comes back from a backup has the key, and knows nothing of its end; the others cannot be asked. */
 	for (size_t m = 0; m < RIG_MEMBERS; m++) {
 		rig_restore(m, older[m]);
@@ -162,11 +162,11 @@ static void a_change_goes_over_what_others_changed(void **state)
 	rig_key(KEY_AES_256, "theirs", &theirs);
 	handle = found("theirs");
 	others_rename(&theirs, "renamed");
-	assert_int_equal(ha_set_attributes(group, handle, &id, 1), CKR_OK);
+	assert_int_equal(call_in(group, p11_C_SetAttributeValue(0, handle, &id, 1)), CKR_OK);
 	assert_int_equal(label_of(handle, label), CKR_OK);
 	assert_string_equal(label, "renamed");
 	read_id = (CK_ATTRIBUTE){CKA_ID, text, sizeof(text)};
-	assert_int_equal(ha_get_attributes(group, handle, &read_id, 1), CKR_OK);
+	assert_int_equal(call_in(group, p11_C_GetAttributeValue(0, handle, &read_id, 1)), CKR_OK);
 	assert_int_equal(read_id.ulValueLen, 4);
 	assert_memory_equal(text, "ours", 4);
 	/* And it is so for everybody. */
@@ -200,11 +200,11 @@ static void a_pair_goes_with_its_private_half_alone(void **state)
 	CK_ULONG count;
 
 	(void)state;
-	assert_int_equal(ha_find(group, &template, 1, &list, &count), CKR_OK);
+	assert_int_equal(find_all(group, &template, 1, &list, &count), CKR_OK);
 	assert_int_equal(count, 1);
-	assert_int_equal(ha_destroy(group, list[0]), CKR_ACTION_PROHIBITED);
-	assert_int_equal(ha_destroy(group, private), CKR_OK);
-	assert_int_equal(ha_find(group, NULL, 0, &after, &count), CKR_OK);
+	assert_int_equal(destroy(list[0]), CKR_ACTION_PROHIBITED);
+	assert_int_equal(destroy(private), CKR_OK);
+	assert_int_equal(find_all(group, NULL, 0, &after, &count), CKR_OK);
 	assert_int_equal(count, 0);
 	rig_in_sync();
 }
@@ -226,14 +226,14 @@ static void a_write_is_made_refused_or_not_known(void **state)
 		away(cases[i].away);
 		assert_int_equal(generate(KEY_AES_256, "more", &more) == CKR_OK, cases[i].made);
 		assert_int_equal(rename_to(k, "renamed") == CKR_OK, cases[i].made);
-		assert_int_equal(ha_destroy(group, k) == CKR_OK, cases[i].made);
+		assert_int_equal(destroy(k) == CKR_OK, cases[i].made);
 		if (!cases[i].made)
 			assert_int_equal(rig_changes(), before);
 		away(0);
 		look_again();
 		assert_int_equal(found("more"), more);
 		assert_int_equal(found("k"), cases[i].made ? CK_INVALID_HANDLE : k);
-		assert_int_equal(ha_destroy(group, cases[i].made ? more : k), CKR_OK);
+		assert_int_equal(destroy(cases[i].made ? more : k), CKR_OK);
 	}
 }
 
@@ -251,7 +251,7 @@ static void a_write_whose_members_are_lost_is_not_called_refused(void **state)
 		look_again();
 		for (size_t m = 1; m < RIG_MEMBERS; m++)
 			rig_lose(m, n, RIG_AFTER);
-		rv = ha_destroy(group, k);
+		rv = destroy(k);
 		came = rig_came();
 		away(0);
 		rig_settles();
@@ -262,7 +262,7 @@ static void a_write_whose_members_are_lost_is_not_called_refused(void **state)
 			assert_int_equal(rv, CKR_FUNCTION_FAILED);
 		not_known += rv == CKR_FUNCTION_FAILED;
 		if (found("k"))
-			assert_int_equal(ha_destroy(group, k), CKR_OK);
+			assert_int_equal(destroy(k), CKR_OK);
 	}
 	assert_true(not_known > 0);
 }

@@ -10,14 +10,14 @@ enum { PARTS = sizeof(parts) / sizeof(parts[0]), IN_LEN = 136 };
 static uint8_t input[IN_LEN];
 
 static const struct way {
-	enum ha_kind kind;
+	enum p11_op kind;
 	enum key_kind key;
 	CK_MECHANISM mechanism;
 } ways[] = {
-	{HA_SIGN, KEY_HMAC_SHA256, {CKM_SHA256_HMAC, NULL, 0}},
-	{HA_SIGN, KEY_RSA_2048, {CKM_SHA256_RSA_PKCS, NULL, 0}},
-	{HA_DIGEST, KEY_HMAC_SHA256, {CKM_SHA256, NULL, 0}},
-	{HA_ENCRYPT, KEY_AES_256, {CKM_AES_CBC_PAD, iv, sizeof(iv)}},
+	{P11_OP_SIGN, KEY_HMAC_SHA256, {CKM_SHA256_HMAC, NULL, 0}},
+	{P11_OP_SIGN, KEY_RSA_2048, {CKM_SHA256_RSA_PKCS, NULL, 0}},
+	{P11_OP_DIGEST, KEY_HMAC_SHA256, {CKM_SHA256, NULL, 0}},
+	{P11_OP_ENCRYPT, KEY_AES_256, {CKM_AES_CBC_PAD, iv, sizeof(iv)}},
 };
 
 struct result {
@@ -28,31 +28,30 @@ struct result {
 /* All parts, and the end; before part number `at` (PARTS: before the end) something happens. */
 static CK_RV run(const struct way *way, CK_OBJECT_HANDLE with, int at, void (*happens)(void), struct result *ret)
 {
-	struct ha_operation *o;
+	struct use o;
 	const uint8_t *in = input;
-	bool over = false;
 	CK_ULONG room;
-	CK_RV rv = ha_operation_start(group, way->kind, &way->mechanism, with, &o);
+	CK_RV rv = use_begin(way->kind, &way->mechanism, with, &o);
 
 	*ret = (struct result){.len = 0};
 	for (int i = 0; i < PARTS && rv == CKR_OK; i++) {
 		if (i == at)
 			happens();
 		room = sizeof(ret->out) - ret->len;
-		rv = ha_operation_update(o, in, parts[i], ret->out + ret->len, &room, &over);
-		assert_int_equal(over, rv != CKR_OK);
-		ret->len += rv == CKR_OK && way->kind == HA_ENCRYPT ? room : 0;
+		rv = use_call(&o, P11_PART_UPDATE, in, parts[i], ret->out + ret->len, &room);
+		assert_int_equal(is_over(&o), rv != CKR_OK);
+		ret->len += rv == CKR_OK && way->kind == P11_OP_ENCRYPT ? room : 0;
 		in += parts[i];
 	}
 	if (rv == CKR_OK && at == PARTS)
 		happens();
 	if (rv == CKR_OK) {
 		room = sizeof(ret->out) - ret->len;
-		rv = ha_operation_final(o, ret->out + ret->len, &room, &over);
-		assert_true(over);
+		rv = use_call(&o, P11_PART_FINAL, NULL, 0, ret->out + ret->len, &room);
+		assert_true(is_over(&o));
 		ret->len += rv == CKR_OK ? room : 0;
 	}
-	ha_operation_free(o);
+	use_end(&o);
 	return rv;
 }
 
@@ -148,7 +147,7 @@ static void with_nobody_left_it_is_over(void **state)
 
 static void what_was_encrypted_on_one_member_is_decrypted_on_the_others(void **state)
 {
-	static const struct way encrypt = {HA_ENCRYPT, KEY_AES_256, {CKM_AES_CBC_PAD, iv, sizeof(iv)}};
+	static const struct way encrypt = {P11_OP_ENCRYPT, KEY_AES_256, {CKM_AES_CBC_PAD, iv, sizeof(iv)}};
 	CK_OBJECT_HANDLE k = key(KEY_AES_256, "k");
 	struct result wire;
 
@@ -156,22 +155,21 @@ static void what_was_encrypted_on_one_member_is_decrypted_on_the_others(void **s
 	begin_input();
 	assert_int_equal(run(&encrypt, k, -1, NULL, &wire), CKR_OK);
 	for (uint32_t m = 0; m < RIG_MEMBERS; m++) {
-		struct ha_operation *o;
+		struct use o;
 		uint8_t out[256];
 		CK_ULONG first = sizeof(out), last = sizeof(out);
-		bool over;
 
-		assert_int_equal(ha_operation_start(group, HA_DECRYPT, &encrypt.mechanism, k, &o), CKR_OK);
-		assert_int_equal(ha_operation_update(o, wire.out, 48, out, &first, &over), CKR_OK);
+		assert_int_equal(use_begin(P11_OP_DECRYPT, &encrypt.mechanism, k, &o), CKR_OK);
+		assert_int_equal(use_call(&o, P11_PART_UPDATE, wire.out, 48, out, &first), CKR_OK);
 		away(0xf & ~(1u << m));
 		last -= first;
-		assert_int_equal(ha_operation_update(o, wire.out + 48, wire.len - 48, out + first, &last, &over), CKR_OK);
+		assert_int_equal(use_call(&o, P11_PART_UPDATE, wire.out + 48, wire.len - 48, out + first, &last), CKR_OK);
 		first += last;
 		last = sizeof(out) - first;
-		assert_int_equal(ha_operation_final(o, out + first, &last, &over), CKR_OK);
+		assert_int_equal(use_call(&o, P11_PART_FINAL, NULL, 0, out + first, &last), CKR_OK);
 		assert_int_equal(first + last, IN_LEN);
 		assert_memory_equal(out, input, IN_LEN);
-		ha_operation_free(o);
+		use_end(&o);
 		away(0);
 		look_again();
 	}
@@ -180,14 +178,15 @@ static void what_was_encrypted_on_one_member_is_decrypted_on_the_others(void **s
 static CK_RV verify(CK_OBJECT_HANDLE k, const uint8_t *signature, CK_ULONG len, uint32_t *ret_who)
 {
 	const CK_MECHANISM mechanism = {CKM_SHA256_HMAC, NULL, 0};
-	struct ha_operation *o;
+	struct p11_call call = p11_C_Verify(0, "text", 4, signature, len);
+	struct use o;
 	CK_RV rv;
 
-	assert_int_equal(ha_operation_start(group, HA_VERIFY, &mechanism, k, &o), CKR_OK);
+	assert_int_equal(use_begin(P11_OP_VERIFY, &mechanism, k, &o), CKR_OK);
 	who_took(P11_C_Verify);
-	rv = ha_operation_verify(o, true, "text", 4, signature, len);
+	rv = ha_call(o.session, &call);
 	*ret_who = who_took(P11_C_Verify);
-	ha_operation_free(o);
+	use_end(&o);
 	return rv;
 }
 
@@ -219,29 +218,28 @@ static void a_result_waits_for_room(void **state)
 	const CK_MECHANISM mechanism = {CKM_SHA256_HMAC, NULL, 0};
 	CK_OBJECT_HANDLE k = key(KEY_HMAC_SHA256, "k");
 	uint8_t expected[32], out[32];
-	struct ha_operation *o;
+	struct use o;
 	CK_ULONG len = 0;
 	unsigned long made;
-	bool over;
 
 	(void)state;
 	assert_int_equal(sign_text(k, "text", expected), CKR_OK);
 	made = fake_calls(0, P11_C_Sign);
-	assert_int_equal(ha_operation_start(group, HA_SIGN, &mechanism, k, &o), CKR_OK);
-	assert_int_equal(ha_operation_once(o, "text", 4, NULL, &len, &over), CKR_OK);
+	assert_int_equal(use_begin(P11_OP_SIGN, &mechanism, k, &o), CKR_OK);
+	assert_int_equal(use_call(&o, P11_PART_ONCE, "text", 4, NULL, &len), CKR_OK);
 	assert_int_equal(len, 32);
-	assert_false(over);
+	assert_false(is_over(&o));
 	len = 31;
-	assert_int_equal(ha_operation_once(o, "text", 4, out, &len, &over), CKR_BUFFER_TOO_SMALL);
+	assert_int_equal(use_call(&o, P11_PART_ONCE, "text", 4, out, &len), CKR_BUFFER_TOO_SMALL);
 	assert_int_equal(len, 32);
-	assert_false(over);
+	assert_false(is_over(&o));
 	/* Nobody is needed for it any more. */
 	away(0xf);
-	assert_int_equal(ha_operation_once(o, "text", 4, out, &len, &over), CKR_OK);
-	assert_true(over);
+	assert_int_equal(use_call(&o, P11_PART_ONCE, "text", 4, out, &len), CKR_OK);
+	assert_true(is_over(&o));
 	assert_memory_equal(out, expected, 32);
 	assert_int_equal(fake_calls(0, P11_C_Sign), made + 1);
-	ha_operation_free(o);
+	use_end(&o);
 }
 
 static void another_input_gets_another_result(void **state)
@@ -249,17 +247,16 @@ static void another_input_gets_another_result(void **state)
 	const CK_MECHANISM mechanism = {CKM_SHA256_HMAC, NULL, 0};
 	CK_OBJECT_HANDLE k = key(KEY_HMAC_SHA256, "k");
 	uint8_t expected[32], out[32];
-	struct ha_operation *o;
+	struct use o;
 	CK_ULONG len = 0;
-	bool over;
 
 	(void)state;
 	assert_int_equal(sign_text(k, "other", expected), CKR_OK);
-	assert_int_equal(ha_operation_start(group, HA_SIGN, &mechanism, k, &o), CKR_OK);
-	assert_int_equal(ha_operation_once(o, "text", 4, NULL, &len, &over), CKR_OK);
-	assert_int_equal(ha_operation_once(o, "other", 5, out, &len, &over), CKR_OK);
+	assert_int_equal(use_begin(P11_OP_SIGN, &mechanism, k, &o), CKR_OK);
+	assert_int_equal(use_call(&o, P11_PART_ONCE, "text", 4, NULL, &len), CKR_OK);
+	assert_int_equal(use_call(&o, P11_PART_ONCE, "other", 5, out, &len), CKR_OK);
 	assert_memory_equal(out, expected, 32);
-	ha_operation_free(o);
+	use_end(&o);
 }
 
 /* ---- what stands in the record ---- */
@@ -277,48 +274,47 @@ static void a_key_that_wants_the_pin_each_time_is_not_used_before_it(void **stat
 		CK_OBJECT_CLASS class = CKO_PRIVATE_KEY;
 		const CK_ATTRIBUTE template = {CKA_CLASS, &class, sizeof(class)};
 		owned(mem) CK_OBJECT_HANDLE *list = NULL;
-		struct ha_operation *o;
+		struct use o;
 		uint8_t out[256];
 		CK_ULONG len = sizeof(out), count;
-		bool over;
 
-		assert_int_equal(ha_find(group, &template, 1, &list, &count), CKR_OK);
+		assert_int_equal(find_all(group, &template, 1, &list, &count), CKR_OK);
 		assert_int_equal(count, 1);
-		assert_int_equal(ha_operation_start(group, HA_SIGN, &mechanism, list[0], &o), CKR_OK);
-		assert_true(ha_operation_waits(o));
+		assert_int_equal(use_begin(P11_OP_SIGN, &mechanism, list[0], &o), CKR_OK);
+		assert_true(ha_session_waits(o.session));
 		if (admitted)
-			ha_operation_admit(o);
+			ha_session_admit(o.session);
 		who_took(P11_C_Sign);
-		assert_int_equal(ha_operation_once(o, "text", 4, out, &len, &over), admitted ? CKR_OK : CKR_USER_NOT_LOGGED_IN);
-		assert_true(over);
+		assert_int_equal(use_call(&o, P11_PART_ONCE, "text", 4, out, &len), admitted ? CKR_OK : CKR_USER_NOT_LOGGED_IN);
+		assert_true(is_over(&o));
 		assert_int_equal(who_took(P11_C_Sign) != 0, admitted);
-		ha_operation_free(o);
+		use_end(&o);
 	}
 }
 
 static void what_a_key_may_not_do_no_member_is_asked_for(void **state)
 {
 	static const struct {
-		enum ha_kind kind;
+		enum p11_op kind;
 		enum key_kind key;
 		CK_MECHANISM_TYPE mechanism;
 		CK_RV rv;
 	} cases[] = {
-		{HA_SIGN, KEY_AES_256, CKM_SHA256_HMAC, CKR_KEY_FUNCTION_NOT_PERMITTED},
-		{HA_SIGN, KEY_HMAC_SHA256, CKM_SHA256_RSA_PKCS, CKR_KEY_TYPE_INCONSISTENT},
-		{HA_SIGN, KEY_HMAC_SHA256, CKM_SHA256, CKR_MECHANISM_INVALID},
-		{HA_SIGN, KEY_HMAC_SHA256, CKM_VENDOR_DEFINED | 1, CKR_MECHANISM_INVALID},
-		{HA_ENCRYPT, KEY_HMAC_SHA256, CKM_SHA256_HMAC, CKR_MECHANISM_INVALID},
+		{P11_OP_SIGN, KEY_AES_256, CKM_SHA256_HMAC, CKR_KEY_FUNCTION_NOT_PERMITTED},
+		{P11_OP_SIGN, KEY_HMAC_SHA256, CKM_SHA256_RSA_PKCS, CKR_KEY_TYPE_INCONSISTENT},
+		{P11_OP_SIGN, KEY_HMAC_SHA256, CKM_SHA256, CKR_MECHANISM_INVALID},
+		{P11_OP_SIGN, KEY_HMAC_SHA256, CKM_VENDOR_DEFINED | 1, CKR_MECHANISM_INVALID},
+		{P11_OP_ENCRYPT, KEY_HMAC_SHA256, CKM_SHA256_HMAC, CKR_MECHANISM_INVALID},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		const CK_MECHANISM mechanism = {cases[i].mechanism, NULL, 0};
 		CK_OBJECT_HANDLE k = key(cases[i].key, "k");
-		struct ha_operation *o;
+		struct use o;
 
 		who_took(P11_C_SignInit);
-		assert_int_equal(ha_operation_start(group, cases[i].kind, &mechanism, k, &o), cases[i].rv);
+		assert_int_equal(use_begin(cases[i].kind, &mechanism, k, &o), cases[i].rv);
 		assert_int_equal(who_took(P11_C_SignInit), 0);
 	}
 }
@@ -328,18 +324,17 @@ static void an_operation_ends_with_its_key(void **state)
 {
 	const CK_MECHANISM mechanism = {CKM_SHA256_HMAC, NULL, 0};
 	CK_OBJECT_HANDLE k = key(KEY_HMAC_SHA256, "k");
-	struct ha_operation *o;
+	struct use o;
 	uint8_t out[32];
 	CK_ULONG len = 0, room = sizeof(out);
-	bool over;
 
 	(void)state;
-	assert_int_equal(ha_operation_start(group, HA_SIGN, &mechanism, k, &o), CKR_OK);
-	assert_int_equal(ha_operation_update(o, "text", 4, NULL, &len, &over), CKR_OK);
-	assert_int_equal(ha_destroy(group, k), CKR_OK);
-	assert_int_equal(ha_operation_final(o, out, &room, &over), CKR_KEY_HANDLE_INVALID);
-	assert_true(over);
-	ha_operation_free(o);
+	assert_int_equal(use_begin(P11_OP_SIGN, &mechanism, k, &o), CKR_OK);
+	assert_int_equal(use_call(&o, P11_PART_UPDATE, "text", 4, NULL, &len), CKR_OK);
+	assert_int_equal(destroy(k), CKR_OK);
+	assert_int_equal(use_call(&o, P11_PART_FINAL, NULL, 0, out, &room), CKR_KEY_HANDLE_INVALID);
+	assert_true(is_over(&o));
+	use_end(&o);
 }
 
 int main(void)

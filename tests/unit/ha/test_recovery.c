@@ -56,7 +56,7 @@ static void a_member_that_missed_something_has_it_before_it_serves(void **state)
 
 		rig_away(m, true);
 		k = key(KEY_HMAC_SHA256, "k");
-		assert_int_equal(ha_destroy(group, doomed), CKR_OK);
+		assert_int_equal(destroy(doomed), CKR_OK);
 		/* Back, and nobody looked yet. */
 		away(0xf & ~(1u << m));
 		assert_int_not_equal(sign(k, &who), CKR_OK);
@@ -65,7 +65,7 @@ static void a_member_that_missed_something_has_it_before_it_serves(void **state)
 		look_again();
 		assert_true(serves(m, k));
 		rig_in_sync();
-		assert_int_equal(ha_destroy(group, k), CKR_OK);
+		assert_int_equal(destroy(k), CKR_OK);
 	}
 }
 
@@ -124,7 +124,7 @@ static void a_member_that_goes_again_meanwhile_comes_back_later(void **state)
 		look_again();
 		assert_true(serves(0, k));
 		rig_in_sync();
-		assert_int_equal(ha_destroy(group, k), CKR_OK);
+		assert_int_equal(destroy(k), CKR_OK);
 	}
 }
 
@@ -146,7 +146,7 @@ static void two_processes_that_bring_back_a_member_do_it_once(void **state)
 	found("k");
 	/* Somebody else is at it. */
 	assert_int_equal(member_acquire(rig_set->members[3].member, &leased, &err), 0);
-	call = p11_lease(member_session(leased), "recover", 7, "somebody", 8, 3600000, 0, &lease);
+	call = p11_X_Lease(member_session(leased), "recover", 7, "somebody", 8, 3600000, 0, &lease);
 	assert_int_equal(member_run(leased, &call, 1, &err), 0);
 	look_again();
 	assert_int_equal(objects(3, &theirs), 0);
@@ -190,7 +190,7 @@ static void two_that_look_at_once_double_nothing(void **state)
 		look_again();
 		assert_int_equal(objects(3, &theirs), 1);
 		rig_in_sync();
-		assert_int_equal(ha_destroy(group, list), CKR_OK);
+		assert_int_equal(destroy(list), CKR_OK);
 	}
 	ha_group_free(other);
 }

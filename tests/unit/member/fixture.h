@@ -17,7 +17,9 @@
 #include "crypto/tls.h"
 #include "fleet/fleet.h"
 #include "member/appliance.h"
+#include "member/frame.h"
 #include "member/member.h"
+#include "member/stream.h"
 
 static const char LIBRARY[] = "/usr/lib/softhsm/libsofthsm2.so";
 
@@ -216,7 +218,7 @@ static inline int generate(struct member_channel *channel, bool token, const cha
 	CK_ATTRIBUTE private_t[] = {{CKA_TOKEN, &on_token, 1}, {CKA_PRIVATE, &yes, 1}, {CKA_SIGN, &yes, 1},
 				    {CKA_LABEL, (void *)label, strlen(label)}};
 	CK_OBJECT_HANDLE public;
-	struct p11_call call = p11_generate_key_pair(member_session(channel), &mechanism, public_t, 2, private_t, 4,
+	struct p11_call call = p11_C_GenerateKeyPair(member_session(channel), &mechanism, public_t, 2, private_t, 4,
 						     &public, ret);
 
 	return member_run(channel, &call, 1, NULL);
@@ -243,10 +245,10 @@ static inline CK_RV create_once(struct member_channel *channel, const char *labe
 	CK_ATTRIBUTE t[] = {{CKA_LABEL, (void *)label, strlen(label)}, {CKA_CLASS, &class, sizeof(class)},
 			    {CKA_TOKEN, &yes, 1}, {CKA_PRIVATE, &yes, 1}};
 	struct p11_call calls[] = {
-		p11_absent(member_session(channel), t, 1),
-		p11_create_object(member_session(channel), t, 4, ret),
+		p11_X_Absent(member_session(channel), t, 1),
+		p11_C_CreateObject(member_session(channel), t, 4, ret),
 	};
-	int rc = member_call(channel, calls, 2, NULL);
+	int rc = member_call(channel, calls, 2, NULL, NULL);
 
 	return rc < 0 ? CKR_DEVICE_REMOVED : calls[0].rv == CKR_OK ? calls[1].rv : calls[0].rv;
 }
@@ -254,9 +256,9 @@ static inline CK_RV create_once(struct member_channel *channel, const char *labe
 /* CKR_OK when it was granted. */
 static inline CK_RV take_lease(struct member_channel *channel, struct p11_lease *ret)
 {
-	struct p11_call call = p11_lease(member_session(channel), "the lease", 9, "a test", 6, 60000, 0, ret);
+	struct p11_call call = p11_X_Lease(member_session(channel), "the lease", 9, "a test", 6, 60000, 0, ret);
 
-	return member_call(channel, &call, 1, NULL) < 0 ? CKR_DEVICE_REMOVED : call.rv;
+	return member_call(channel, &call, 1, NULL, NULL) < 0 ? CKR_DEVICE_REMOVED : call.rv;
 }
 
 /* A lease of another connection of the same kind ends with it; the name of what is wrong, or NULL. */
@@ -291,6 +293,22 @@ static inline int sign(struct member_channel *channel, CK_OBJECT_HANDLE key, str
 	};
 
 	return member_run(channel, calls, 2, err);
+}
+
+/* ---- frames by hand ---- */
+
+static inline int receive(struct stream *stream, struct buf *body)
+{
+	struct frame_pace pace = frame_pace(10000, 10000, 10000);
+
+	return frame_receive(stream, body, &pace, NULL);
+}
+
+static inline int send_frame(struct stream *stream, struct buf *frame, enum frame_kind kind)
+{
+	struct frame_pace pace = frame_pace(10000, 10000, 10000);
+
+	return frame_send(stream, frame, kind, &pace, NULL);
 }
 
 #endif

@@ -8,7 +8,6 @@
 #include <sys/socket.h>
 
 #include "fixture.h"
-#include "member/frame.h"
 #include "p11/rv.h"
 #include "race.h"
 
@@ -57,11 +56,11 @@ static void a_stopped_daemon_is_cut_at_the_deadline(void **state)
 	assert_int_equal(member_acquire(member, &channel, &err), 0);
 	kill(it.pid, SIGSTOP);
 	assert_int_equal(waitpid(it.pid, &status, WUNTRACED), it.pid);	/* now it has stopped */
-	call = p11_generate_random(member_session(channel), random, sizeof(random));
-	assert_int_equal(member_call(channel, &call, 1, &err), -ERR_UNREACHABLE);
+	call = p11_C_GenerateRandom(member_session(channel), random, sizeof(random));
+	assert_int_equal(member_call(channel, &call, 1, NULL, &err), -ERR_UNREACHABLE);
 	kill(it.pid, SIGCONT);
 	/* The channel is cut for good; a new one works. */
-	assert_true(member_call(channel, &call, 1, &err) < 0);
+	assert_true(member_call(channel, &call, 1, NULL, &err) < 0);
 	member_release(channel);
 	assert_int_equal(member_probe(member, NULL, &err), 0);
 }
@@ -95,12 +94,12 @@ static void without_login_private_objects_are_neither_found_nor_used(void **stat
 	assert_int_equal(generate(inside, true, "private", &key), 0);
 	assert_int_equal(member_acquire(out, &outside, &err), 0);
 	assert_int_equal(find(outside, "private", NULL), 0);
-	call = p11_get_attributes(member_session(outside), key, &value, 1);
-	assert_int_equal(member_call(outside, &call, 1, &err), 0);
+	call = p11_C_GetAttributeValue(member_session(outside), key, &value, 1);
+	assert_int_equal(member_call(outside, &call, 1, NULL, &err), 0);
 	assert_int_equal(call.rv, CKR_OBJECT_HANDLE_INVALID);
 	/* Nor is another connection's session handle of any use. */
-	call = p11_close_session(member_session(inside));
-	assert_int_equal(member_call(outside, &call, 1, &err), 0);
+	call = p11_C_CloseSession(member_session(inside));
+	assert_int_equal(member_call(outside, &call, 1, NULL, &err), 0);
 	assert_int_equal(call.rv, CKR_SESSION_HANDLE_INVALID);
 	member_release(outside);
 	assert_int_equal(member_acquire(out, &outside, &err), 0);
@@ -140,27 +139,15 @@ static int connect_bare(void)
 	return fd;
 }
 
-static struct tls *dial(void)
+static struct stream *dial(void)
 {
+	struct stream *stream = NULL;
 	struct tls *tls = NULL;
 	struct err err;
 
 	assert_int_equal(tls_handshake(it.tls, connect_bare(), 1u << CERT_ROLE_APPLIANCE, NULL, clock_now_ms() + 5000, &tls, &err), 0);
-	return tls;
-}
-
-static int receive(struct tls *tls, struct buf *body)
-{
-	struct frame_pace pace = frame_pace(5000, 5000, 5000);
-
-	return frame_receive(tls, body, &pace, NULL);
-}
-
-static int send_frame(struct tls *tls, struct buf *frame, enum frame_kind kind)
-{
-	struct frame_pace pace = frame_pace(5000, 5000, 5000);
-
-	return frame_send(tls, frame, kind, &pace, NULL);
+	assert_int_equal(stream_over_tls(tls, &stream, &err), 0);
+	return stream;
 }
 
 /* Send these bytes instead of a HELLO; the appliance must hang up and live on. */
@@ -183,13 +170,13 @@ static void bad_first_frames_end_the_connection_and_nothing_else(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		owned(member) struct member *member = open_member(NULL);
-		owned(tls) struct tls *tls = dial();
+		owned(stream) struct stream *stream = dial();
 		owned(buf) struct buf body = {.max = FRAME_MAX};
 		struct err err = {0};
 		int kind;
 
-		assert_int_equal(tls_write(tls, cases[i].bytes, cases[i].len, clock_now_ms() + 5000, &err), 0);
-		kind = receive(tls, &body);
+		assert_int_equal(stream_write(stream, cases[i].bytes, cases[i].len, clock_now_ms() + 5000, &err), 0);
+		kind = receive(stream, &body);
 		if (kind != FRAME_REFUSED && kind != -ERR_UNREACHABLE)
 			fail_msg("%s: answered with %d", cases[i].what, kind);
 		assert_int_equal(member_probe(member, NULL, &err), 0);
@@ -212,11 +199,11 @@ static void every_connection_ends_for_a_reason(void **state)
 {
 	static const uint8_t future[] = {0, 0, 0, 8, FRAME_HELLO, 'h', 's', 'm', 'c', 't', 'l', 9, 9};
 	owned(buf) struct buf log = {.max = 16 << 20}, body = {.max = FRAME_MAX};
-	owned(tls) struct tls *tls = dial();
+	owned(stream) struct stream *stream = dial();
 
 	(void)state;
-	assert_int_equal(tls_write(tls, future, sizeof(future), clock_now_ms() + 5000, NULL), 0);
-	assert_int_equal(receive(tls, &body), FRAME_REFUSED);
+	assert_int_equal(stream_write(stream, future, sizeof(future), clock_now_ms() + 5000, NULL), 0);
+	assert_int_equal(receive(stream, &body), FRAME_REFUSED);
 	await_log("connection of 'admin' ends: no common version of the protocol\n", &log);
 	assert_null(strstr(buf_text(&log), "ends: \n"));
 }
@@ -232,22 +219,22 @@ static void damaged_calls_never_harm_the_daemon(void **state)
 	print_message("seed %u\n", seed);
 	srand(seed);
 	for (int round = 0; round < 200; round++) {
-		owned(tls) struct tls *tls = dial();
+		owned(stream) struct stream *stream = dial();
 		owned(buf) struct buf frame = {.max = 4096}, body = {.max = FRAME_MAX};
 		CK_SESSION_HANDLE session;
 		struct p11_call calls[] = {
-			p11_open_session(CKF_SERIAL_SESSION, &session),
-			p11_find_init(1, &(CK_ATTRIBUTE){CKA_LABEL, (void *)"x", 1}, 1),
+			p11_C_OpenSession(0, CKF_SERIAL_SESSION, &session),
+			p11_C_FindObjectsInit(1, &(CK_ATTRIBUTE){CKA_LABEL, (void *)"x", 1}, 1),
 		};
 
-		assert_int_equal(tls_write(tls, hello, sizeof(hello), clock_now_ms() + 5000, &err), 0);
-		assert_int_equal(receive(tls, &body), FRAME_WELCOME);
+		assert_int_equal(stream_write(stream, hello, sizeof(hello), clock_now_ms() + 5000, &err), 0);
+		assert_int_equal(receive(stream, &body), FRAME_WELCOME);
 		frame_begin(&frame);
 		p11_encode_request(&frame, calls, 2);
 		for (int n = 1 + rand() % 3; n > 0; n--)
 			frame.data[FRAME_HEAD + (size_t)rand() % (frame.len - FRAME_HEAD)] = (uint8_t)rand();
-		assert_int_equal(send_frame(tls, &frame, FRAME_CALL), 0);
-		(void)receive(tls, &body);
+		assert_int_equal(send_frame(stream, &frame, FRAME_CALL), 0);
+		(void)receive(stream, &body);
 	}
 	assert_int_equal(member_probe(member, NULL, &err), 0);
 }
@@ -352,9 +339,9 @@ static void of_clients_that_look_first_one_writes(void **state)
 
 static CK_RV age_of(struct member_channel *channel, CK_OBJECT_HANDLE object, CK_ULONG *ret)
 {
-	struct p11_call call = p11_age(member_session(channel), object, ret);
+	struct p11_call call = p11_X_Age(member_session(channel), object, ret);
 
-	assert_int_equal(member_call(channel, &call, 1, NULL), 0);
+	assert_int_equal(member_call(channel, &call, 1, NULL, NULL), 0);
 	return call.rv;
 }
 
@@ -379,7 +366,7 @@ static void the_host_knows_how_old_an_object_is(void **state)
 	}
 	assert_in_range(ms, 20, clock_now_ms() - start);
 	assert_int_equal(age_of(outside, object, &ms), CKR_OBJECT_HANDLE_INVALID);
-	destroy = p11_destroy_object(member_session(channel), object);
+	destroy = p11_C_DestroyObject(member_session(channel), object);
 	assert_int_equal(member_run(channel, &destroy, 1, NULL), 0);
 	assert_int_equal(age_of(channel, object, &ms), CKR_OBJECT_HANDLE_INVALID);
 	member_release(channel);
@@ -560,26 +547,26 @@ static void idle_guests_make_room_and_do_not_notice(void **state)
 	restart();
 }
 
-static void send_hello(struct tls *tls)
+static void send_hello(struct stream *stream)
 {
 	static const uint8_t hello[] = {0, 0, 0, 8, FRAME_HELLO, 'h', 's', 'm', 'c', 't', 'l', 1, 1};
 	owned(buf) struct buf body = {.max = FRAME_MAX};
 
-	assert_int_equal(tls_write(tls, hello, sizeof(hello), clock_now_ms() + 5000, NULL), 0);
-	assert_int_equal(receive(tls, &body), FRAME_WELCOME);
+	assert_int_equal(stream_write(stream, hello, sizeof(hello), clock_now_ms() + 5000, NULL), 0);
+	assert_int_equal(receive(stream, &body), FRAME_WELCOME);
 }
 
 static void an_idle_connection_ends(void **state)
 {
-	owned(tls) struct tls *tls = NULL;
+	owned(stream) struct stream *stream = NULL;
 	uint8_t byte;
 
 	(void)state;
 	it.wish = (struct appliance_config){.idle_ms = 50};
 	restart();
-	tls = dial();
-	send_hello(tls);
-	assert_int_equal(tls_read(tls, &byte, 1, clock_now_ms() + 10000, NULL), -ERR_UNREACHABLE);
+	stream = dial();
+	send_hello(stream);
+	assert_int_equal(stream_read(stream, &byte, 1, clock_now_ms() + 10000, NULL), -ERR_UNREACHABLE);
 	it.wish = (struct appliance_config){0};
 	restart();
 }
@@ -588,7 +575,7 @@ static void a_promise_of_many_bytes_takes_no_memory(void **state)
 {
 	enum { PEERS = 20 };
 	static const uint8_t head[] = {0x01, 0, 0, 0, FRAME_CALL, 1};	/* 16 MiB, and the first byte of them */
-	struct tls *peers[PEERS];
+	struct stream *peers[PEERS];
 	long before;
 
 	(void)state;
@@ -599,7 +586,7 @@ static void a_promise_of_many_bytes_takes_no_memory(void **state)
 
 		peers[i] = dial();
 		send_hello(peers[i]);
-		assert_int_equal(tls_write(peers[i], head, sizeof(head), clock_now_ms() + 5000, NULL), 0);
+		assert_int_equal(stream_write(peers[i], head, sizeof(head), clock_now_ms() + 5000, NULL), 0);
 		/* It is at it, and says so. */
 		assert_int_equal(receive(peers[i], &body), FRAME_BEAT);
 	}
@@ -607,7 +594,7 @@ static void a_promise_of_many_bytes_takes_no_memory(void **state)
 		fail_msg("%ld kB for nothing", resident_kb() - before);
 	await_probe("");
 	for (int i = 0; i < PEERS; i++)
-		tls_free(peers[i]);
+		stream_free(peers[i]);
 }
 
 int main(void)

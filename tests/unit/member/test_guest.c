@@ -5,47 +5,36 @@
 
 #include "fixture.h"
 #include "base/log.h"
-#include "child.h"
-#include "member/guest.h"
-#include "member/host.h"
+#include "hosted.h"
+#include "member/instance.h"
+#include "member/visit.h"
 #include "p11/rv.h"
 #include "race.h"
 
-static struct host *host;
-
-static int open_host(void)
-{
-	static struct appliance_config config;
-	struct err err = {0};
-
-	config = (struct appliance_config){.name = "unit", .library = LIBRARY, .serial = it.serial};
-	if (host_open(&config, &host, &err) == 0)
-		return 0;
-	fprintf(stderr, "%s\n", err.message);
-	return -1;
-}
-
-/* A guest of the host with a session. */
+/* A visit to the host with a session. */
 struct visitor {
-	struct guest *guest;
+	struct visit *visit;
 	CK_SESSION_HANDLE session;
 };
 
 static CK_RV call(const struct visitor *v, struct p11_call call)
 {
-	guest_execute(v->guest, &call, 1);
+	visit_execute(v->visit, &call, 1);
 	return call.rv;
+}
+
+static CK_RV enter_as(struct visitor *v, const struct host_peer *peer, const uint8_t *instance)
+{
+	if (visit_begin(host, peer, instance, &v->visit, NULL) < 0)
+		return CKR_HOST_MEMORY;
+	return call(v, p11_C_OpenSession(0, CKF_SERIAL_SESSION | CKF_RW_SESSION, &v->session));
 }
 
 static CK_RV enter(struct visitor *v, const char *pin, CK_ULONG len)
 {
-	static const struct host_peer peer = {.name = "somebody", .fingerprint = "00", .role = CERT_ROLE_APPLICATION};
-	CK_RV rv;
+	CK_RV rv = enter_as(v, &somebody, NULL);
 
-	if (guest_new(host, &peer, &v->guest, NULL) < 0)
-		return CKR_HOST_MEMORY;
-	rv = call(v, p11_open_session(CKF_SERIAL_SESSION | CKF_RW_SESSION, &v->session));
-	return rv == CKR_OK && pin ? call(v, p11_login(v->session, CKU_USER, pin, len)) : rv;
+	return rv == CKR_OK && pin ? call(v, p11_C_Login(v->session, CKU_USER, pin, len)) : rv;
 }
 
 static CK_RV enter_with_pin(struct visitor *v)
@@ -64,11 +53,11 @@ static CK_RV make_once(const struct visitor *v, const char *label, bool token)
 			    {CKA_TOKEN, &on_token, 1}, {CKA_PRIVATE, &yes, 1}};
 	CK_OBJECT_HANDLE object;
 	struct p11_call calls[] = {
-		p11_absent(v->session, t, 1),
-		p11_create_object(v->session, t, 4, &object),
+		p11_X_Absent(v->session, t, 1),
+		p11_C_CreateObject(v->session, t, 4, &object),
 	};
 
-	guest_execute(v->guest, calls, 2);
+	visit_execute(v->visit, calls, 2);
 	return calls[0].rv == CKR_OK ? calls[1].rv : calls[0].rv;
 }
 
@@ -76,7 +65,7 @@ static CK_RV absent(const struct visitor *v, const char *label)
 {
 	CK_ATTRIBUTE t = {CKA_LABEL, (void *)label, strlen(label)};
 
-	return call(v, p11_absent(v->session, &t, 1));
+	return call(v, p11_X_Absent(v->session, &t, 1));
 }
 
 /* ---- steps ---- */
@@ -108,7 +97,7 @@ static int guests_at_once(void)
 	CHECK(race_is_fair(try));
 	host_functions(host)->C_CreateObject = real_create;
 	for (size_t i = 0; i < RACE_RIVALS; i++)
-		guest_free(rivals[i].guest);
+		visit_free(rivals[i].visit);
 	host_free(host);
 	return 0;
 }
@@ -166,7 +155,7 @@ static int a_key_beside(void)
 	CHECK(enter_with_pin(&maker) == CKR_OK && enter_with_pin(&beside) == CKR_OK);
 	real_pair = host_functions(host)->C_GenerateKeyPair;
 	host_functions(host)->C_GenerateKeyPair = pair_beside;
-	CHECK(call(&maker, p11_generate_key_pair(maker.session, &m, &t, 1, &session_key, 1, &open, &hidden)) == CKR_OK);
+	CHECK(call(&maker, p11_C_GenerateKeyPair(maker.session, &m, &t, 1, &session_key, 1, &open, &hidden)) == CKR_OK);
 	CHECK(of_beside == CKR_OK);
 	return 0;
 }
@@ -184,11 +173,11 @@ static int a_stranger_beside(void)
 	real_random = host_functions(host)->C_GenerateRandom;
 	host_functions(host)->C_GenerateRandom = random_beside;
 	struct p11_call calls[] = {
-		p11_generate_random(stranger.session, out, sizeof(out)),
-		p11_create_object(stranger.session, &t, 1, &object),
+		p11_C_GenerateRandom(stranger.session, out, sizeof(out)),
+		p11_C_CreateObject(stranger.session, &t, 1, &object),
 	};
 
-	guest_execute(stranger.guest, calls, 2);
+	visit_execute(stranger.visit, calls, 2);
 	CHECK(calls[0].rv == CKR_OK && calls[1].rv == CKR_USER_NOT_LOGGED_IN);
 	CHECK(of_beside == CKR_OK);
 	return 0;
@@ -229,7 +218,7 @@ static int absences(void)
 
 static CK_RV take(const struct visitor *v, struct p11_lease *ret)
 {
-	return call(v, p11_lease(v->session, "the lease", 9, "a test", 6, 60000, 0, ret));
+	return call(v, p11_X_Lease(v->session, "the lease", 9, "a test", 6, 60000, 0, ret));
 }
 
 static int leases(void)
@@ -242,7 +231,7 @@ static int leases(void)
 	CHECK(take(&stranger, &lease) == CKR_USER_NOT_LOGGED_IN);
 	CHECK(take(&a, &lease) == CKR_OK && lease.number);
 	CHECK(take(&b, &lease) == CKR_FUNCTION_REJECTED && strcmp(lease.holder, "a test") == 0);
-	guest_free(a.guest);
+	visit_free(a.visit);
 	CHECK(take(&b, &lease) == CKR_OK);
 	return 0;
 }
@@ -257,6 +246,111 @@ static void a_lease_ends_with_its_guest(void **state)
 {
 	(void)state;
 	assert_int_equal(in_child(leases), 0);
+}
+
+/* ---- instances ---- */
+
+static CK_RV login(const struct visitor *v)
+{
+	owned(secret) struct secret *pin = good_pin();
+
+	return call(v, p11_C_Login(v->session, CKU_USER, pin->data, pin->len));
+}
+
+static int certificates(void)
+{
+	static const uint8_t instance[INSTANCE_LEN] = {1}, elsewhere[INSTANCE_LEN] = {2};
+	struct visitor a, b, stranger, other;
+	struct p11_lease lease;
+
+	CHECK(open_host() == 0);
+	CHECK(enter_as(&a, &somebody, instance) == CKR_OK && enter_as(&b, &somebody, instance) == CKR_OK);
+	CHECK(enter_as(&stranger, &another, instance) == CKR_OK && enter_as(&other, &somebody, elsewhere) == CKR_OK);
+	CHECK(login(&a) == CKR_OK);
+	CHECK(visit_is_logged_in(b.visit) && !visit_is_logged_in(stranger.visit) && !visit_is_logged_in(other.visit));
+	CHECK(login(&stranger) == CKR_OK);
+	CHECK(make_once(&a, "ours", false) == CKR_OK);
+	CHECK(absent(&b, "ours") == CKR_OBJECT_HANDLE_INVALID && absent(&stranger, "ours") == CKR_OK);
+	stranger.session = a.session;
+	CHECK(absent(&stranger, "ours") == CKR_SESSION_HANDLE_INVALID);
+	/* The lease is no visit's, but theirs. */
+	CHECK(take(&a, &lease) == CKR_OK);
+	visit_free(a.visit);
+	CHECK(take(&b, &lease) == CKR_FUNCTION_REJECTED);
+	CHECK(absent(&b, "ours") == CKR_OBJECT_HANDLE_INVALID);
+	visit_free(b.visit);
+	/* Who comes back after all have gone finds nothing. */
+	CHECK(enter_as(&a, &somebody, instance) == CKR_OK);
+	CHECK(!visit_is_logged_in(a.visit) && login(&a) == CKR_OK);
+	CHECK(absent(&a, "ours") == CKR_OK && take(&a, &lease) == CKR_OK);
+	return 0;
+}
+
+static void an_instance_is_one_guest_for_each_certificate(void **state)
+{
+	(void)state;
+	assert_int_equal(in_child(certificates), 0);
+}
+
+static unsigned closed;
+static CK_C_CloseSession real_close;
+
+static CK_RV close_and_count(CK_SESSION_HANDLE session)
+{
+	closed++;
+	return real_close(session);
+}
+
+/* The handle of the one object with this label. */
+static CK_OBJECT_HANDLE look_up(const struct visitor *v, const char *label)
+{
+	CK_ATTRIBUTE t = {CKA_LABEL, (void *)label, strlen(label)};
+	CK_OBJECT_HANDLE object = CK_INVALID_HANDLE;
+	CK_ULONG count = 0;
+	struct p11_call calls[] = {
+		p11_C_FindObjectsInit(v->session, &t, 1),
+		p11_C_FindObjects(v->session, &object, 1, &count),
+		p11_C_FindObjectsFinal(v->session),
+	};
+
+	visit_execute(v->visit, calls, 3);
+	return count == 1 ? object : CK_INVALID_HANDLE;
+}
+
+static int sessions(void)
+{
+	static const uint8_t instance[INSTANCE_LEN] = {1};
+	struct visitor a, b, c;
+
+	CHECK(open_host() == 0);
+	CHECK(enter_as(&a, &somebody, instance) == CKR_OK && login(&a) == CKR_OK);
+	CHECK(enter_as(&b, &somebody, instance) == CKR_OK && enter_as(&c, &somebody, instance) == CKR_OK);
+	real_close = host_functions(host)->C_CloseSession;
+	host_functions(host)->C_CloseSession = close_and_count;
+	CHECK(make_once(&a, "first", false) == CKR_OK && make_once(&a, "second", false) == CKR_OK);
+	CHECK(make_once(&c, "third", false) == CKR_OK);
+	closed = 0;
+	/* Left behind, for as long as anything lives by it, and not to be used. */
+	visit_free(a.visit);
+	CHECK(closed == 0);
+	a.visit = b.visit;
+	CHECK(absent(&a, "first") == CKR_SESSION_HANDLE_INVALID);
+	CHECK(call(&b, p11_C_DestroyObject(b.session, look_up(&b, "first"))) == CKR_OK && closed == 0);
+	CHECK(call(&b, p11_C_DestroyObject(b.session, look_up(&b, "second"))) == CKR_OK && closed == 1);
+	/* Closing one destroys what was made on it, from wherever it is closed. */
+	CHECK(call(&b, p11_C_CloseSession(c.session)) == CKR_OK && closed == 2);
+	CHECK(absent(&b, "third") == CKR_OK);
+	CHECK(absent(&c, "third") == CKR_SESSION_HANDLE_INVALID);
+	visit_free(c.visit);
+	visit_free(b.visit);
+	CHECK(closed == 4);	/* with the one of absent() */
+	return 0;
+}
+
+static void session_objects_outlive_the_connection_they_were_made_on(void **state)
+{
+	(void)state;
+	assert_int_equal(in_child(sessions), 0);
 }
 
 /* ---- the log ---- */
@@ -298,6 +392,8 @@ int main(void)
 		cmocka_unit_test(who_is_not_logged_in_holds_nobody_up),
 		cmocka_unit_test(what_a_guest_does_not_see_is_absent),
 		cmocka_unit_test(a_lease_ends_with_its_guest),
+		cmocka_unit_test(an_instance_is_one_guest_for_each_certificate),
+		cmocka_unit_test(session_objects_outlive_the_connection_they_were_made_on),
 		cmocka_unit_test(a_pin_that_was_not_looked_at_is_not_called_wrong),
 	};
 

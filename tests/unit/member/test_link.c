@@ -6,7 +6,7 @@
 #include <sys/socket.h>
 
 #include "fixture.h"
-#include "member/frame.h"
+#include "member/limit.h"
 #include "p11/rv.h"
 #include "relay.h"
 
@@ -33,7 +33,7 @@ static CK_OBJECT_HANDLE make_aes(struct member_channel *channel)
 	CK_ULONG len = 32;
 	CK_ATTRIBUTE t[] = {{CKA_TOKEN, &no, 1}, {CKA_VALUE_LEN, &len, sizeof(len)}, {CKA_ENCRYPT, &yes, 1}};
 	CK_OBJECT_HANDLE key;
-	struct p11_call call = p11_generate_key(member_session(channel), &mechanism, t, 3, &key);
+	struct p11_call call = p11_C_GenerateKey(member_session(channel), &mechanism, t, 3, &key);
 
 	assert_int_equal(member_run(channel, &call, 1, NULL), 0);
 	return key;
@@ -83,8 +83,8 @@ static void a_silent_line_is_cut(void **state)
 	(void)state;
 	assert_int_equal(member_acquire(member, &channel, &err), 0);
 	relay_order(&relay, "silence on");
-	call = p11_generate_random(member_session(channel), random, sizeof(random));
-	assert_int_equal(member_call(channel, &call, 1, &err), -ERR_UNREACHABLE);
+	call = p11_C_GenerateRandom(member_session(channel), random, sizeof(random));
+	assert_int_equal(member_call(channel, &call, 1, NULL, &err), -ERR_UNREACHABLE);
 	assert_non_null(strstr(err.message, "no answer within 200 ms"));
 	relay_order(&relay, "silence off");
 	member_release(channel);
@@ -93,35 +93,66 @@ static void a_silent_line_is_cut(void **state)
 
 /* ---- other peers than appliances of now ---- */
 
-/* What answers a client instead of the appliance; one connection. */
+/* What answers a client instead of the appliance; one connection, after those whose hello it does not know. */
 struct peer {
 	uint8_t version;
-	void (*serve)(struct tls *tls, const struct buf *call);	/* after the welcome */
+	void (*serve)(struct stream *stream, const struct buf *call);	/* after the welcome */
 	struct tls_context *context;
 	int listener;
 	char address[32];
 	pthread_t thread;
 };
 
-static void *peer_thread(void *data)
+static struct stream *peer_accept(struct peer *peer)
 {
-	struct peer *peer = data;
-	owned(tls) struct tls *tls = NULL;
-	owned(buf) struct buf in = {.max = FRAME_MAX}, out = {.max = 4096};
-	struct frame_pace pace = frame_pace(60000, 60000, 60000);
+	struct stream *stream = NULL;
+	struct tls *tls = NULL;
 	int fd = accept4(peer->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	if (tls_handshake(peer->context, fd, ~0u, NULL, clock_now_ms() + 10000, &tls, NULL) < 0)
 		return NULL;
-	frame_receive(tls, &in, &pace, NULL);
+	stream_over_tls(tls, &stream, NULL);
+	return stream;
+}
+
+/* As an appliance of its version does. False: the hello has more than it knows. */
+static bool peer_greet(const struct peer *peer, struct stream *stream)
+{
+	owned(buf) struct buf in = {.max = FRAME_MAX}, out = {.max = 4096};
+	struct frame_pace pace = frame_pace(60000, 60000, 60000);
+	bool knows = frame_receive(stream, &in, &pace, NULL) == FRAME_HELLO &&
+		     in.len == (peer->version < FRAME_VERSION_INSTANCE ? 8 : 24);
+
 	frame_begin(&out);
-	buf_put_u8(&out, peer->version);
-	buf_put_u64(&out, 1);
-	buf_put_bytes(&out, it.serial, strlen(it.serial));
-	buf_put_bytes(&out, "peer", 4);
-	frame_send(tls, &out, FRAME_WELCOME, &pace, NULL);
-	while (frame_receive(tls, &in, &pace, NULL) == FRAME_CALL)
-		peer->serve(tls, &in);
+	if (knows) {
+		buf_put_u8(&out, peer->version);
+		buf_put_u64(&out, 1);
+		buf_put_bytes(&out, it.serial, strlen(it.serial));
+		buf_put_bytes(&out, "peer", 4);
+		if (peer->version >= FRAME_VERSION_INSTANCE)
+			buf_put_u8(&out, 0);
+	} else {
+		buf_put_u8(&out, FRAME_MALFORMED);
+		buf_put_str(&out, "not a client of this protocol");
+	}
+	frame_send(stream, &out, knows ? FRAME_WELCOME : FRAME_REFUSED, &pace, NULL);
+	return knows;
+}
+
+static void *peer_thread(void *data)
+{
+	struct peer *peer = data;
+	owned(buf) struct buf in = {.max = FRAME_MAX};
+	struct frame_pace pace = frame_pace(60000, 60000, 60000);
+	struct stream *stream = peer_accept(peer);
+
+	while (stream && !peer_greet(peer, stream)) {
+		stream_free(stream);
+		stream = peer_accept(peer);
+	}
+	while (stream && frame_receive(stream, &in, &pace, NULL) == FRAME_CALL)
+		peer->serve(stream, &in);
+	stream_free(stream);
 	return NULL;
 }
 
@@ -147,10 +178,10 @@ static void peer_end(struct peer *peer)
 	tls_context_free(peer->context);
 }
 
-static void beat_only(struct tls *tls, const struct buf *call)
+static void beat_only(struct stream *stream, const struct buf *call)
 {
 	(void)call;
-	while (frame_send_beat(tls, NULL) == 0)
+	while (frame_send_beat(stream, NULL) == 0)
 		clock_sleep_ms(20);
 }
 
@@ -171,7 +202,7 @@ static void a_peer_that_only_beats_is_left_after_a_short_call(void **state)
 }
 
 /* All goes well; what it does not know it would not take. */
-static void nod(struct tls *tls, const struct buf *call)
+static void nod(struct stream *stream, const struct buf *call)
 {
 	owned(p11_batch) struct p11_batch batch = {0};
 	owned(buf) struct buf out = {.max = 4096};
@@ -185,13 +216,43 @@ static void nod(struct tls *tls, const struct buf *call)
 			rc = -ERR_PROTOCOL;
 	}
 	if (rc < 0) {
-		tls_cut(tls);
+		stream_cut(stream);
 		return;
 	}
 	frame_begin(&out);
 	buf_put_u64(&out, 1);
 	p11_encode_reply(&out, batch.calls, batch.count);
-	frame_send(tls, &out, FRAME_REPLY, &pace, NULL);
+	frame_send(stream, &out, FRAME_REPLY, &pace, NULL);
+}
+
+static void nod_then_beat(struct stream *stream, const struct buf *call)
+{
+	static bool nodded;
+
+	(nodded ? beat_only : nod)(stream, call);
+	nodded = true;
+}
+
+static void a_call_lasts_no_longer_than_its_caller_lets_it(void **state)
+{
+	const struct call_limit limit = {.total_ms = 150};
+	struct peer peer = {.version = FRAME_VERSION, .serve = nod_then_beat};
+	struct member *member;
+	struct member_channel *channel;
+	struct err err = {0};
+	CK_TOKEN_INFO info;
+	struct p11_call call;
+
+	(void)state;
+	peer_start(&peer);
+	member = open_member_at(peer.address, it.tls, NULL, 5000);
+	assert_int_equal(member_acquire(member, &channel, &err), 0);
+	call = p11_C_GetTokenInfo(0, &info);
+	assert_int_equal(member_call(channel, &call, 1, &limit, &err), -ERR_UNREACHABLE);
+	assert_non_null(strstr(err.message, "no result within 150 ms"));
+	member_release(channel);
+	member_free(member);
+	peer_end(&peer);
 }
 
 static void an_appliance_of_before_is_not_asked_what_it_does_not_know(void **state)
@@ -209,18 +270,18 @@ static void an_appliance_of_before_is_not_asked_what_it_does_not_know(void **sta
 	member = open_member_at(peer.address, it.tls, NULL, 5000);
 	assert_int_equal(member_acquire(member, &channel, &err), 0);
 	for (int i = 0; i < 4; i++) {
-		calls[0] = i == 0   ? p11_absent(member_session(channel), NULL, 0)
-			   : i == 1 ? p11_age(member_session(channel), 1, &ms)
-			   : i == 2 ? p11_lease(member_session(channel), "x", 1, "x", 1, 1, 0, &lease)
-				    : p11_destroy_object(member_session(channel), 1);
-		calls[1] = i == 3 ? p11_absent(member_session(channel), NULL, 0)
-				  : p11_destroy_object(member_session(channel), 1);
-		assert_int_equal(member_call(channel, calls, 2, &err), 0);
+		calls[0] = i == 0   ? p11_X_Absent(member_session(channel), NULL, 0)
+			   : i == 1 ? p11_X_Age(member_session(channel), 1, &ms)
+			   : i == 2 ? p11_X_Lease(member_session(channel), "x", 1, "x", 1, 1, 0, &lease)
+				    : p11_C_DestroyObject(member_session(channel), 1);
+		calls[1] = i == 3 ? p11_X_Absent(member_session(channel), NULL, 0)
+				  : p11_C_DestroyObject(member_session(channel), 1);
+		assert_int_equal(member_call(channel, calls, 2, NULL, &err), 0);
 		assert_int_equal(calls[0].rv, CKR_FUNCTION_NOT_SUPPORTED);
 		assert_int_equal(calls[1].rv, P11_NOT_RUN);
 	}
 	/* The rest goes on. */
-	calls[0] = p11_destroy_object(member_session(channel), 1);
+	calls[0] = p11_C_DestroyObject(member_session(channel), 1);
 	assert_int_equal(member_run(channel, calls, 1, &err), 0);
 	member_release(channel);
 	member_free(member);
@@ -357,6 +418,7 @@ int main(void)
 		cmocka_unit_test(a_slow_line_is_not_taken_for_a_dead_one),
 		cmocka_unit_test(a_silent_line_is_cut),
 		cmocka_unit_test(a_peer_that_only_beats_is_left_after_a_short_call),
+		cmocka_unit_test(a_call_lasts_no_longer_than_its_caller_lets_it),
 		cmocka_unit_test(an_appliance_of_before_is_not_asked_what_it_does_not_know),
 		cmocka_unit_test(after_a_login_the_pin_is_in_no_memory_that_could_be_dumped),
 		cmocka_unit_test(a_large_call_leaves_no_large_buffers),

@@ -147,7 +147,7 @@ static int the_child(void)
 	struct member_channel *channel;
 	CK_OBJECT_HANDLE key;
 	CK_TOKEN_INFO info;
-	struct p11_call call = p11_get_token_info(&info);
+	struct p11_call call = p11_C_GetTokenInfo(0, &info);
 	struct err err = {0};
 
 	/* What was the parent's is of no use, and may be given back. */

@@ -60,6 +60,7 @@ static inline struct p11_call make(enum p11_fn fn, struct stage *s)
 			a->number = sizeof(s->in[ins++]);
 			break;
 		case P11_ARG_TEMPLATE:
+		case P11_ARG_SEARCH:
 			a->in = s->template;
 			a->number = 4;
 			break;

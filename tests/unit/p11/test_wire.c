@@ -286,8 +286,8 @@ static void huge_wishes_are_refused(void **state)
 	uint8_t out[1];
 	struct p11_call calls[] = {
 		p11_transform(P11_C_Sign, 1, "x", 1, out, &len),
-		p11_generate_random(1, out, 1ul << 40),
-		p11_find(1, (CK_OBJECT_HANDLE *)out, 1ul << 40, &len),
+		p11_C_GenerateRandom(1, out, 1ul << 40),
+		p11_C_FindObjects(1, (CK_OBJECT_HANDLE *)out, 1ul << 40, &len),
 	};
 
 	(void)state;
@@ -319,7 +319,7 @@ static void templates_go_one_deep_and_strange_arrays_not_at_all(void **state)
 		owned(buf) struct buf wire = {0};
 		owned(p11_batch) struct p11_batch batch = {0};
 		CK_OBJECT_HANDLE object;
-		struct p11_call call = p11_create_object(1, cases[i].item, 1, &object);
+		struct p11_call call = p11_C_CreateObject(1, cases[i].item, 1, &object);
 		struct buf_reader r;
 
 		encode(&wire, &call);

@@ -8,7 +8,7 @@
 #include "member/member.h"
 #include "p11/rv.h"
 
-enum { CALLS_MAX = 8, SAME_MEMBER_TRIES = 3 };
+enum { SAME_MEMBER_TRIES = 3 };
 
 /* What to do after an answer, or the lack of one. */
 enum next { FINISHED, SAME_MEMBER, NEXT_MEMBER };
@@ -27,9 +27,9 @@ static uint64_t mix(uint64_t hash, uint64_t value)
 	return (hash ^ value) * 0x100000001b3u;
 }
 
-uint64_t ha_shape(CK_OBJECT_HANDLE object, const struct p11_call *calls, size_t count)
+static uint64_t shape_of(const struct p11_call *calls, size_t count)
 {
-	uint64_t hash = mix(0xcbf29ce484222325u, object);
+	uint64_t hash = 0xcbf29ce484222325u;
 
 	for (size_t i = 0; i < count; i++) {
 		const enum p11_arg_kind *kinds = p11_fn_table[calls[i].fn].args;
@@ -38,29 +38,96 @@ uint64_t ha_shape(CK_OBJECT_HANDLE object, const struct p11_call *calls, size_t 
 		for (int n = 0; n < P11_ARGS_MAX && kinds[n] != P11_ARG_END; n++) {
 			if (kinds[n] == P11_ARG_MECHANISM)
 				hash = mix(hash, ((const CK_MECHANISM *)calls[i].args[n].in)->mechanism);
-			else if (kinds[n] == P11_ARG_IN || kinds[n] == P11_ARG_RANDOM)
+			else if (kinds[n] == P11_ARG_IN || kinds[n] == P11_ARG_RANDOM || kinds[n] == P11_ARG_OBJECT)
 				hash = mix(hash, calls[i].args[n].number);
 		}
 	}
 	return hash | 1;
 }
 
-bool ha_shape_known(struct ha_group *group, uint64_t shape)
+static bool shape_known(struct ha_group *group, uint64_t shape)
 {
 	return atomic_load(&group->shapes[shape >> 32 & (SHAPES - 1)]) == shape;
 }
 
-void ha_shape_learn(struct ha_group *group, uint64_t shape)
+static void shape_learn(struct ha_group *group, uint64_t shape)
 {
 	atomic_store(&group->shapes[shape >> 32 & (SHAPES - 1)], shape);
 }
 
-/* One call on its way through the members. */
+/* ---- binding ---- */
+
+/* Whose handles are looked up, and how that went: err.code is set when the link failed. */
+struct binding {
+	struct ha_group *group;
+	size_t member;
+	struct member_channel *channel;
+	struct err *err;
+};
+
+static CK_RV look_up(void *data, CK_OBJECT_HANDLE from, CK_OBJECT_HANDLE *ret)
+{
+	const struct binding *b = data;
+
+	return ha_resolve(b->group, from, b->member, b->channel, ret, b->err);
+}
+
+/* A batch as the member at the other end is to hear it, sent; calls[].rv say how it went. *ret_rv: what kept it from
+ * being sent, when the member lacks an object. */
+static int send_bound(struct binding *b, struct p11_call *calls, size_t count, CK_RV *ret_rv)
+{
+	struct p11_call bound[CALLS_MAX];
+	struct p11_inside inside[CALLS_MAX];
+	int rc;
+
+	*ret_rv = CKR_OK;
+	for (size_t i = 0; i < count && *ret_rv == CKR_OK; i++)
+		*ret_rv = p11_bind(&calls[i], member_session(b->channel), look_up, b, &bound[i], &inside[i]);
+	if (*ret_rv != CKR_OK)
+		return -(int)b->err->code;
+	rc = member_call(b->channel, bound, count, NULL, b->err);
+	for (size_t i = 0; i < count; i++)
+		calls[i].rv = bound[i].rv;
+	return rc;
+}
+
+/* What the member calls these objects has changed. */
+static void forget_handles(struct ha_group *group, const struct p11_call *calls, size_t count, size_t member)
+{
+	for (size_t i = 0; i < count; i++)
+		for (int n = 0; n < P11_ARGS_MAX; n++)
+			if (p11_fn_table[calls[i].fn].args[n] == P11_ARG_OBJECT)
+				ha_forget_handle(group, calls[i].args[n].number, member);
+}
+
+size_t ha_member_of(const struct ha_group *group, const struct member_channel *channel)
+{
+	size_t i = 0;
+
+	while (i < group->set->n_members && group->set->members[i].member != member_of(channel))
+		i++;
+	return i;
+}
+
+int ha_send_on(struct ha_group *group, struct member_channel *channel, struct p11_call *call, struct err *err)
+{
+	struct binding binding = {group, ha_member_of(group, channel), channel, err};
+	CK_RV rv;
+	int rc = send_bound(&binding, call, 1, &rv);
+
+	if (rc == 0 && rv != CKR_OK)
+		call->rv = rv;
+	return rc;
+}
+
+/* ---- the way through the members ---- */
+
+/* One batch on its way. */
 struct run {
 	struct ha_group *group;
-	CK_OBJECT_HANDLE object;
-	ha_builder build;
-	void *data;
+	struct p11_call *calls;
+	size_t count;
+	CK_ULONG rooms[CALLS_MAX];	/* for results, as the caller gave them */
 	struct member_channel **ret_channel;
 	uint32_t tried, dubious;	/* masks of members; dubious: answered by a code that may mean anything */
 	unsigned ended;			/* members whose host ended while it had the call */
@@ -69,6 +136,22 @@ struct run {
 	CK_RV answer;			/* the first of those that another member may know better */
 	CK_RV rv;			/* of the last attempt */
 };
+
+/* A length that an attempt left behind is no room for the next one. */
+static void keep_rooms(struct run *run, bool restore)
+{
+	for (size_t i = 0; i < run->count; i++) {
+		enum p11_arg_kind kind;
+		struct p11_arg *result = p11_result_of(&run->calls[i], &kind);
+
+		if (!result || !result->out_len)
+			continue;
+		if (restore)
+			*result->out_len = run->rooms[i];
+		else
+			run->rooms[i] = *result->out_len;
+	}
+}
 
 /* A member's own troubles are no answer to an application. */
 static CK_RV outward(CK_RV rv)
@@ -109,7 +192,7 @@ static enum next judge(struct run *run, size_t member)
 	case P11_SESSION:
 		return SAME_MEMBER;
 	case P11_HANDLE:
-		ha_forget_handle(run->group, run->object, member);
+		forget_handles(run->group, run->calls, run->count, member);
 		return SAME_MEMBER;
 	case P11_BUSY:
 		clock_sleep_ms(10);
@@ -142,7 +225,7 @@ static enum next failed(struct run *run, size_t member, const struct member_chan
 		return FINISHED;
 	}
 	down(run, member, err);
-	if (channel && member_ended(channel) && !ha_shape_known(run->group, run->shape) && ++run->ended >= RISKED_MAX) {
+	if (channel && member_ended(channel) && !shape_known(run->group, run->shape) && ++run->ended >= RISKED_MAX) {
 		run->rv = CKR_FUNCTION_FAILED;
 		return FINISHED;
 	}
@@ -152,32 +235,28 @@ static enum next failed(struct run *run, size_t member, const struct member_chan
 /* One attempt on one member. */
 static enum next attempt(struct run *run, size_t member)
 {
-	struct p11_call calls[CALLS_MAX];
 	struct member_channel *channel = NULL;
-	CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
 	struct err err = {0};
+	CK_RV unbound = CKR_OK;
 	enum next next;
 	int rc = ha_acquire(run->group, member, &channel, &err);
 
-	if (rc == 0 && run->object != CK_INVALID_HANDLE) {
-		run->rv = ha_resolve(run->group, run->object, member, channel, &key, &err);
-		if (run->rv != CKR_OK && !err.code) {
-			/* This member lacks the key; another may have it. */
-			member_release(channel);
-			return perhaps(run, run->rv);
-		}
-		rc = -(int)err.code;
-	}
+	keep_rooms(run, true);
 	if (rc == 0) {
-		size_t count = run->build(run->data, member_session(channel), key, calls);
+		struct binding binding = {run->group, member, channel, &err};
 
-		run->shape = ha_shape(run->object, calls, count);
-		rc = member_call(channel, calls, count, &err);
-		if (rc == 0)
-			run->rv = first_failure(calls, count);
-		if (rc == 0 && run->rv == CKR_OK)
-			ha_shape_learn(run->group, run->shape);
+		rc = send_bound(&binding, run->calls, run->count, &unbound);
 	}
+	if (rc == 0 && unbound != CKR_OK) {
+		/* This member lacks the key; another may have it. */
+		run->rv = unbound;
+		member_release(channel);
+		return perhaps(run, unbound);
+	}
+	if (rc == 0)
+		run->rv = first_failure(run->calls, run->count);
+	if (rc == 0 && run->rv == CKR_OK)
+		shape_learn(run->group, run->shape);
 	next = rc < 0 ? failed(run, member, channel, &err) : judge(run, member);
 	if (rc == 0 && run->rv == CKR_OK && run->ret_channel)
 		*run->ret_channel = channel;
@@ -196,15 +275,15 @@ static enum next try_member(struct run *run, size_t member)
 	return next;
 }
 
-CK_RV ha_run(struct ha_group *group, CK_OBJECT_HANDLE object, ha_builder build, void *data,
-	     struct member_channel **ret_channel)
+CK_RV ha_send(struct ha_group *group, struct p11_call *calls, size_t count, struct member_channel **ret_channel)
 {
-	struct run run = {.group = group, .object = object, .build = build, .data = data,
-			  .ret_channel = ret_channel, .rv = CKR_DEVICE_REMOVED};
+	struct run run = {.group = group, .calls = calls, .count = count, .ret_channel = ret_channel,
+			  .shape = shape_of(calls, count), .rv = CKR_DEVICE_REMOVED};
 	size_t member;
 
 	if (!group->background)
 		ha_recover(group);
+	keep_rooms(&run, false);
 	/* Members that are down get their chance when no other one said anything. */
 	while ((member = ha_choose(group, run.tried, !run.answered)) < group->set->n_members) {
 		if (try_member(&run, member) != FINISHED)
