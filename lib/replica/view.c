@@ -471,13 +471,13 @@ int views_join(struct replica_sites *sites, uint32_t mask, struct views *ret, st
 	return rc == 1 ? others_keep(sites, err) : rc < 0 ? rc : rc == 2;
 }
 
-/* Those that are away, and missed nothing as far as anybody here knows, may have taken writes by themselves: whose takers
- * left out all who are here, and nobody here was told. */
+/* Those that are away may have taken writes by themselves, whose takers left out all who are here, and nobody here was
+ * told: one that missed nothing, as far as anybody here knows, is enough to permit it, and all of them count as takers. */
 static int check_away(const struct replica_sites *sites, const struct views *views, struct err *err)
 {
-	uint32_t away = marked(&views->all, sites, VIEW_CURRENT) & ~replica_sites_up(sites);
+	uint32_t away = everybody(sites) & ~replica_sites_up(sites);
 
-	if (!away || replica_policy_check(sites, away, err) < 0)
+	if (!(away & marked(&views->all, sites, VIEW_CURRENT)) || replica_policy_check(sites, away, NULL) < 0)
 		return 0;
 	return err_set(err, ERR_STALE, "%d members of '%s' that are away may have taken writes by themselves",
 		       __builtin_popcount(away), sites->set->name);

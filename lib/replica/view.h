@@ -107,8 +107,8 @@ int views_leave_out(struct replica_sites *sites, uint32_t *mask, uint32_t excuse
  * is current is up. */
 int views_join(struct replica_sites *sites, uint32_t mask, struct views *ret, struct err *err);
 /* Those of mask have joined and hold everything now: current, unless any member knows otherwise by now
- * (ERR_CHANGED); or nobody of whom they got it is up any more, or those who are away are enough for the policy, and may
- * have taken writes by themselves (ERR_STALE). */
+ * (ERR_CHANGED); or nobody of whom they got it is up any more, or those who are away, one of them current, are enough for
+ * the policy, and may have taken writes by themselves (ERR_STALE). */
 int views_admit(struct replica_sites *sites, const struct views *joined, uint32_t mask, struct err *err);
 
 /* An administrator says that what only others know is lost: the members of mask that are up are current from now on,

@@ -424,6 +424,29 @@ static void nobody_is_admitted_when_those_who_knew_are_gone(void **state)
 	assert_int_equal(current(), 0x3);
 }
 
+/* By a current one, and with whoever else is there: then what they made is known to nobody here. */
+static void nobody_is_admitted_while_those_who_are_away_may_have_written(void **state)
+{
+	static const struct {
+		uint32_t up;
+		int rc;
+	} cases[] = {{0x3, -ERR_STALE}, {0x9, -ERR_STALE}, {0x7, 0}, {0xb, 0}, {0xd, 0}};
+	struct views joined;
+
+	(void)state;
+	assert_int_equal(leave_out(0x5, 0), 0);
+	rig_keep();
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_int_equal(views_join(afresh(cases[i].up), UINT32_MAX, &joined, &err), 1);
+		assert_int_equal(views_admit(rig_open(cases[i].up), &joined, UINT32_MAX, &err), cases[i].rc);
+		rig_back();
+	}
+	/* Nobody of them is current: they cannot. */
+	assert_int_equal(leave_out(0x9, 0), 0);
+	assert_int_equal(views_join(afresh(0x3), UINT32_MAX, &joined, &err), 1);
+	assert_int_equal(views_admit(rig_open(0x3), &joined, UINT32_MAX, &err), 0);
+}
+
 static void an_administrator_may_give_up_what_others_know(void **state)
 {
 	(void)state;
@@ -530,6 +553,7 @@ int main(void)
 		ON_FOUR(what_this_process_ever_saw_counts),
 		ON_FOUR(members_that_all_missed_something_need_all_or_an_administrator),
 		ON_FOUR(nobody_is_admitted_when_those_who_knew_are_gone),
+		ON_FOUR(nobody_is_admitted_while_those_who_are_away_may_have_written),
 		ON_FOUR(an_administrator_may_give_up_what_others_know),
 		ON_FOUR(a_member_from_a_backup_does_not_know_what_others_know_of_it),
 		ON_FOUR(marks_of_another_group_are_none_of_this_one),
