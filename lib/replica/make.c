@@ -330,7 +330,8 @@ static int make_somewhere(struct replica_sites *sites, const struct key_request 
 		memset(made, 0, SET_MAX * sizeof(*made));
 		record_release(record);
 		rc = make_on_all(sites, source, request, record, made, ret_have, err);
-		if (rc == 0 || (!next_source(err) && sites->sites[source].channel))
+		/* What may come about yet is neither made once more nor called refused. */
+		if (rc == 0 || rc == -ERR_NOT_KNOWN || (!next_source(err) && sites->sites[source].channel))
 			return rc;
 		outcome_failed(&sites->sites[source], err);
 		if (!first.code)

@@ -393,6 +393,41 @@ static void a_creation_that_took_too_long_is_never_acknowledged_and_gone(void **
 	assert_true(refused > 0);
 }
 
+/* All meet meanwhile; then only two are there, and the first of them goes as well. */
+static void others_come_and_go(void *message)
+{
+	for (size_t m = 2; m < RIG_MEMBERS; m++)
+		rig_away(m, false);
+	time_goes_by(NULL);
+	for (size_t m = 2; m < RIG_MEMBERS; m++)
+		rig_away(m, true);
+	rig_lose(0, *(unsigned *)message, RIG_BEFORE);
+}
+
+/* What its first member may keep is told, whatever comes of the next one. */
+static void a_creation_that_is_begun_again_does_not_hide_what_is_left_of_the_first(void **state)
+{
+	size_t refused = 0;
+
+	(void)state;
+	rig_keep();
+	for (unsigned n = 1; n <= 8; n++)
+		for (unsigned then = 1; then <= 8; then++) {
+			int rc;
+
+			for (size_t m = 2; m < RIG_MEMBERS; m++)
+				rig_away(m, true);
+			struct replica_sites *sites = rig_open(UINT32_MAX);
+
+			rig_between(0, n, others_come_and_go, &then);
+			rc = make(sites, KEY_EC_P256, NULL);
+			refused += rc != 0;
+			holds(rc);
+			rig_back();
+		}
+	assert_true(refused > 0);
+}
+
 /* Half a creation is its maker's for a minute, and nobody's after it. */
 static void what_a_maker_left_is_taken_away_when_its_lease_is_over(void **state)
 {
@@ -456,6 +491,7 @@ int main(void)
 		ON_FOUR(who_missed_a_creation_is_known_before_it_is_acknowledged),
 		ON_FOUR(nothing_goes_live_without_its_key),
 		ON_FOUR(a_creation_that_took_too_long_is_never_acknowledged_and_gone),
+		ON_FOUR(a_creation_that_is_begun_again_does_not_hide_what_is_left_of_the_first),
 		ON_FOUR(what_a_maker_left_is_taken_away_when_its_lease_is_over),
 		ON_FOUR(memory_that_runs_out_leaves_nothing_or_a_key),
 	};
