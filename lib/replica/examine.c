@@ -59,6 +59,16 @@ int examine_add(struct examination *x, enum finding_kind kind, enum remedy remed
 	return 0;
 }
 
+void examination_kept_out(struct examination *examination, uint32_t mask, const char *why)
+{
+	for (size_t i = 0; i < examination->n_findings; i++) {
+		struct finding *f = &examination->findings[i];
+
+		if (f->kind == FINDING_STALE && (mask & 1u << f->site))
+			snprintf(f->detail, sizeof(f->detail), "it missed writes; %.180s", why);
+	}
+}
+
 void examination_caught_up(struct examination *x, uint32_t mask)
 {
 	size_t left = 0;

@@ -78,6 +78,8 @@ struct examination {
  * is carried from there or to there. ERR_NO_MEMORY, cancel codes. */
 int examine(struct replica_sites *sites, const struct census *census, enum verify_mode mode,
 	    struct observer *observer, struct examination *ret, struct err *err);
+/* The sites of mask lack nothing, and are not taken in for this reason. */
+void examination_kept_out(struct examination *examination, uint32_t mask, const char *why);
 /* The sites of mask were brought up to date after the census. */
 void examination_caught_up(struct examination *examination, uint32_t mask);
 /* Only the domain keys, into an empty examination; census: what is there, NULL = they are searched for. */

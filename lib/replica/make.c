@@ -234,6 +234,14 @@ static int not_known(const struct replica_sites *sites, struct err *err)
 	return err_hint(err, "hsmctl sync %s", sites->set->name);
 }
 
+/* Nothing is live: all of it is taken back. err is the reason, unless what somebody took away with it may come about. */
+static int take_back(struct replica_sites *sites, const struct record *record, const struct making made[static SET_MAX],
+		     int64_t start, struct err *err)
+{
+	undo_all(sites, record, made);
+	return clock_now_ms() - start >= LEASE_MS && left_behind(sites, made) ? not_known(sites, err) : -(int)err->code;
+}
+
 struct looking {
 	const struct record *live;
 	bool found;
@@ -258,13 +266,14 @@ static bool is_live(struct replica_site *site, const struct record *live, struct
 }
 
 /* From creating to live, on each site that has the whole key; the masks of those where it came about, and of those
- * that may have done it. */
+ * that may have done it. err: why it did not on one of the others. */
 static uint32_t go_live(struct replica_sites *sites, uint32_t have, const struct record *live, const struct making *made,
-			uint32_t *ret_unknown)
+			uint32_t *ret_unknown, struct err *err)
 {
 	uint32_t mask = 0;
 
 	*ret_unknown = 0;
+	err_set(err, ERR_POLICY, "nobody is left who has the key");
 	for (size_t i = 0; i < sites->count; i++) {
 		struct replica_site *site = &sites->sites[i];
 		struct err why = {0};
@@ -277,6 +286,10 @@ static uint32_t go_live(struct replica_sites *sites, uint32_t have, const struct
 		}
 		if (member_broken(site->channel))
 			*ret_unknown |= 1u << i;
+		if (why.code == ERR_CHANGED)
+			err_set(&why, ERR_CHANGED, "the creation took longer than %d s: it was taken for one that nobody "
+						   "finishes", LEASE_MS / 1000);
+		*err = why;
 		outcome_failed(site, &why);
 	}
 	return mask;
@@ -303,10 +316,7 @@ static int make_on_all(struct replica_sites *sites, size_t source, const struct 
 		if (rc < 0 && refusal.code)
 			rc = -(int)(*err = refusal).code;
 	}
-	if (rc == 0)
-		return 0;
-	undo_all(sites, record, made);
-	return clock_now_ms() - start >= LEASE_MS && left_behind(sites, made) ? not_known(sites, err) : rc;
+	return rc == 0 ? 0 : take_back(sites, record, made, start, err);
 }
 
 /* Is it the first site's fault that it did not make the key, and another one's turn? */
@@ -344,23 +354,13 @@ static int make_somewhere(struct replica_sites *sites, const struct key_request 
 	return -(int)err->code;
 }
 
-/* It went live nowhere; whoever went away may keep a copy. */
-static int give_up(struct replica_sites *sites, const struct record *record, const struct making made[static SET_MAX],
-		   struct err *err)
-{
-	undo_all(sites, record, made);
-	return left_behind(sites, made)
-		       ? not_known(sites, err)
-		       : err_set(err, ERR_CHANGED,
-				 "the creation took longer than %d s: it was taken for one that nobody finishes", LEASE_MS / 1000);
-}
-
 int replica_generate(struct replica_sites *sites, const struct key_request *request,
 		     struct record *ret, uint32_t *ret_mask, struct err *err)
 {
 	struct making made[SET_MAX] = {0};
 	owned(record) struct record record = {0}, live = {0};
 	uint32_t have = 0, unknown = 0;
+	int64_t start = clock_now_ms();
 	int rc = key_request_check(request, sites->set->policy.allow_unreplicated, err);
 
 	if (rc == 0)
@@ -376,9 +376,9 @@ int replica_generate(struct replica_sites *sites, const struct key_request *requ
 		undo_all(sites, &record, made);
 		return rc;
 	}
-	*ret_mask = go_live(sites, have, &live, made, &unknown);
+	*ret_mask = go_live(sites, have, &live, made, &unknown, err);
 	if (!*ret_mask && !unknown)
-		rc = give_up(sites, &record, made, err);
+		rc = take_back(sites, &record, made, start, err);
 	if (rc == 0)
 		rc = outcome_settle(sites, ret_mask, excused(made), "the key was made", err);
 	if (rc < 0)

@@ -351,8 +351,10 @@ static int admit(struct sync *sync, struct examination *x, struct err *err)
 		rc = join(sync, err);
 		return rc < 0 ? rc : 1;
 	}
-	if (rc == -ERR_STALE)
+	if (rc == -ERR_STALE) {
+		examination_kept_out(x, whole, err->message);
 		return 0;
+	}
 	if (rc == 0)
 		examination_caught_up(x, sync->joins ? whole : 0);
 	return rc;
