@@ -150,6 +150,7 @@ struct p11_call ha_log_call(const struct ha_log *log, size_t n, size_t at, size_
 /* An operation that stands on a member's channel, and can be put on another one's. */
 struct ha_stream {
 	struct member_channel *channel;
+	size_t fed;			/* input of calls that give output */
 	size_t delivered;		/* output that the application has */
 	/* After a replay by a member that holds back more, or less, than the one before: so much of what comes next was
 	 * delivered already; or was given ahead of its time. */
@@ -161,6 +162,8 @@ struct ha_stream {
 struct ha_operation;
 void ha_stream_init(struct ha_stream *stream);
 void ha_stream_release(struct ha_stream *stream);
+/* Room for what a call with so much input may give: tokens that check a tag first hold back all until the end. */
+size_t ha_stream_room(const struct ha_stream *stream, size_t len);
 /* One call of the operation, where it stands, or where it is put when that is lost. */
 CK_RV ha_stream_send(struct ha_operation *o, struct p11_call *call);
 

@@ -182,10 +182,24 @@ static CK_RV send_whole(struct ha_operation *o, const struct p11_call *last, CK_
 	return ha_send(o->group, calls, count, NULL);
 }
 
+/* There was room of ours for all that came in: what a member lacks is not the application's. */
+static CK_RV outward(const struct ha_operation *o, CK_RV rv)
+{
+	if (rv != CKR_BUFFER_TOO_SMALL)
+		return rv;
+	return o->op == P11_OP_DECRYPT ? CKR_ENCRYPTED_DATA_LEN_RANGE : CKR_DATA_LEN_RANGE;
+}
+
+/* Of input at once. What was encrypted in one call can be decrypted in one. */
+static CK_ULONG most(const struct ha_operation *o)
+{
+	return o->op == P11_OP_DECRYPT ? SINGLE_MAX + BLOCK_MAX : SINGLE_MAX;
+}
+
 static CK_RV once(struct ha_operation *o, struct p11_call *call, bool *ret_over)
 {
 	const struct p11_arg *in = &call->args[1];
-	CK_ULONG limit = streams(o) ? (CK_ULONG)SINGLE_MAX : (CK_ULONG)LOG_MAX - RESULT_ROOM, made = 0;
+	CK_ULONG limit = streams(o) ? most(o) : (CK_ULONG)LOG_MAX - RESULT_ROOM, made = 0;
 	struct p11_call ours;
 	CK_RV rv;
 
@@ -201,7 +215,7 @@ static CK_RV once(struct ha_operation *o, struct p11_call *call, bool *ret_over)
 		if (rv == CKR_OK)
 			rv = send_whole(o, &ours, &made);
 		if (rv != CKR_OK)
-			return rv;
+			return outward(o, rv);
 		o->result.bytes.len = made;
 	}
 	rv = hand_out(o, call, in, ret_over);
@@ -218,7 +232,7 @@ static CK_RV update_giving(struct ha_operation *o, struct p11_call *call)
 	bool given;
 	CK_RV rv;
 
-	if (in->number > SINGLE_MAX)
+	if (in->number > most(o))
 		return CKR_DATA_LEN_RANGE;
 	/* A question for the length must not take the input in; the answer may be
 	 * larger than what comes (PKCS#11 v3.0 section 5.2). */
@@ -229,11 +243,12 @@ static CK_RV update_giving(struct ha_operation *o, struct p11_call *call)
 	if (!ha_result_waits(&o->result, P11_PART_UPDATE, in->in, in->number)) {
 		if (o->result.of)
 			return CKR_OPERATION_ACTIVE;
-		rv = redirect(o, call, in->number + RESULT_ROOM, &made, &ours);
+		rv = redirect(o, call, ha_stream_room(&o->stream, in->number), &made, &ours);
 		if (rv == CKR_OK)
 			rv = ha_stream_send(o, &ours);
 		if (rv != CKR_OK)
-			return rv;
+			return outward(o, rv);
+		o->stream.fed += in->number;
 		o->result.bytes.len = made;
 		ha_log_add(&o->log, call);
 	}
@@ -289,11 +304,11 @@ static CK_RV final(struct ha_operation *o, struct p11_call *call, bool *ret_over
 	if (!o->result.of) {
 		rv = check_input(o, call, o->log.bytes.len);
 		if (rv == CKR_OK)
-			rv = redirect(o, call, RESULT_ROOM, &made, &ours);
+			rv = redirect(o, call, ha_stream_room(&o->stream, 0), &made, &ours);
 		if (rv == CKR_OK)
 			rv = streams(o) || o->stream.channel ? ha_stream_send(o, &ours) : send_whole(o, &ours, &made);
 		if (rv != CKR_OK)
-			return rv;
+			return outward(o, rv);
 		o->result.bytes.len = made;
 	}
 	rv = hand_out(o, call, NULL, ret_over);

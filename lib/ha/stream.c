@@ -8,7 +8,7 @@
 #include "member/member.h"
 #include "p11/rv.h"
 
-enum { REPLAY_STEP = 1 << 20, AHEAD_MAX = RESULT_ROOM / 2 };
+enum { REPLAY_STEP = 1 << 20, AHEAD_MAX = RESULT_ROOM / 2, ROOM_MAX = 4 << 20 /* that hosts give to one result */ };
 
 void ha_stream_init(struct ha_stream *stream)
 {
@@ -29,6 +29,14 @@ void ha_stream_release(struct ha_stream *stream)
 		member_spoil(stream->channel);
 	let_go(stream);
 	buf_release(&stream->ahead);
+}
+
+size_t ha_stream_room(const struct ha_stream *stream, size_t len)
+{
+	size_t held = stream->fed > stream->delivered ? stream->fed - stream->delivered : 0;
+	size_t room = len + held + RESULT_ROOM;
+
+	return room < ROOM_MAX ? room : ROOM_MAX;
 }
 
 /* ---- replay ---- */
@@ -54,8 +62,8 @@ static int replay_step(struct ha_operation *o, struct member_channel *channel, s
 /* Feed what was logged to the channel's fresh operation. How much members hold back is their affair: output is counted. */
 static int replay(struct ha_operation *o, struct member_channel *channel, struct err *err)
 {
-	owned(mem) uint8_t *scratch = o->log.count ? mem_zalloc(REPLAY_STEP + RESULT_ROOM) : NULL;
-	size_t produced = 0;
+	size_t room = ha_stream_room(&o->stream, REPLAY_STEP), produced = 0;
+	owned(mem) uint8_t *scratch = o->log.count ? mem_zalloc(room) : NULL;
 	int rc = 0;
 
 	if (o->log.count && !scratch)
@@ -63,7 +71,7 @@ static int replay(struct ha_operation *o, struct member_channel *channel, struct
 	buf_clear(&o->stream.ahead);
 	for (size_t n = 0; n < o->log.count && rc == 0; n++)
 		for (size_t at = 0; at < o->log.parts[n].len && rc == 0; at += REPLAY_STEP) {
-			CK_ULONG len = REPLAY_STEP + RESULT_ROOM;
+			CK_ULONG len = room;
 			struct p11_call call = ha_log_call(&o->log, n, at, REPLAY_STEP, scratch, &len);
 			enum p11_arg_kind kind;
 
@@ -72,7 +80,7 @@ static int replay(struct ha_operation *o, struct member_channel *channel, struct
 			rc = replay_step(o, channel, &call, scratch, &len, &produced, err);
 		}
 	if (scratch)
-		explicit_bzero(scratch, REPLAY_STEP + RESULT_ROOM);
+		explicit_bzero(scratch, room);
 	o->stream.behind = o->stream.delivered > produced ? o->stream.delivered - produced : 0;
 	return rc;
 }
@@ -123,7 +131,7 @@ static void finish(struct ha_stream *stream)
 }
 
 /* Results as they follow on what the application has. */
-static CK_RV adjust(struct ha_stream *stream, struct p11_arg *result, CK_ULONG room)
+static CK_RV adjust(struct ha_stream *stream, struct p11_arg *result, CK_ULONG room, bool last)
 {
 	size_t dropped = *result->out_len < stream->behind ? *result->out_len : stream->behind;
 	size_t ahead = stream->ahead.len;
@@ -132,7 +140,6 @@ static CK_RV adjust(struct ha_stream *stream, struct p11_arg *result, CK_ULONG r
 	/* There was room for what its input can give, and for more than any member keeps back. */
 	if (*result->out_len + ahead > room)
 		return CKR_DEVICE_ERROR;
-
 	if (dropped) {
 		memmove(out, out + dropped, *result->out_len - dropped);
 		*result->out_len -= dropped;
@@ -145,7 +152,8 @@ static CK_RV adjust(struct ha_stream *stream, struct p11_arg *result, CK_ULONG r
 		buf_clear(&stream->ahead);
 	}
 	stream->delivered += *result->out_len;
-	return CKR_OK;
+	/* In the end all members give the same. */
+	return last && stream->behind ? CKR_DEVICE_ERROR : CKR_OK;
 }
 
 /* Can it be put anywhere? */
@@ -185,7 +193,10 @@ CK_RV ha_stream_send(struct ha_operation *o, struct p11_call *call)
 		if (result)
 			*result->out_len = room;
 		if (ha_send_on(o->group, o->stream.channel, call, &err) < 0) {
-			detach(o, &err);
+			detach(o, err.code == ERR_NO_MEMORY ? NULL : &err);
+			/* Ours, or the call is larger than any link takes: no member is down for that. */
+			if (err.code == ERR_NO_MEMORY)
+				return CKR_HOST_MEMORY;
 			continue;
 		}
 		o->stream.ended = 0;
@@ -196,7 +207,7 @@ CK_RV ha_stream_send(struct ha_operation *o, struct p11_call *call)
 		}
 		if (p11_call_ends(call))
 			finish(&o->stream);
-		return result && call->rv == CKR_OK ? adjust(&o->stream, result, room) : call->rv;
+		return result && call->rv == CKR_OK ? adjust(&o->stream, result, room, p11_call_ends(call)) : call->rv;
 	}
 	return CKR_DEVICE_REMOVED;
 }

@@ -13,6 +13,7 @@ setup_file() {
 	own_key signing-1
 	own_key tls-1 rsa-2048
 	own_key wrap-1 aes-256
+	own_key mac-1 hmac-sha256
 	PIN=$(cat "$HSMCTL_STORE/secrets/user.pin")
 	MODULE=$BUILD/lib/pkcs11/hsmctl-pkcs11.so
 	export PIN MODULE
@@ -80,6 +81,15 @@ said() {
 
 @test "input that cannot be taken is refused, and no result is made of the rest" {
 	passes edges lost-input
+}
+
+@test "what a token holds back until the tag is checked comes whole at the end" {
+	passes edges held-back
+}
+
+@test "a signature longer than any link carries is refused, and no member is down for it" {
+	passes edges no-signature
+	not grep -q "is down" "$HSMCTL_LOG"
 }
 
 @test "a key that no member can prove is refused with the reason" {

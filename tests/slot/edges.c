@@ -273,6 +273,56 @@ static void lost_input(char **args)
 	no_memory();
 }
 
+/* A token that checks a tag first gives nothing before the end: all of it comes then. */
+static void held_back(char **args)
+{
+	enum { LEN = 300000, STEP = 7001, TAG = 16 };
+	CK_BYTE iv[12] = {1}, *data = malloc(LEN), *sealed = malloc(LEN + TAG), *out = malloc(LEN + TAG);
+	CK_GCM_PARAMS params = {.pIv = iv, .ulIvLen = sizeof(iv), .ulIvBits = 96, .ulTagBits = TAG * 8};
+	CK_MECHANISM gcm = {CKM_AES_GCM, &params, sizeof(params)};
+	CK_ULONG len = LEN + TAG, made = 0, more;
+	CK_OBJECT_HANDLE key;
+
+	(void)args;
+	HOLDS(data && sealed && out);
+	for (int i = 0; i < LEN; i++)
+		data[i] = (CK_BYTE)(i * 7 + (i >> 8));
+	begin();
+	key = object("wrap-1", CKO_SECRET_KEY);
+	OK(p11->C_EncryptInit(session, &gcm, key));
+	OK(p11->C_Encrypt(session, data, LEN, sealed, &len));
+	OK(p11->C_DecryptInit(session, &gcm, key));
+	for (CK_ULONG at = 0; at < len; at += STEP) {
+		more = LEN + TAG - made;
+		OK(p11->C_DecryptUpdate(session, sealed + at, len - at < STEP ? len - at : STEP, out + made, &more));
+		made += more;
+	}
+	OK(p11->C_DecryptFinal(session, NULL, &more));
+	IS(made + more, LEN);
+	OK(p11->C_DecryptFinal(session, out + made, &more));
+	HOLDS(memcmp(data, out, LEN) == 0);
+	free(data);
+	free(sealed);
+	free(out);
+}
+
+/* A signature that no link carries is the caller's affair: nobody is down for it. */
+static void no_signature(char **args)
+{
+	enum { HUGE = 17 << 20 };
+	CK_MECHANISM hmac = {CKM_SHA256_HMAC, NULL, 0};
+	CK_BYTE *data = calloc(1, HUGE);
+
+	(void)args;
+	HOLDS(data);
+	begin();
+	OK(p11->C_VerifyInit(session, &hmac, object("mac-1", CKO_SECRET_KEY)));
+	OK(p11->C_VerifyUpdate(session, data, HUGE));
+	IS(p11->C_VerifyFinal(session, data, HUGE), CKR_HOST_MEMORY);
+	OK(sign_with(session, object("signing-1", CKO_PRIVATE_KEY), CKM_ECDSA));
+	free(data);
+}
+
 /* What members cannot carry or prove is refused with the reason, not with the policy's. */
 static void reasons(char **args)
 {
@@ -472,6 +522,8 @@ int main(int argc, char **argv)
 		{"finalize-hung", finalize_hung, 0},
 		{"bad-arguments", bad_arguments, 0},
 		{"lost-input", lost_input, 0},
+		{"held-back", held_back, 0},
+		{"no-signature", no_signature, 0},
 		{"reasons", reasons, 0},
 		{"raw-rsa", raw_rsa, 0},
 		{"sign", sign_until, 2},
