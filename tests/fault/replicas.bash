@@ -96,8 +96,9 @@ none_is_listed() { # PATTERN
 settled() {
 	# shellcheck disable=SC2086
 	well $DEVICES
-	minutes_pass
 	start_all
+	# While no call is under way: one would count as stuck.
+	minutes_pass
 	expect 0 hsmctl -o json sync payments
 	in_order
 }
