@@ -91,13 +91,26 @@ static int send_bound(struct binding *b, struct p11_call *calls, size_t count, C
 	return rc;
 }
 
-/* What the member calls these objects has changed. */
+static CK_RV forget(void *data, CK_OBJECT_HANDLE from, CK_OBJECT_HANDLE *ret)
+{
+	const struct binding *b = data;
+
+	ha_forget_handle(b->group, from, b->member);
+	*ret = from;
+	return CKR_OK;
+}
+
+/* What the member calls these objects has changed: those inside parameters, too. */
 static void forget_handles(struct ha_group *group, const struct p11_call *calls, size_t count, size_t member)
 {
-	for (size_t i = 0; i < count; i++)
-		for (int n = 0; n < P11_ARGS_MAX; n++)
-			if (p11_fn_table[calls[i].fn].args[n] == P11_ARG_OBJECT)
-				ha_forget_handle(group, calls[i].args[n].number, member);
+	struct binding binding = {.group = group, .member = member};
+
+	for (size_t i = 0; i < count; i++) {
+		struct p11_inside inside;
+		struct p11_call ignored;
+
+		p11_bind(&calls[i], CK_INVALID_HANDLE, forget, &binding, &ignored, &inside);
+	}
 }
 
 size_t ha_member_of(const struct ha_group *group, const struct member_channel *channel)

@@ -295,8 +295,8 @@ static int compare_proofs(struct examination *x, struct replica_sites *sites, co
 	return rc;
 }
 
-/* Did a token look at what it was asked, and refuse? */
-static bool refused(int rc)
+/* Was the key tried, and found wanting? Other failures say nothing of it. */
+static bool failed_proof(int rc)
 {
 	return rc == -ERR_DIFFERENT || rc == -ERR_TOKEN || rc == -ERR_INVALID;
 }
@@ -308,7 +308,9 @@ static int prove_copy(struct replica_site *site, const struct census_key *key, C
 {
 	int rc = prove_key(site, object, key->truth, challenge, ret, why);
 
-	return refused(rc) && !member_broken(site->channel) ? prove_key(site, object, key->truth, challenge, ret, why) : rc;
+	if (failed_proof(rc) && !member_broken(site->channel))
+		rc = prove_key(site, object, key->truth, challenge, ret, why);
+	return rc;
 }
 
 static int prove_on_all(struct examination *x, struct replica_sites *sites, const struct census_key *key,
@@ -328,7 +330,7 @@ static int prove_on_all(struct examination *x, struct replica_sites *sites, cons
 		if (rc == 0) {
 			x->passed++;
 			x->proven[index] |= 1u << s;
-		} else if (refused(rc)) {
+		} else if (failed_proof(rc)) {
 			x->failed++;
 			rc = examine_add(x, FINDING_UNUSABLE, REMEDY_SYNC, s, index, NO_KEY, "%.190s", why.message);
 		} else if (rc == -ERR_UNSUPPORTED) {
