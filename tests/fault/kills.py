@@ -20,7 +20,7 @@ import time
 BUILD, STORE = pathlib.Path(os.environ["BUILD"]), pathlib.Path(os.environ["HSMCTL_STORE"])
 GROUP = "payments"
 DEVICES = ("hsm-east-1", "hsm-east-2", "hsm-west-1", "hsm-west-2")
-LIMIT = 120     # seconds for whatever is waited for
+LIMIT = int(os.environ.get("KILL_LIMIT", "120"))     # seconds for whatever is waited for
 HOUR_MS = 3600000
 NOT_DONE = "0xe2"   # CKR_TOKEN_WRITE_PROTECTED: too few members, nothing was made
 CLOCK = {"LD_PRELOAD": str(BUILD / "tests/fake/clock.so"), "LD_CLOCK": os.environ["CLOCK"]}
