@@ -51,6 +51,8 @@ int key_look_find(const struct key_look *look, const char *label, const char *id
 		  struct err *err);
 /* The sites that list it. */
 uint32_t key_look_sites(const struct key_look *look, const struct census_key *key);
+/* Is it a key that there is? Other objects of applications are not the business of these commands. */
+bool key_look_is_live(const struct census_key *key);
 
 /* Live completer: labels of the keys of the GROUP before it. Asks the members, with PINs from files and variables only. */
 void key_complete_labels(struct cli *cli, struct cli_completion *c);

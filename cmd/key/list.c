@@ -65,7 +65,7 @@ static int fill_rows(const struct key_look *look, struct rows *rows, struct err 
 		const struct census_key *key = &look->census.keys[k];
 		struct key_view *row;
 
-		if (!key->truth || key->truth->state != RECORD_LIVE)
+		if (!key_look_is_live(key))
 			continue;
 		row = json_append(&rows->keys, &rows->n_keys, sizeof(*row));
 		rc = row ? fill(look, key, row, err) : err_no_memory(err);

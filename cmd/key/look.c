@@ -108,14 +108,14 @@ uint32_t key_look_sites(const struct key_look *look, const struct census_key *ke
 	uint32_t have = 0;
 
 	for (size_t s = 0; s < look->sites.count; s++)
-		if (look->sites.sites[s].channel && key->copies[s].objects[0] != CK_INVALID_HANDLE)
+		if (look->sites.sites[s].channel && census_is_here(key, s))
 			have |= 1u << s;
 	return have;
 }
 
-static bool is_live(const struct census_key *key)
+bool key_look_is_live(const struct census_key *key)
 {
-	return key->truth && key->truth->state == RECORD_LIVE;
+	return key->truth && key->truth->state == RECORD_LIVE && !record_is_all(key->truth);
 }
 
 static int read_id(const char *hex, uint8_t id[static ID_MAX], size_t *ret_len, struct err *err)
@@ -159,7 +159,7 @@ int key_look_find(const struct key_look *look, const char *label, const char *id
 	for (size_t k = 0; k < look->census.n_keys; k++) {
 		const struct census_key *key = &look->census.keys[k];
 
-		if (!is_live(key) || !p11_attrs_match(&key->truth->objects[0], wanted, id ? 2 : 1))
+		if (!key_look_is_live(key) || !p11_attrs_match(&key->truth->objects[0], wanted, id ? 2 : 1))
 			continue;
 		*ret = key;
 		count++;
@@ -188,7 +188,7 @@ void key_complete_labels(struct cli *cli, struct cli_completion *c)
 	if (!group || !pin_is_at_hand(cli, group) || key_look_open(cli, group, &look, &ignored) < 0)
 		return;
 	for (size_t k = 0; k < look.census.n_keys; k++) {
-		owned(mem) char *label = is_live(&look.census.keys[k]) ? key_label(&look.census.keys[k].truth->objects[0]) : NULL;
+		owned(mem) char *label = key_look_is_live(&look.census.keys[k]) ? key_label(&look.census.keys[k].truth->objects[0]) : NULL;
 
 		if (label && *label)
 			cli_candidate(c, label);

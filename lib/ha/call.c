@@ -142,6 +142,7 @@ struct run {
 	size_t count;
 	CK_ULONG rooms[CALLS_MAX];	/* for results, as the caller gave them */
 	struct member_channel **ret_channel;
+	uint32_t first;			/* those that have what others would have to make before */
 	uint32_t tried, dubious;	/* masks of members; dubious: answered by a code that may mean anything */
 	unsigned ended;			/* members whose host ended while it had the call */
 	uint64_t shape;
@@ -288,6 +289,35 @@ static enum next try_member(struct run *run, size_t member)
 	return next;
 }
 
+static CK_RV look_where(void *data, CK_OBJECT_HANDLE from, CK_OBJECT_HANDLE *ret)
+{
+	struct run *run = data;
+
+	run->first |= ha_local_where(run->group, from);
+	*ret = from;
+	return CKR_OK;
+}
+
+static uint32_t who_has(struct run *run)
+{
+	for (size_t i = 0; i < run->count; i++) {
+		struct p11_inside inside;
+		struct p11_call ignored;
+
+		p11_bind(&run->calls[i], CK_INVALID_HANDLE, look_where, run, &ignored, &inside);
+	}
+	return run->first;
+}
+
+/* Members that are down get their chance when no other one said anything. */
+static size_t next_member(struct run *run)
+{
+	struct ha_group *group = run->group;
+	size_t member = run->first ? ha_choose(group, run->tried | ~run->first, false) : group->set->n_members;
+
+	return member < group->set->n_members ? member : ha_choose(group, run->tried, !run->answered);
+}
+
 CK_RV ha_send(struct ha_group *group, struct p11_call *calls, size_t count, struct member_channel **ret_channel)
 {
 	struct run run = {.group = group, .calls = calls, .count = count, .ret_channel = ret_channel,
@@ -297,8 +327,8 @@ CK_RV ha_send(struct ha_group *group, struct p11_call *calls, size_t count, stru
 	if (!group->background)
 		ha_recover(group);
 	keep_rooms(&run, false);
-	/* Members that are down get their chance when no other one said anything. */
-	while ((member = ha_choose(group, run.tried, !run.answered)) < group->set->n_members) {
+	run.first = who_has(&run);
+	while ((member = next_member(&run)) < group->set->n_members) {
 		if (try_member(&run, member) != FINISHED)
 			continue;
 		/* One member could what others could not: they are looked at. */

@@ -60,10 +60,7 @@ void ha_group_free(struct ha_group *group)
 		return;
 	ha_recovery_stop(group);
 	ha_config_free(group->config);
-	ha_index_clear(group);
-	free(group->objects);
-	free(group->dead);
-	free(group->cells);
+	ha_index_free(group);
 	free(group->mechanisms);
 	replica_set_free(group->set);
 	pthread_cond_destroy(&group->wake);
@@ -168,6 +165,20 @@ CK_RV ha_mechanisms(struct ha_group *group, const CK_MECHANISM_TYPE **ret, CK_UL
 	return rv;
 }
 
+CK_RV ha_mechanism_check(struct ha_group *group, CK_MECHANISM_TYPE type, CK_FLAGS use)
+{
+	const struct p11_mech *mech = p11_mech(type);
+	const CK_MECHANISM_TYPE *list;
+	CK_ULONG count, i;
+	CK_RV rv = ha_mechanisms(group, &list, &count);
+
+	if (rv != CKR_OK)
+		return rv;
+	for (i = 0; i < count && list[i] != type; i++)
+		;
+	return i < count && mech && (mech->use & use) ? CKR_OK : CKR_MECHANISM_INVALID;
+}
+
 CK_RV ha_mechanism_info(struct ha_group *group, CK_MECHANISM_TYPE type, CK_MECHANISM_INFO *ret)
 {
 	struct p11_call call = p11_C_GetMechanismInfo(0, type, ret);
@@ -175,6 +186,6 @@ CK_RV ha_mechanism_info(struct ha_group *group, CK_MECHANISM_TYPE type, CK_MECHA
 
 	/* What the group itself does not offer must not be promised. */
 	if (rv == CKR_OK)
-		ret->flags &= ~(CK_FLAGS)(CKF_WRAP | CKF_UNWRAP | CKF_DERIVE | CKF_SIGN_RECOVER | CKF_VERIFY_RECOVER);
+		ret->flags &= ~(CK_FLAGS)P11_USES | p11_mech(type)->use;
 	return rv;
 }

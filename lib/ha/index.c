@@ -16,17 +16,41 @@ static void object_clear(struct ha_object *object)
 		record_release(object->record);
 	free(object->record);
 	object->record = NULL;
+	ha_local_free(object->local);
+	object->local = NULL;
+}
+
+/* Does it stay when the user logs out? */
+static bool outlives_login(const struct ha_object *object)
+{
+	return !p11_attrs_bool(&object->record->objects[object->part], CKA_PRIVATE, true);
 }
 
 void ha_index_clear(struct ha_group *group)
 {
 	pthread_rwlock_wrlock(&group->index_lock);
-	for (size_t i = 0; i < group->n_objects; i++)
-		object_clear(&group->objects[i]);
+	for (size_t i = 0; i < group->n_objects; i++) {
+		struct ha_object *object = &group->objects[i];
+
+		if (object->local && !outlives_login(object))
+			ha_index_drop_local(group, object);
+		else if (!object->own)
+			object_clear(object);
+	}
 	pthread_rwlock_unlock(&group->index_lock);
 	pthread_mutex_lock(&group->refresh_lock);
 	memset(group->index_changes, 0, sizeof(group->index_changes));
 	pthread_mutex_unlock(&group->refresh_lock);
+}
+
+void ha_index_free(struct ha_group *group)
+{
+	for (size_t i = 0; i < group->n_objects; i++)
+		object_clear(&group->objects[i]);
+	free(group->objects);
+	free(group->free_places);
+	free(group->dead);
+	free(group->cells);
 }
 
 /* Where an object's place stands, or would stand, in the map: a power of two of
@@ -53,16 +77,19 @@ static struct ha_object *find_object(struct ha_group *group, const uint8_t *uid,
 	return group->n_cells && group->cells[cell] ? &group->objects[group->cells[cell] - 1] : NULL;
 }
 
-/* Room for one more object, in the list and in the map. */
+/* Room for one more object, in the list and in the map, and for its place when it is free. */
 static bool grow(struct ha_group *group)
 {
 	size_t cap = group->cap_objects ? group->cap_objects * 2 : 64;
 	struct ha_object *objects;
 	CK_OBJECT_HANDLE *cells;
+	size_t *places;
 
 	if (group->n_objects < group->cap_objects)
 		return true;
-	cells = mem_zalloc(2 * cap * sizeof(*cells));
+	places = mem_grow(group->free_places, group->cap_objects, cap, sizeof(*places));
+	group->free_places = places ? places : group->free_places;
+	cells = places ? mem_zalloc(2 * cap * sizeof(*cells)) : NULL;
 	objects = cells ? mem_grow(group->objects, group->cap_objects, cap, sizeof(*objects)) : NULL;
 	if (!objects) {
 		free(cells);
@@ -74,7 +101,8 @@ static bool grow(struct ha_group *group)
 	group->objects = objects;
 	group->cap_objects = cap;
 	for (size_t i = 0; i < group->n_objects; i++)
-		cells[cell_of(group, objects[i].uid, objects[i].part)] = i + 1;
+		if (!objects[i].own)
+			cells[cell_of(group, objects[i].uid, objects[i].part)] = i + 1;
 	return true;
 }
 
@@ -110,7 +138,7 @@ static int put(struct ha_group *group, const struct record *record, CK_OBJECT_HA
 		object_clear(object);
 		object->record = copy;
 		if (handles)
-			handles[part] = (CK_OBJECT_HANDLE)(object - group->objects) + 1;
+			handles[part] = ha_object_handle(group, object);
 	}
 	return 0;
 }
@@ -125,6 +153,55 @@ CK_RV ha_index_put(struct ha_group *group, const struct record *record, CK_OBJEC
 	rc = put(group, record, ret, &err);
 	pthread_rwlock_unlock(&group->index_lock);
 	return rc < 0 ? p11_rv_from_err(&err) : CKR_OK;
+}
+
+/* ---- sessions' own objects: in no map, nobody but their handles leads to them ---- */
+
+/* A place that one of them had, or a new one. */
+static struct ha_object *take_place(struct ha_group *group)
+{
+	struct ha_object *object;
+
+	if (group->n_free)
+		return &group->objects[group->free_places[--group->n_free]];
+	if (!grow(group))
+		return NULL;
+	object = &group->objects[group->n_objects++];
+	*object = (struct ha_object){.own = true};
+	return object;
+}
+
+CK_RV ha_index_put_local(struct ha_group *group, const struct record *record, struct ha_local *local,
+			 CK_OBJECT_HANDLE *ret)
+{
+	struct record *copy = mem_new(struct record);
+	int rc = copy ? record_copy(record, copy, NULL) : -ERR_NO_MEMORY;
+	struct ha_object *object;
+
+	pthread_rwlock_wrlock(&group->index_lock);
+	object = rc == 0 ? take_place(group) : NULL;
+	if (object) {
+		memcpy(object->uid, record->uid, UID_LEN);
+		object->record = copy;
+		object->local = local;
+		*ret = ha_object_handle(group, object);
+	}
+	pthread_rwlock_unlock(&group->index_lock);
+	if (object)
+		return CKR_OK;
+	if (rc == 0)
+		record_release(copy);
+	free(copy);
+	ha_local_free(local);
+	return CKR_HOST_MEMORY;
+}
+
+void ha_index_drop_local(struct ha_group *group, struct ha_object *object)
+{
+	object_clear(object);
+	memset(object->at, 0, sizeof(object->at));
+	object->life++;
+	group->free_places[group->n_free++] = (size_t)(object - group->objects);
 }
 
 /* ---- deleted keys ---- */
@@ -234,7 +311,8 @@ static int take_over(struct ha_group *group, struct reading *reading, uint64_t w
 		return 0;
 	}
 	for (size_t i = 0; i < group->n_objects; i++)
-		object_clear(&group->objects[i]);
+		if (!group->objects[i].local)
+			object_clear(&group->objects[i]);
 	for (size_t i = 0; i < reading->count && rc == 0; i++) {
 		const struct record *r = &reading->records[i];
 
@@ -376,20 +454,47 @@ CK_RV ha_index_refresh(struct ha_group *group)
 	return up ? CKR_OK : CKR_DEVICE_REMOVED;
 }
 
+enum { LIFE_SHIFT = 32 };
+
+struct ha_object *ha_object_at(struct ha_group *group, CK_OBJECT_HANDLE handle)
+{
+	CK_OBJECT_HANDLE place = handle & (((CK_OBJECT_HANDLE)1 << LIFE_SHIFT) - 1);
+	struct ha_object *object = place >= 1 && place <= group->n_objects ? &group->objects[place - 1] : NULL;
+
+	return object && object->record && object->life == handle >> LIFE_SHIFT ? object : NULL;
+}
+
+CK_OBJECT_HANDLE ha_object_handle(const struct ha_group *group, const struct ha_object *object)
+{
+	return ((CK_OBJECT_HANDLE)object->life << LIFE_SHIFT) + (CK_OBJECT_HANDLE)(object - group->objects) + 1;
+}
+
 CK_RV ha_object_get(struct ha_group *group, CK_OBJECT_HANDLE handle, struct record *ret, size_t *ret_part)
 {
 	CK_RV rv = CKR_OBJECT_HANDLE_INVALID;
+	const struct ha_object *object;
 	struct err err;
 
 	pthread_rwlock_rdlock(&group->index_lock);
-	if (handle >= 1 && handle <= group->n_objects && group->objects[handle - 1].record) {
-		const struct ha_object *object = &group->objects[handle - 1];
-
+	object = ha_object_at(group, handle);
+	if (object) {
 		*ret_part = object->part;
 		rv = record_copy(object->record, ret, &err) < 0 ? CKR_HOST_MEMORY : CKR_OK;
 	}
 	pthread_rwlock_unlock(&group->index_lock);
 	return rv;
+}
+
+bool ha_object_is_local(struct ha_group *group, CK_OBJECT_HANDLE handle)
+{
+	const struct ha_object *object;
+	bool is;
+
+	pthread_rwlock_rdlock(&group->index_lock);
+	object = ha_object_at(group, handle);
+	is = object && object->local;
+	pthread_rwlock_unlock(&group->index_lock);
+	return is;
 }
 
 /* ---- each member's handles ---- */
@@ -411,41 +516,58 @@ static int look_up(struct member_channel *channel, const uint8_t *uid, CK_OBJECT
 	return rc;
 }
 
-CK_RV ha_resolve(struct ha_group *group, CK_OBJECT_HANDLE object, size_t member, struct member_channel *channel,
+CK_RV ha_resolve(struct ha_group *group, CK_OBJECT_HANDLE handle, size_t member, struct member_channel *channel,
 		 CK_OBJECT_HANDLE *ret, struct err *err)
 {
 	uint8_t uid[UID_LEN];
 	CK_OBJECT_CLASS class = CKO_PRIVATE_KEY;
 	struct ha_handle known = {0};
+	struct ha_object *object;
+	bool made;
 
 	pthread_rwlock_rdlock(&group->index_lock);
-	if (object < 1 || object > group->n_objects || !group->objects[object - 1].record) {
+	object = ha_object_at(group, handle);
+	if (!object) {
 		pthread_rwlock_unlock(&group->index_lock);
 		return CKR_KEY_HANDLE_INVALID;
 	}
-	memcpy(uid, group->objects[object - 1].uid, UID_LEN);
-	class = p11_attrs_ulong(&group->objects[object - 1].record->objects[group->objects[object - 1].part],
-				CKA_CLASS, class);
-	known = group->objects[object - 1].at[member];
+	memcpy(uid, object->uid, UID_LEN);
+	class = p11_attrs_ulong(&object->record->objects[object->part], CKA_CLASS, class);
+	known = object->at[member];
+	made = object->local || record_is_all(object->record);
 	pthread_rwlock_unlock(&group->index_lock);
 	if (known.handle && known.epoch == member_epoch(channel)) {
 		*ret = known.handle;
 		return CKR_OK;
 	}
+	if (made)
+		return ha_local_make(group, handle, channel, ret, err);
 	if (look_up(channel, uid, class, ret, err) < 0)
 		return CKR_DEVICE_REMOVED;
 	if (*ret == CK_INVALID_HANDLE)
 		return CKR_KEY_HANDLE_INVALID;
-	pthread_rwlock_wrlock(&group->index_lock);
-	group->objects[object - 1].at[member] = (struct ha_handle){member_epoch(channel), *ret};
-	pthread_rwlock_unlock(&group->index_lock);
+	ha_object_is_at(group, handle, channel, *ret);
 	return CKR_OK;
 }
 
-void ha_forget_handle(struct ha_group *group, CK_OBJECT_HANDLE object, size_t member)
+void ha_object_is_at(struct ha_group *group, CK_OBJECT_HANDLE handle, struct member_channel *channel, CK_OBJECT_HANDLE there)
 {
+	struct ha_object *object;
+
 	pthread_rwlock_wrlock(&group->index_lock);
-	if (object >= 1 && object <= group->n_objects)
-		group->objects[object - 1].at[member].handle = CK_INVALID_HANDLE;
+	object = ha_object_at(group, handle);
+	if (object)
+		object->at[ha_member_of(group, channel)] = (struct ha_handle){member_epoch(channel), there};
+	pthread_rwlock_unlock(&group->index_lock);
+}
+
+void ha_forget_handle(struct ha_group *group, CK_OBJECT_HANDLE handle, size_t member)
+{
+	struct ha_object *object;
+
+	pthread_rwlock_wrlock(&group->index_lock);
+	object = ha_object_at(group, handle);
+	if (object)
+		object->at[member].handle = CK_INVALID_HANDLE;
 	pthread_rwlock_unlock(&group->index_lock);
 }

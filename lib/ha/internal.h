@@ -17,11 +17,28 @@ struct ha_handle {
 	CK_OBJECT_HANDLE handle;
 };
 
-/* An object as applications know it. Handles are its place in the list, plus one. */
+/* What makes an object a session's own: nobody else's index has it, and no member keeps it. */
+struct ha_local {
+	const struct ha_session *owner;
+	uint8_t *blob;			/* the key under the domain key; NULL: the record is all, or it cannot be made again */
+	CK_ULONG blob_len;
+};
+void ha_local_free(struct ha_local *local);
+
+/*
+ * An object as applications know it. A member holds the keys of the group; what else it is asked to use, a session's own
+ * object or one that is all in its record, is made there when it is needed.
+ *
+ * Its handle is its place in the list, plus one, and which object it is of those that had that place: a handle is never
+ * used again. The group's objects keep their places, sessions' own ones leave them to the next.
+ */
 struct ha_object {
 	uint8_t uid[UID_LEN];
 	size_t part;			/* of the record: 0 private or secret, 1 public */
-	struct record *record;		/* NULL: gone; the handle is never used again */
+	struct record *record;		/* NULL: gone */
+	bool own;			/* the place is for sessions' own objects */
+	uint32_t life;			/* how many had the place before */
+	struct ha_local *local;		/* NULL: the group's */
 	struct ha_handle at[SET_MAX];
 };
 
@@ -43,6 +60,8 @@ struct ha_group {
 	pthread_rwlock_t index_lock;
 	struct ha_object *objects;
 	size_t n_objects, cap_objects;
+	size_t *free_places;		/* of sessions' own objects; room for all */
+	size_t n_free;
 	CK_OBJECT_HANDLE *cells;	/* map of uid and part to handle (index.c) */
 	size_t n_cells;
 
@@ -50,6 +69,7 @@ struct ha_group {
 	size_t n_dead, cap_dead;
 
 	uint64_t index_writes;		/* own writes into the index, with index_lock */
+	struct ha_handle domain[SET_MAX];	/* of the domain key on each member, with index_lock */
 
 	pthread_mutex_t refresh_lock;	/* of what is below; never taken with index_lock held */
 	uint64_t index_changes[SET_MAX];/* of each member when it was read, 0 = not read */
@@ -69,6 +89,10 @@ struct ha_group {
 	_Atomic bool stopping;
 	pthread_cond_t wake;		/* with health_lock */
 };
+
+/* ---- group.c ---- */
+/* Has the group the mechanism, for this use? CKR_MECHANISM_INVALID. */
+CK_RV ha_mechanism_check(struct ha_group *group, CK_MECHANISM_TYPE type, CK_FLAGS use);
 
 /* ---- health.c ---- */
 /* Members that answer and may serve: those that missed nothing, or what the policy says while there is none. */
@@ -102,13 +126,42 @@ int ha_acquire(struct ha_group *group, size_t member, struct member_channel **re
 CK_RV ha_index_refresh(struct ha_group *group);
 /* What an object was when it was looked at; released by the caller. */
 CK_RV ha_object_get(struct ha_group *group, CK_OBJECT_HANDLE handle, struct record *ret, size_t *ret_part);
+/* With index_lock held: the object of a handle, NULL when it is gone; and the other way round. */
+struct ha_object *ha_object_at(struct ha_group *group, CK_OBJECT_HANDLE handle);
+CK_OBJECT_HANDLE ha_object_handle(const struct ha_group *group, const struct ha_object *object);
+bool ha_object_is_local(struct ha_group *group, CK_OBJECT_HANDLE handle);
 CK_RV ha_index_put(struct ha_group *group, const struct record *record, CK_OBJECT_HANDLE ret[static 2]);
+/* A session's own object, of one part; local is the index's from now on, also when this fails. */
+CK_RV ha_index_put_local(struct ha_group *group, const struct record *record, struct ha_local *local,
+			 CK_OBJECT_HANDLE *ret);
+/* A session's own object is gone. With index_lock held for writing. */
+void ha_index_drop_local(struct ha_group *group, struct ha_object *object);
 void ha_index_drop(struct ha_group *group, const uint8_t uid[static UID_LEN]);
+/* What the group has, and sessions' own objects that are private. */
 void ha_index_clear(struct ha_group *group);
-/* Its handle on the member the channel leads to; looked up when not known. */
+void ha_index_free(struct ha_group *group);
+/* Its handle on the member the channel leads to; looked up, or made there, when not known. */
 CK_RV ha_resolve(struct ha_group *group, CK_OBJECT_HANDLE object, size_t member, struct member_channel *channel,
 		 CK_OBJECT_HANDLE *ret, struct err *err);
+/* What it is called there, and that this is not known any more. */
+void ha_object_is_at(struct ha_group *group, CK_OBJECT_HANDLE object, struct member_channel *channel, CK_OBJECT_HANDLE there);
 void ha_forget_handle(struct ha_group *group, CK_OBJECT_HANDLE object, size_t member);
+
+/* ---- local.c ---- */
+/* The member at the other end of a channel, for what lib/replica does on one. */
+int ha_site(struct ha_group *group, struct member_channel *channel, struct replica_site *ret, struct err *err);
+/* Make the object on that member, to be used there. err.code: the link failed. */
+CK_RV ha_local_make(struct ha_group *group, CK_OBJECT_HANDLE object, struct member_channel *channel, CK_OBJECT_HANDLE *ret,
+		    struct err *err);
+/* Members that have it: they are asked first. */
+uint32_t ha_local_where(struct ha_group *group, CK_OBJECT_HANDLE object);
+/* A session's own object goes: from the index, and from the members that can be reached. */
+void ha_local_destroy(struct ha_group *group, CK_OBJECT_HANDLE object);
+/* All of a session. */
+void ha_local_end(struct ha_session *session);
+/* Another record for it (swapped), by this C_SetAttributeValue: what members have of it is made anew, or changed there. */
+CK_RV ha_local_change(struct ha_session *session, CK_OBJECT_HANDLE object, struct record *record,
+		      const struct p11_call *call);
 
 /* ---- call.c ---- */
 /* A call whose member ended over it is sent once more, never a third time: it may be what ended it. Unless one of its
@@ -212,6 +265,7 @@ struct ha_session {
 	CK_FLAGS flags;
 	struct ha_operation *operations[P11_OP_MAX];
 	unsigned long n_started;
+	bool has_objects;		/* or had, of its own */
 	CK_OBJECT_HANDLE *found;	/* active search */
 	CK_ULONG n_found, next_found;
 	bool finding;
@@ -226,7 +280,16 @@ CK_RV ha_set_attributes(struct ha_session *session, struct p11_call *call);
 /* A key pair is one key: it goes, on all members, with its private half; the
  * public half by itself cannot be destroyed (CKR_ACTION_PROHIBITED). */
 CK_RV ha_destroy(struct ha_session *session, struct p11_call *call);
-/* C_GenerateKey and C_GenerateKeyPair. */
-CK_RV ha_generate(struct ha_session *session, struct p11_call *call);
+/* A key that is to be used so (CKF_SIGN …): what a token would say of it, in its order of errors. */
+CK_RV ha_key_get(struct ha_group *group, CK_OBJECT_HANDLE key, CK_FLAGS use, CK_MECHANISM_TYPE mechanism,
+		 struct record *ret, size_t *ret_part);
+/* Sites of the members that are up, and afterwards: those that fell away are down. */
+int ha_sites_open(struct ha_group *group, struct replica_sites *ret, struct err *err);
+void ha_sites_close(struct ha_group *group, struct replica_sites *sites);
+
+/* ---- make.c, wrap.c ---- */
+/* C_CreateObject, C_CopyObject, C_GenerateKey, C_GenerateKeyPair, C_UnwrapKey, C_DeriveKey. */
+CK_RV ha_make(struct ha_session *session, struct p11_call *call);
+CK_RV ha_wrap(struct ha_session *session, struct p11_call *call);
 
 #endif

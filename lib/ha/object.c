@@ -27,7 +27,7 @@ CK_RV ha_find_begin(struct ha_session *session, struct p11_call *call)
 		const struct ha_object *object = &group->objects[i];
 
 		if (object->record && p11_attrs_match(&object->record->objects[object->part], template, count))
-			list[session->n_found++] = i + 1;
+			list[session->n_found++] = ha_object_handle(group, object);
 	}
 	pthread_rwlock_unlock(&group->index_lock);
 	session->found = list;
@@ -60,6 +60,41 @@ CK_RV ha_find_end(struct ha_session *session, struct p11_call *call)
 	return CKR_OK;
 }
 
+CK_RV ha_key_get(struct ha_group *group, CK_OBJECT_HANDLE key, CK_FLAGS use, CK_MECHANISM_TYPE mechanism,
+		 struct record *ret, size_t *ret_part)
+{
+	CK_KEY_TYPE wanted = p11_mech(mechanism)->key_type;
+
+	if (!ha_logged_in(group))
+		return CKR_USER_NOT_LOGGED_IN;
+	if (ha_object_get(group, key, ret, ret_part) != CKR_OK)
+		return CKR_KEY_HANDLE_INVALID;
+	if (wanted != CK_UNAVAILABLE_INFORMATION && p11_object_of(&ret->objects[*ret_part]).type != wanted)
+		return CKR_KEY_TYPE_INCONSISTENT;
+	/* The record, whatever the members hold of it. */
+	return p11_object_may_use(&ret->objects[*ret_part], use, mechanism);
+}
+
+/* What of a key may be shown, and stands in no record: whoever has the key tells. */
+static CK_RV ask_member(struct ha_session *session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE *value, CK_ULONG room)
+{
+	struct p11_call call = p11_C_GetAttributeValue(0, object, value, 1);
+	CK_RV rv;
+
+	value->ulValueLen = room;
+	rv = ha_send(session->group, &call, 1, NULL);
+	return rv == CKR_KEY_HANDLE_INVALID ? CKR_OBJECT_HANDLE_INVALID : rv;
+}
+
+static CK_RV read_one(struct ha_session *session, CK_OBJECT_HANDLE object, const struct p11_attrs *attrs,
+		      CK_ATTRIBUTE *value)
+{
+	CK_ULONG room = value->ulValueLen;
+	CK_RV rv = p11_object_read(attrs, value);
+
+	return rv == CKR_ATTRIBUTE_SENSITIVE && p11_object_reveals(attrs) ? ask_member(session, object, value, room) : rv;
+}
+
 /* PKCS#11 v3.0 section 5.7.5: each attribute by itself, the last code that is not CKR_OK at the end. */
 CK_RV ha_get_attributes(struct ha_session *session, struct p11_call *call)
 {
@@ -69,7 +104,7 @@ CK_RV ha_get_attributes(struct ha_session *session, struct p11_call *call)
 	CK_RV rv = ha_object_get(session->group, call->args[1].number, &record, &part);
 
 	for (CK_ULONG i = 0; i < call->args[2].number && record.n_objects; i++) {
-		CK_RV one = p11_object_read(&record.objects[part], &values[i]);
+		CK_RV one = read_one(session, call->args[1].number, &record.objects[part], &values[i]);
 
 		if (one != CKR_OK)
 			rv = one;
@@ -77,8 +112,7 @@ CK_RV ha_get_attributes(struct ha_session *session, struct p11_call *call)
 	return rv;
 }
 
-/* Sites of the members that are up, and members that fell away afterwards. */
-static int open_sites(struct ha_group *group, struct replica_sites *ret, struct err *err)
+int ha_sites_open(struct ha_group *group, struct replica_sites *ret, struct err *err)
 {
 	int rc = replica_sites_open(group->set, ha_up(group), ret, err);
 
@@ -88,7 +122,7 @@ static int open_sites(struct ha_group *group, struct replica_sites *ret, struct 
 	return rc;
 }
 
-static void close_sites(struct ha_group *group, struct replica_sites *sites)
+void ha_sites_close(struct ha_group *group, struct replica_sites *sites)
 {
 	uint32_t up = ha_up(group);
 
@@ -98,58 +132,13 @@ static void close_sites(struct ha_group *group, struct replica_sites *sites)
 	replica_sites_release(sites);
 }
 
-/* Before anything is written anywhere. */
-static CK_RV check_generate(const struct ha_group *group, const CK_MECHANISM *mechanism, CK_FLAGS use)
+static CK_RV set_local(struct ha_session *session, const struct p11_call *call, struct record *record)
 {
-	const struct p11_mech *mech = p11_mech(mechanism->mechanism);
-
-	if (!ha_logged_in(group))
-		return CKR_USER_NOT_LOGGED_IN;
-	return mech && (mech->use & use) ? p11_mechanism_check(mechanism) : CKR_MECHANISM_INVALID;
-}
-
-/* What is to be made: private or secret half first, whatever the order of the call. */
-static int read_request(const struct p11_call *call, struct key_request *ret, struct err *err)
-{
-	bool pair = call->fn == P11_C_GenerateKeyPair;
-	const struct p11_arg *first = &call->args[pair ? 3 : 2], *second = &call->args[2];
-	int rc = p11_attrs_merge(&ret->templates[0], first->in, first->number, err);
-
-	ret->mechanism = *(const CK_MECHANISM *)call->args[1].in;
-	ret->n_templates = pair ? 2 : 1;
-	return rc < 0 || !pair ? rc : p11_attrs_merge(&ret->templates[1], second->in, second->number, err);
-}
-
-CK_RV ha_generate(struct ha_session *session, struct p11_call *call)
-{
-	bool pair = call->fn == P11_C_GenerateKeyPair;
-	struct ha_group *group = session->group;
-	owned(key_request) struct key_request request = {0};
-	owned(record) struct record record = {0};
-	struct replica_sites sites = {0};
-	CK_OBJECT_HANDLE handles[2] = {0};
 	struct err err = {0};
-	uint32_t mask;
-	CK_RV rv = check_generate(group, call->args[1].in, pair ? CKF_GENERATE_KEY_PAIR : CKF_GENERATE);
-	int rc;
 
-	if (rv != CKR_OK)
-		return rv;
-	rc = read_request(call, &request, &err);
-	pthread_mutex_lock(&group->write_lock);
-	if (rc == 0)
-		rc = open_sites(group, &sites, &err);
-	if (rc == 0)
-		rc = replica_generate(&sites, &request, &record, &mask, &err);
-	close_sites(group, &sites);
-	rv = rc < 0 ? p11_rv_from_err(&err) : ha_index_put(group, &record, handles);
-	pthread_mutex_unlock(&group->write_lock);
-	if (rv != CKR_OK)
-		return rv;
-	*(CK_OBJECT_HANDLE *)call->args[pair ? 5 : 3].out = handles[0];
-	if (pair)
-		*(CK_OBJECT_HANDLE *)call->args[4].out = handles[1];
-	return CKR_OK;
+	if (p11_attrs_merge(&record->objects[0], call->args[2].in, call->args[2].number, &err) < 0)
+		return p11_rv_from_err(&err);
+	return ha_local_change(session, call->args[1].number, record, call);
 }
 
 CK_RV ha_set_attributes(struct ha_session *session, struct p11_call *call)
@@ -160,6 +149,7 @@ CK_RV ha_set_attributes(struct ha_session *session, struct p11_call *call)
 	owned(record) struct record record = {0};
 	struct replica_sites sites = {0};
 	CK_OBJECT_HANDLE handles[2];
+	bool local = ha_object_is_local(group, call->args[1].number);
 	struct err err = {0};
 	size_t part = 0;
 	CK_RV rv;
@@ -169,11 +159,13 @@ CK_RV ha_set_attributes(struct ha_session *session, struct p11_call *call)
 	rv = ha_object_get(group, call->args[1].number, &record, &part);
 	for (CK_ULONG i = 0; i < count && rv == CKR_OK; i++)
 		rv = p11_object_may_set(&record.objects[part], &values[i]);
-	if (rv == CKR_OK) {
-		rc = open_sites(group, &sites, &err);
+	if (rv == CKR_OK && local) {
+		rv = set_local(session, call, &record);
+	} else if (rv == CKR_OK) {
+		rc = ha_sites_open(group, &sites, &err);
 		if (rc == 0)
 			rc = replica_set_attributes(&sites, &record, part, values, count, &err);
-		close_sites(group, &sites);
+		ha_sites_close(group, &sites);
 		rv = rc < 0 ? p11_rv_from_err(&err) : ha_index_put(group, &record, handles);
 	}
 	pthread_mutex_unlock(&group->write_lock);
@@ -184,6 +176,7 @@ CK_RV ha_destroy(struct ha_session *session, struct p11_call *call)
 {
 	struct ha_group *group = session->group;
 	owned(record) struct record record = {0};
+	bool local = ha_object_is_local(group, call->args[1].number);
 	struct replica_sites sites = {0};
 	struct err err = {0};
 	size_t part = 0;
@@ -195,11 +188,13 @@ CK_RV ha_destroy(struct ha_session *session, struct p11_call *call)
 	/* Both halves go, or none. */
 	if (rv == CKR_OK && (part || !key_is_destroyable(&record)))
 		rv = CKR_ACTION_PROHIBITED;
-	if (rv == CKR_OK) {
-		rc = open_sites(group, &sites, &err);
+	if (rv == CKR_OK && local) {
+		ha_local_destroy(group, call->args[1].number);
+	} else if (rv == CKR_OK) {
+		rc = ha_sites_open(group, &sites, &err);
 		if (rc == 0)
 			rc = replica_destroy(&sites, &record, NULL, &err);
-		close_sites(group, &sites);
+		ha_sites_close(group, &sites);
 		rv = rc < 0 ? p11_rv_from_err(&err) : CKR_OK;
 		if (rc == 0)
 			ha_index_drop(group, record.uid);

@@ -59,41 +59,19 @@ static CK_ULONG modulus_len_of(const struct p11_attrs *attrs)
 	return len;
 }
 
-static CK_RV check_mechanism(struct ha_group *group, enum p11_op op, CK_MECHANISM_TYPE type)
+/* What there is to know of the key. */
+static CK_RV take_key(struct ha_operation *o, CK_OBJECT_HANDLE key, CK_MECHANISM_TYPE mechanism)
 {
-	const struct p11_mech *mech = p11_mech(type);
-	const CK_MECHANISM_TYPE *list;
-	CK_ULONG count, i;
-	CK_RV rv = ha_mechanisms(group, &list, &count);
+	owned(record) struct record record = {0};
+	size_t part;
+	CK_RV rv = ha_key_get(o->group, key, p11_op_flag(o->op), mechanism, &record, &part);
 
 	if (rv != CKR_OK)
 		return rv;
-	for (i = 0; i < count && list[i] != type; i++)
-		;
-	return i < count && mech && (mech->use & p11_op_flag(op)) ? CKR_OK : CKR_MECHANISM_INVALID;
-}
-
-/* What a token would say of the key, in its order of errors; and what there is to know of it. */
-static CK_RV take_key(struct ha_operation *o, CK_OBJECT_HANDLE key, CK_MECHANISM_TYPE mechanism)
-{
-	CK_KEY_TYPE wanted = p11_mech(mechanism)->key_type;
-	owned(record) struct record record = {0};
-	const struct p11_attrs *attrs;
-	size_t part;
-
-	if (!ha_logged_in(o->group))
-		return CKR_USER_NOT_LOGGED_IN;
-	if (ha_object_get(o->group, key, &record, &part) != CKR_OK)
-		return CKR_KEY_HANDLE_INVALID;
-	attrs = &record.objects[part];
 	o->key = key;
-	o->modulus_len = modulus_len_of(attrs);
-	o->waits = p11_attrs_bool(attrs, CKA_ALWAYS_AUTHENTICATE, false);
-	if (wanted != CK_UNAVAILABLE_INFORMATION &&
-	    p11_attrs_ulong(attrs, CKA_KEY_TYPE, CK_UNAVAILABLE_INFORMATION) != wanted)
-		return CKR_KEY_TYPE_INCONSISTENT;
-	/* The record, whatever the members hold of it. */
-	return p11_object_may_use(attrs, p11_op_flag(o->op), mechanism);
+	o->modulus_len = modulus_len_of(&record.objects[part]);
+	o->waits = p11_attrs_bool(&record.objects[part], CKA_ALWAYS_AUTHENTICATE, false);
+	return CKR_OK;
 }
 
 static CK_RV begin(struct ha_session *session, const struct p11_call *call, struct ha_operation **ret)
@@ -111,7 +89,7 @@ static CK_RV begin(struct ha_session *session, const struct p11_call *call, stru
 	ha_log_init(&o->log);
 	ha_stream_init(&o->stream);
 	ha_result_init(&o->result);
-	rv = check_mechanism(o->group, o->op, mechanism->mechanism);
+	rv = ha_mechanism_check(o->group, mechanism->mechanism, p11_op_flag(o->op));
 	if (rv == CKR_OK && p11_fn_table[call->fn].args[2] == P11_ARG_OBJECT)
 		rv = take_key(o, call->args[2].number, mechanism->mechanism);
 	if (rv == CKR_OK && p11_mechanism_copy(mechanism, &o->mechanism, &err) < 0)

@@ -23,6 +23,7 @@ void ha_session_free(struct ha_session *session)
 		return;
 	for (int op = 0; op < P11_OP_MAX; op++)
 		ha_operation_free(session->operations[op]);
+	ha_local_end(session);
 	free(session->found);
 	free(session);
 }
@@ -76,14 +77,19 @@ static CK_RV random_bytes(struct ha_session *session, struct p11_call *call)
 
 /* What the group does otherwise than by asking a member. */
 static CK_RV (*const handlers[P11_FN_MAX])(struct ha_session *session, struct p11_call *call) = {
+	[P11_C_CreateObject] = ha_make,
+	[P11_C_CopyObject] = ha_make,
 	[P11_C_DestroyObject] = ha_destroy,
 	[P11_C_GetAttributeValue] = ha_get_attributes,
 	[P11_C_SetAttributeValue] = ha_set_attributes,
 	[P11_C_FindObjectsInit] = ha_find_begin,
 	[P11_C_FindObjects] = ha_find_next,
 	[P11_C_FindObjectsFinal] = ha_find_end,
-	[P11_C_GenerateKey] = ha_generate,
-	[P11_C_GenerateKeyPair] = ha_generate,
+	[P11_C_GenerateKey] = ha_make,
+	[P11_C_GenerateKeyPair] = ha_make,
+	[P11_C_WrapKey] = ha_wrap,
+	[P11_C_UnwrapKey] = ha_make,
+	[P11_C_DeriveKey] = ha_make,
 	[P11_C_GenerateRandom] = random_bytes,
 };
 
@@ -106,11 +112,20 @@ static CK_RV carry_out(struct ha_session *session, struct p11_call *call)
 	return repeat == P11_REPEAT_ANY ? any_member(session, call) : CKR_FUNCTION_NOT_SUPPORTED;
 }
 
+/* A change of an object that is not the session's own. What is made is looked at where that is known (make.c). */
+static bool writes_token(const struct ha_session *session, const struct p11_call *call)
+{
+	const struct p11_fn_info *info = &p11_fn_table[call->fn];
+
+	return (info->flags & P11_WRITES) && info->repeat == P11_REPEAT_GROUP &&
+	       !ha_object_is_local(session->group, call->args[1].number);
+}
+
 CK_RV ha_call(struct ha_session *session, struct p11_call *call)
 {
 	CK_RV rv = p11_call_check(call);
 
-	if (rv == CKR_OK && (p11_fn_table[call->fn].flags & P11_WRITES) && !(session->flags & CKF_RW_SESSION))
+	if (rv == CKR_OK && !(session->flags & CKF_RW_SESSION) && writes_token(session, call))
 		rv = CKR_SESSION_READ_ONLY;
 	return call->rv = rv == CKR_OK ? carry_out(session, call) : rv;
 }

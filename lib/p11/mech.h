@@ -37,6 +37,11 @@ struct p11_mech {
 	CK_FLAGS use;		/* CKF_SIGN | CKF_VERIFY … */
 };
 
+/* All that a mechanism can be for. */
+#define P11_USES                                                                                                       \
+	(CKF_ENCRYPT | CKF_DECRYPT | CKF_DIGEST | CKF_SIGN | CKF_SIGN_RECOVER | CKF_VERIFY | CKF_VERIFY_RECOVER |      \
+	 CKF_GENERATE | CKF_GENERATE_KEY_PAIR | CKF_WRAP | CKF_UNWRAP | CKF_DERIVE)
+
 extern const struct p11_mech p11_mech_table[];	/* ends with a row without name */
 const struct p11_mech *p11_mech(CK_MECHANISM_TYPE type);
 

@@ -47,7 +47,7 @@ CK_RV p11_object_may_set(const struct p11_attrs *attrs, const CK_ATTRIBUTE *item
 CK_RV p11_object_may_use(const struct p11_attrs *attrs, CK_FLAGS use, CK_MECHANISM_TYPE mechanism);
 
 /* How an object comes about. */
-enum p11_way { P11_CREATE, P11_GENERATE, P11_UNWRAP, P11_DERIVE };
+enum p11_way { P11_GENERATE, P11_CREATE, P11_UNWRAP, P11_DERIVE };
 /* Is it an attribute that such a template may not hold? */
 bool p11_attr_barred(const struct p11_attr_place *place, enum p11_way way);
 /*

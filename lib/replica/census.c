@@ -380,7 +380,8 @@ static int look_again(struct replica_sites *sites, struct census *census, struct
 			const struct census_copy *copy = &census->keys[k].copies[s];
 			struct replica_site *site = &sites->sites[s];
 
-			if (!site->channel || !copy->record || copy->record->state != RECORD_LIVE || copy->objects[0])
+			if (!site->channel || !copy->record || copy->record->state != RECORD_LIVE || copy->objects[0] ||
+			    record_is_all(copy->record))
 				continue;
 			rc = read_objects(site, s, census->keys[k].uid, census, err);
 			if (rc == 0 || rc == -ERR_NO_MEMORY)
@@ -426,6 +427,13 @@ int census_take(struct replica_sites *sites, const uint8_t *only, struct census 
 	}
 	choose_truth(ret);
 	return 0;
+}
+
+bool census_is_here(const struct census_key *key, size_t site)
+{
+	const struct census_copy *copy = &key->copies[site];
+
+	return copy->objects[0] || (key->truth && record_is_all(key->truth) && copy->record);
 }
 
 const struct record *census_face(const struct census *census, const struct census_key *key)

@@ -66,6 +66,9 @@ int census_take(struct replica_sites *sites, const uint8_t *only, struct census 
 void census_release(struct census *census);
 OWN_DEFINE_RELEASE(census)
 
+/* Is it on this site: the key itself, or the record of what is all in that (record.h)? */
+bool census_is_here(const struct census_key *key, size_t site);
+
 /* A record that says what the key is, or was: deleted ones say nothing. NULL when nobody has one. */
 const struct record *census_face(const struct census *census, const struct census_key *key);
 

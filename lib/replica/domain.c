@@ -16,7 +16,7 @@
 
 static const char DOMAIN_LABEL[] = "hsmctl domain";
 static const char TRANSPORT_LABEL[] = "hsmctl transport";
-enum { BLOB_MAX = 16384, TRANSPORT_BITS = 2048, TRANSPORT_ID_LEN = 16 };
+enum { TRANSPORT_BITS = 2048, TRANSPORT_ID_LEN = 16 };
 
 static CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
 static CK_OBJECT_CLASS secret_class = CKO_SECRET_KEY, public_class = CKO_PUBLIC_KEY, private_class = CKO_PRIVATE_KEY;
@@ -492,11 +492,18 @@ static const struct {
 	{CKM_AES_KEY_WRAP_KWP, CKM_AES_KEY_WRAP_PAD},
 };
 
+enum { UNWRAPPINGS = 2 };	/* the first of them are all that there are */
+
+static int lacks_domain(const struct replica_site *site, struct err *err)
+{
+	return err_set(err, ERR_UNSUPPORTED, "'%s' has not the domain key of the group", site->of->name);
+}
+
 static int carry_by(size_t pair, struct replica_site *from, CK_OBJECT_HANDLE key, struct replica_site *to,
 		    const CK_ATTRIBUTE *template, CK_ULONG count, CK_OBJECT_HANDLE *ret, struct err *err)
 {
 	CK_MECHANISM wrapping = {pairs[pair].wrap, NULL, 0}, unwrapping = {pairs[pair].unwrap, NULL, 0};
-	CK_BYTE blob[BLOB_MAX];
+	CK_BYTE blob[DOMAIN_BLOB_MAX];
 	CK_ULONG len = sizeof(blob);
 	struct p11_call call = p11_C_WrapKey(member_session(from->channel), &wrapping, from->domain, key, blob, &len);
 	int rc = member_run(from->channel, &call, 1, err);
@@ -514,8 +521,7 @@ int domain_carry(struct replica_site *from, CK_OBJECT_HANDLE key, struct replica
 	int rc = -ERR_UNSUPPORTED;
 
 	if (!from->domain || !to->domain)
-		return err_set(err, ERR_UNSUPPORTED, "'%s' has not the domain key of the group",
-			       from->domain ? to->of->name : from->of->name);
+		return lacks_domain(from->domain ? to : from, err);
 	if (*choice)
 		return carry_by(*choice - 1u, from, key, to, template, count, ret, err);
 	for (size_t i = 0; i < COUNT(pairs); i++) {
@@ -531,22 +537,52 @@ int domain_carry(struct replica_site *from, CK_OBJECT_HANDLE key, struct replica
 	return rc;
 }
 
-static int wrap_once(struct replica_site *site, CK_OBJECT_HANDLE key, struct err *err)
+int domain_wrap(struct replica_site *site, CK_OBJECT_HANDLE key, uint8_t *blob, CK_ULONG *len, struct err *err)
 {
-	CK_BYTE blob[BLOB_MAX];
+	CK_ULONG room = *len;
 	int rc = -ERR_UNSUPPORTED;
 
+	if (!site->domain)
+		return lacks_domain(site, err);
 	for (size_t i = 0; i < COUNT(pairs); i++) {
 		CK_MECHANISM mechanism = {pairs[i].wrap, NULL, 0};
-		CK_ULONG len = sizeof(blob);
 		struct p11_call call =
-			p11_C_WrapKey(member_session(site->channel), &mechanism, site->domain, key, blob, &len);
+			p11_C_WrapKey(member_session(site->channel), &mechanism, site->domain, key, blob, len);
 
+		*len = room;
 		rc = member_run(site->channel, &call, 1, err);
 		if (rc == 0 || err->rv != CKR_MECHANISM_INVALID)
 			break;
 	}
 	return rc;
+}
+
+/* Who made it may have called the mechanism by the other number. */
+int domain_unwrap(struct replica_site *site, const uint8_t *blob, CK_ULONG len, const CK_ATTRIBUTE *template,
+		  CK_ULONG count, CK_OBJECT_HANDLE *ret, struct err *err)
+{
+	int rc = -ERR_UNSUPPORTED;
+
+	if (!site->domain)
+		return lacks_domain(site, err);
+	for (size_t i = 0; i < UNWRAPPINGS; i++) {
+		CK_MECHANISM mechanism = {pairs[i].unwrap, NULL, 0};
+		struct p11_call call = p11_C_UnwrapKey(member_session(site->channel), &mechanism, site->domain, blob, len,
+						       template, count, ret);
+
+		rc = member_run(site->channel, &call, 1, err);
+		if (rc == 0 || rc != -ERR_TOKEN)
+			break;
+	}
+	return rc;
+}
+
+static int wrap_once(struct replica_site *site, CK_OBJECT_HANDLE key, struct err *err)
+{
+	CK_BYTE blob[DOMAIN_BLOB_MAX];
+	CK_ULONG len = sizeof(blob);
+
+	return domain_wrap(site, key, blob, &len, err);
 }
 
 /* A code that libraries use for everything must come twice. */

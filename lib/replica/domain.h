@@ -20,7 +20,7 @@ struct err;
 struct member_channel;
 struct replica_site;
 
-enum { DOMAIN_ID_LEN = 16, DOMAIN_FINGERPRINT = 65, DOMAIN_KEYS_MAX = 8 };
+enum { DOMAIN_ID_LEN = 16, DOMAIN_FINGERPRINT = 65, DOMAIN_KEYS_MAX = 8, DOMAIN_BLOB_MAX = 16384 };
 
 /* ERR_NOT_FOUND when the member has none; of several any one (examine.h says what is wrong with them). */
 int domain_find(struct member_channel *channel, const uint8_t id[static DOMAIN_ID_LEN],
@@ -78,6 +78,14 @@ bool domain_is_private_half(const struct p11_attrs *attrs, const struct p11_attr
  */
 int domain_carry(struct replica_site *from, CK_OBJECT_HANDLE key, struct replica_site *to,
 		 const CK_ATTRIBUTE *template, CK_ULONG count, CK_OBJECT_HANDLE *ret, struct err *err);
+
+/*
+ * The two halves of it, for a key that is kept meanwhile: blob is whatever the member made of it (at most DOMAIN_BLOB_MAX
+ * bytes), and any member takes it that has the domain key.
+ */
+int domain_wrap(struct replica_site *site, CK_OBJECT_HANDLE key, uint8_t *blob, CK_ULONG *len, struct err *err);
+int domain_unwrap(struct replica_site *site, const uint8_t *blob, CK_ULONG len, const CK_ATTRIBUTE *template,
+		  CK_ULONG count, CK_OBJECT_HANDLE *ret, struct err *err);
 
 /* Does the member give this key away under the domain key? ERR_NOT_REPLICABLE says why not; other codes: could not be
  * told. Nothing is kept of it. */

@@ -429,6 +429,22 @@ static int examine_remains(struct examination *x, const struct census_copy *copy
 	return rc;
 }
 
+/* What is all in its record. */
+static int examine_record(struct examination *x, const struct census_key *key, size_t site, long index)
+{
+	const struct census_copy *copy = &key->copies[site];
+	int rc = 0;
+
+	if (!copy->record)
+		rc = examine_add(x, FINDING_MISSING, REMEDY_SYNC, site, index, NO_KEY, "the object is not here");
+	else if (!record_same_version(copy->record, key->truth))
+		rc = examine_add(x, FINDING_ATTRIBUTE, REMEDY_SYNC, site, index, NO_KEY,
+				 "its record is older than on other members");
+	else
+		x->sealed++;
+	return rc < 0 ? rc : examine_remains(x, copy, site, index);
+}
+
 static int examine_copy(struct examination *x, struct replica_sites *sites, const struct census_key *key, size_t site,
 			long index, bool tried)
 {
@@ -466,12 +482,18 @@ static int examine_live(struct examination *x, struct replica_sites *sites, cons
 {
 	bool tried = mode == VERIFY_ALL || (mode == VERIFY_SAMPLE && index % SAMPLE_EVERY == 0);
 	const struct census_key *key = &census->keys[index];
+	bool all = record_is_all(key->truth);
 	size_t first = x->n_findings;
 	int rc = 0;
 
 	x->live_keys++;
 	for (size_t s = 0; s < sites->count; s++)
-		x->site_keys[s] += sites->sites[s].channel && key->copies[s].objects[0];
+		x->site_keys[s] += sites->sites[s].channel && census_is_here(key, s);
+	for (size_t s = 0; s < sites->count && rc == 0 && all; s++)
+		if (sites->sites[s].channel)
+			rc = examine_record(x, key, s, index);
+	if (rc < 0 || all)
+		return rc;
 	if (tried)
 		rc = prove_on_all(x, sites, key, challenge, index, err);
 	else

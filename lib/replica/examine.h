@@ -65,6 +65,7 @@ struct examination {
 	size_t site_keys[SET_MAX];	/* live keys listed there */
 	size_t attempted, passed, failed;
 	size_t skipped;			/* proofs that mode or a fault left out */
+	size_t sealed;			/* copies that are all in a record: the digest in it speaks for them */
 	size_t excused;			/* copies that are not there, and policy lets them be */
 	uint32_t *proven;		/* per key of the census: sites that passed */
 	uint8_t *source;		/* per key: the site that can give it where it is wanted, SET_MAX = none */

@@ -35,12 +35,26 @@ static const struct kind {
 	[KEY_HMAC_SHA256] = {CKM_GENERIC_SECRET_KEY_GEN, CKK_GENERIC_SECRET, 32, NULL, 0},
 };
 
+/* Of another way than by generation the template tells, but of what is derived. */
+static struct p11_object object_told(const struct key_request *request)
+{
+	struct p11_object object = p11_object_of(&request->templates[0]);
+
+	if (request->way == P11_DERIVE && object.class == CK_UNAVAILABLE_INFORMATION)
+		object.class = CKO_SECRET_KEY;
+	if (request->way == P11_DERIVE && object.type == CK_UNAVAILABLE_INFORMATION)
+		object.type = CKK_GENERIC_SECRET;
+	return object;
+}
+
 /* What a request makes: [0] the private or secret key, [1] the public half. */
 static struct p11_object object_made(const struct key_request *request, size_t index)
 {
 	const struct p11_mech *mech = p11_mech(request->mechanism.mechanism);
 	CK_OBJECT_CLASS hidden = request->n_templates == 1 ? CKO_SECRET_KEY : CKO_PRIVATE_KEY;
 
+	if (request->way != P11_GENERATE)
+		return object_told(request);
 	return (struct p11_object){index ? CKO_PUBLIC_KEY : hidden, mech ? mech->key_type : CK_UNAVAILABLE_INFORMATION};
 }
 
@@ -196,20 +210,23 @@ static int open_up(struct p11_attrs *template, struct p11_object object, struct 
 	return rc;
 }
 
+/* By which a member's objects are known to be of a key. */
+static int give_mark(struct p11_attrs *template, struct p11_object object, const uint8_t uid[static UID_LEN], struct err *err)
+{
+	return p11_object_has(object, CKA_ID) ? p11_attrs_set(template, CKA_ID, uid, UID_LEN, err) : 0;
+}
+
 int key_request_check(const struct key_request *request, bool allow_unreplicated, struct err *err)
 {
-	for (size_t i = 0; i < request->n_templates; i++) {
+	for (size_t i = 0; i < request->n_templates && !request->copy; i++) {
 		const struct p11_attrs *template = &request->templates[i];
-		CK_RV rv;
-
-		if (!p11_attrs_bool(template, CKA_TOKEN, false))
-			return p11_rv_err(err, CKR_TEMPLATE_INCONSISTENT, "session keys are not kept by a group");
 		/* No token gets to see all of it. */
-		rv = p11_object_check(P11_GENERATE, object_made(request, i), template->items, template->count);
+		CK_RV rv = p11_object_check(request->way, object_made(request, i), template->items, template->count);
+
 		if (rv != CKR_OK)
 			return p11_rv_err(err, rv, "the template of the key");
 	}
-	if (request->mechanism.mechanism == CKM_EC_EDWARDS_KEY_PAIR_GEN && !allow_unreplicated)
+	if (object_made(request, 0).type == CKK_EC_EDWARDS && !allow_unreplicated)
 		return err_set(err, ERR_NOT_REPLICABLE,
 			       "ed25519 keys cannot be wrapped by the members' tokens, so they cannot be replicated");
 	return 0;
@@ -219,10 +236,15 @@ int key_member_template(const struct key_request *request, size_t index, const u
 			struct p11_attrs *ret, struct err *err)
 {
 	const struct p11_attrs *wish = &request->templates[index];
-	int rc = p11_attrs_merge(ret, wish->items, wish->count, err);
+	struct record described = {.objects[0] = *wish, .n_objects = 1};
+	int rc;
 
+	memcpy(described.uid, uid, UID_LEN);
+	if (request->copy)
+		return key_replica_template(&described, 0, ret, err);
+	rc = p11_attrs_merge(ret, wish->items, wish->count, err);
 	if (rc == 0)
-		rc = p11_attrs_set(ret, CKA_ID, uid, UID_LEN, err);
+		rc = give_mark(ret, object_made(request, index), uid, err);
 	if (rc == 0)
 		rc = open_up(ret, object_made(request, index), err);
 	for (CK_ULONG i = ret->count; i-- > 0;) {
@@ -242,12 +264,27 @@ static bool flag_by_default(struct p11_object object, CK_ATTRIBUTE_TYPE type)
 	return begins && *(const CK_BBOOL *)begins->pValue;
 }
 
+/* What was always so can only be said of what was never anywhere else. */
+static int tell_past(const struct key_request *request, struct p11_object object, struct p11_attrs *ret, struct err *err)
+{
+	const struct p11_attrs *base = request->base;
+	bool born = request->way == P11_GENERATE && !request->copy;
+	bool sensitive = p11_attrs_bool(ret, CKA_SENSITIVE, true) &&
+			 (born || (base && p11_attrs_bool(base, CKA_ALWAYS_SENSITIVE, false)));
+	bool extractable = p11_attrs_bool(&request->templates[0], CKA_EXTRACTABLE, flag_by_default(object, CKA_EXTRACTABLE));
+	bool hidden = !extractable && (born || (base && p11_attrs_bool(base, CKA_NEVER_EXTRACTABLE, false)));
+	int rc = p11_attrs_set_bool(ret, CKA_EXTRACTABLE, extractable, err);
+
+	if (rc == 0)
+		rc = p11_attrs_set_bool(ret, CKA_ALWAYS_SENSITIVE, sensitive, err);
+	return rc < 0 ? rc : p11_attrs_set_bool(ret, CKA_NEVER_EXTRACTABLE, hidden, err);
+}
+
 int key_record_object(const struct key_request *request, size_t index, const struct p11_attrs *read,
 		      const uint8_t uid[static UID_LEN], struct p11_attrs *ret, struct err *err)
 {
 	const struct p11_attrs *wish = &request->templates[index];
 	const struct p11_object object = object_made(request, index);
-	bool sensitive, extractable;
 	int rc = p11_attrs_merge(ret, read->items, read->count, err);
 
 	if (rc == 0)
@@ -259,14 +296,23 @@ int key_record_object(const struct key_request *request, size_t index, const str
 	for (CK_ULONG i = ret->count; i-- > 0;)
 		if (p11_object_conceals(object, ret->items[i].type))
 			p11_attrs_remove(ret, ret->items[i].type);
-	if (rc < 0 || index != 0)
+	return rc < 0 || !p11_object_has(object, CKA_EXTRACTABLE) ? rc : tell_past(request, object, ret, err);
+}
+
+int key_describe(struct member_channel *channel, CK_OBJECT_HANDLE object, const struct key_request *request, size_t index,
+		 const uint8_t uid[static UID_LEN], struct p11_attrs *ret, struct err *err)
+{
+	static const CK_ATTRIBUTE_TYPE basics[] = {CKA_CLASS, CKA_KEY_TYPE};
+	owned(p11_attrs) struct p11_attrs read = {0};
+	CK_ATTRIBUTE_TYPE types[64];
+	CK_ULONG n;
+	int rc = member_get(channel, object, basics, 2, &read, err);
+
+	if (rc < 0)
 		return rc;
-	sensitive = p11_attrs_bool(ret, CKA_SENSITIVE, true);
-	extractable = p11_attrs_bool(wish, CKA_EXTRACTABLE, flag_by_default(object, CKA_EXTRACTABLE));
-	rc = p11_attrs_set_bool(ret, CKA_EXTRACTABLE, extractable, err);
-	if (rc == 0)
-		rc = p11_attrs_set_bool(ret, CKA_ALWAYS_SENSITIVE, sensitive, err);
-	return rc < 0 ? rc : p11_attrs_set_bool(ret, CKA_NEVER_EXTRACTABLE, !extractable, err);
+	n = key_attribute_types(p11_attrs_ulong(&read, CKA_CLASS, 0), p11_attrs_ulong(&read, CKA_KEY_TYPE, 0), types);
+	rc = member_get(channel, object, types, n, &read, err);
+	return rc < 0 ? rc : key_record_object(request, index, &read, uid, ret, err);
 }
 
 /* Does a template for a copy hold it? Nothing that the token makes itself, and nothing that only the record holds. */
@@ -291,17 +337,18 @@ int key_replica_template(const struct record *record, size_t index, struct p11_a
 {
 	const struct p11_attrs *from = &record->objects[index];
 	const struct p11_object object = p11_object_of(from);
+	bool hidden = object.class == CKO_PRIVATE_KEY || object.class == CKO_SECRET_KEY;
 	int rc = 0;
 
 	for (CK_ULONG i = 0; i < from->count && rc == 0; i++) {
 		const struct p11_attr_info *info = p11_attr_info(from->items[i].type);
 
-		if (is_given(object, info, index == 0 ? P11_UNWRAP : P11_CREATE))
+		if (is_given(object, info, hidden ? P11_UNWRAP : P11_CREATE))
 			rc = p11_attrs_set(ret, info->type, from->items[i].pValue, from->items[i].ulValueLen, err);
 	}
 	remove_empty(ret);
 	if (rc == 0)
-		rc = p11_attrs_set(ret, CKA_ID, record->uid, UID_LEN, err);
+		rc = give_mark(ret, object, record->uid, err);
 	if (rc == 0)
 		rc = open_up(ret, object, err);
 	return rc < 0 ? rc : modifiable_last(ret, err);

@@ -30,6 +30,7 @@
 
 struct err;
 struct member_channel;
+struct replica_site;
 
 enum key_kind {
 	KEY_EC_P256, KEY_EC_P384, KEY_ED25519, KEY_RSA_2048, KEY_RSA_3072, KEY_RSA_4096,
@@ -37,12 +38,23 @@ enum key_kind {
 };
 extern const char *const key_kind_names[];	/* "ec-p256", … */
 
-/* What a generate call is: mechanism and templates; templates[1] is the public
- * half, empty for secret keys. */
+/* Makes the key on one member, by these templates; ret: the handles. ERR_TOKEN with the rv, or the link failed. */
+typedef int (*key_maker)(void *data, struct replica_site *site, const struct p11_attrs templates[RECORD_OBJECTS_MAX],
+			 CK_OBJECT_HANDLE ret[RECORD_OBJECTS_MAX], struct err *err);
+
+/*
+ * What is to be made: templates[1] is the public half of a pair, empty for others. By the mechanism (P11_GENERATE), or as
+ * make() does it.
+ */
 struct key_request {
-	CK_MECHANISM mechanism;
+	enum p11_way way;
+	CK_MECHANISM mechanism;		/* of a generation */
 	struct p11_attrs templates[RECORD_OBJECTS_MAX];
 	size_t n_templates;
+	const struct p11_attrs *base;	/* what it is derived from, or a copy of: its past goes on. NULL = none */
+	bool copy;			/* the template is all that applications see of it, and was judged as such */
+	key_maker make;
+	void *data;
 };
 void key_request_release(struct key_request *request);
 OWN_DEFINE_RELEASE(key_request)
@@ -63,17 +75,20 @@ bool key_is_destroyable(const struct record *record);
 int key_request_kind(enum key_kind kind, const char *label, struct key_request *ret, struct err *err);
 
 /* ERR_NOT_REPLICABLE for what no pair of members can carry (Ed25519 on
- * SoftHSM 2.6.1); ERR_TOKEN with CKR_TEMPLATE_INCONSISTENT for session objects, and with what a token would
- * say of those attributes that none gets to see. */
+ * SoftHSM 2.6.1); ERR_TOKEN with what a token would say of those attributes that none gets to see. */
 int key_request_check(const struct key_request *request, bool allow_unreplicated, struct err *err);
 
 /* The template for a member: application's wishes, made replicable. index: 0 or 1. */
 int key_member_template(const struct key_request *request, size_t index, const uint8_t uid[static UID_LEN],
 			struct p11_attrs *ret, struct err *err);
 
-/* After generation: what was read from the member becomes what applications see. */
+/* When it was made: what was read from the member becomes what applications see. */
 int key_record_object(const struct key_request *request, size_t index, const struct p11_attrs *read,
 		      const uint8_t uid[static UID_LEN], struct p11_attrs *ret, struct err *err);
+
+/* The same of an object on a member, read there. index: 0 or 1, of the request. */
+int key_describe(struct member_channel *channel, CK_OBJECT_HANDLE object, const struct key_request *request, size_t index,
+		 const uint8_t uid[static UID_LEN], struct p11_attrs *ret, struct err *err);
 
 /* Template to unwrap (private, secret) or create (public) object i of a record on a member. */
 int key_replica_template(const struct record *record, size_t index, struct p11_attrs *ret, struct err *err);

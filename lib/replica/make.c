@@ -26,48 +26,46 @@ struct making {
 	bool excused;		/* it cannot take such a key, and policy lets that be */
 };
 
-static int generate_on(struct replica_site *site, const struct key_request *request, const struct record *record,
-		       struct making *ret, struct err *err)
+static int generate(struct replica_site *site, const struct key_request *request, const struct p11_attrs *templates,
+		    CK_OBJECT_HANDLE *ret, struct err *err)
 {
 	CK_SESSION_HANDLE session = member_session(site->channel);
-	owned(p11_attrs) struct p11_attrs hidden = {0}, open = {0};
-	struct p11_call call;
-	int rc = key_member_template(request, 0, record->uid, &hidden, err);
+	const struct p11_attrs *hidden = &templates[0], *open = &templates[1];
+	struct p11_call call = request->n_templates > 1
+				       ? p11_C_GenerateKeyPair(session, &request->mechanism, open->items, open->count,
+							       hidden->items, hidden->count, &ret[1], &ret[0])
+				       : p11_C_GenerateKey(session, &request->mechanism, hidden->items, hidden->count, &ret[0]);
 
-	if (rc == 0 && request->n_templates > 1)
-		rc = key_member_template(request, 1, record->uid, &open, err);
-	if (rc == 0)
-		rc = key_leave_out(site->channel, site->domain, &site->of->holds, &hidden, err);
-	if (rc == 0)
-		rc = key_leave_out(site->channel, site->domain, &site->of->holds, &open, err);
-	if (rc < 0)
-		return rc;
-	call = request->n_templates > 1
-		       ? p11_C_GenerateKeyPair(session, &request->mechanism, open.items, open.count, hidden.items,
-					       hidden.count, &ret->objects[1], &ret->objects[0])
-		       : p11_C_GenerateKey(session, &request->mechanism, hidden.items, hidden.count, &ret->objects[0]);
 	return member_run(site->channel, &call, 1, err);
+}
+
+static int make_on(struct replica_site *site, const struct key_request *request, const struct record *record,
+		   struct making *ret, struct err *err)
+{
+	struct p11_attrs templates[RECORD_OBJECTS_MAX] = {0};
+	int rc = 0;
+
+	for (size_t i = 0; i < request->n_templates && rc == 0; i++) {
+		rc = key_member_template(request, i, record->uid, &templates[i], err);
+		if (rc == 0)
+			rc = key_leave_out(site->channel, site->domain, &site->of->holds, &templates[i], err);
+	}
+	if (rc == 0)
+		rc = request->make ? request->make(request->data, site, templates, ret->objects, err)
+				   : generate(site, request, templates, ret->objects, err);
+	for (size_t i = 0; i < RECORD_OBJECTS_MAX; i++)
+		p11_attrs_release(&templates[i]);
+	return rc;
 }
 
 /* What the token made of the request becomes what applications see. */
 static int describe(struct replica_site *site, const struct key_request *request, const struct making *made,
 		    struct record *record, struct err *err)
 {
-	static const CK_ATTRIBUTE_TYPE basics[] = {CKA_CLASS, CKA_KEY_TYPE};
 	int rc = 0;
 
 	for (size_t o = 0; o < request->n_templates && rc == 0; o++) {
-		owned(p11_attrs) struct p11_attrs read = {0};
-		CK_ATTRIBUTE_TYPE types[64];
-		CK_ULONG n;
-
-		rc = member_get(site->channel, made->objects[o], basics, 2, &read, err);
-		if (rc < 0)
-			return rc;
-		n = key_attribute_types(p11_attrs_ulong(&read, CKA_CLASS, 0), p11_attrs_ulong(&read, CKA_KEY_TYPE, 0), types);
-		rc = member_get(site->channel, made->objects[o], types, n, &read, err);
-		if (rc == 0)
-			rc = key_record_object(request, o, &read, record->uid, &record->objects[o], err);
+		rc = key_describe(site->channel, made->objects[o], request, o, record->uid, &record->objects[o], err);
 		record->n_objects = o + 1;
 	}
 	return rc < 0 ? rc : prove_anchor(site, made->objects[0], record, err);
@@ -95,9 +93,9 @@ static int make_first(struct replica_site *site, const struct key_request *reque
 	int rc = put_creating(site, record, made, err);
 
 	if (rc == 0)
-		rc = generate_on(site, request, record, made, err);
+		rc = make_on(site, request, record, made, err);
 	for (int i = 1; i < TRIES && rc < 0 && made->record && is_passing(err); i++)
-		rc = generate_on(site, request, record, made, err);
+		rc = make_on(site, request, record, made, err);
 	if (rc == 0)
 		rc = describe(site, request, made, record, err);
 	return rc;

@@ -12,7 +12,7 @@
 #include "replica/copy.h"
 #include "replica/domain.h"
 
-enum { SIGNATURE_MAX = 1024, BLOB_MAX = 16384, CHALLENGE_LEN = 16 };
+enum { SIGNATURE_MAX = 1024, CHALLENGE_LEN = 16 };
 
 #define ANY CK_UNAVAILABLE_INFORMATION
 
@@ -185,7 +185,7 @@ static int prove_decryption(const struct trial *t, const uint8_t challenge[stati
 static int wrap_value(struct replica_site *site, CK_OBJECT_HANDLE key, struct proof *ret, struct err *err)
 {
 	CK_MECHANISM mechanism = {CKM_AES_KEY_WRAP_PAD, NULL, 0};
-	uint8_t blob[BLOB_MAX];
+	uint8_t blob[DOMAIN_BLOB_MAX];
 	CK_ULONG len = sizeof(blob);
 	struct p11_call call = p11_C_WrapKey(member_session(site->channel), &mechanism, site->domain, key, blob, &len);
 	int rc;
@@ -359,11 +359,30 @@ static int step_anchor(const struct trial *t, void *data, struct err *err)
 	return make_anchor(t, data, err);
 }
 
+static bool is_secret(const struct record *record)
+{
+	return p11_attrs_ulong(&record->objects[0], CKA_CLASS, 0) == CKO_SECRET_KEY;
+}
+
 int prove_anchor(struct replica_site *site, CK_OBJECT_HANDLE key, struct record *record, struct err *err)
 {
-	int rc = record->n_objects == 1 ? try(site, key, &record->objects[0], NULL, step_anchor, record, err) : 0;
+	owned(pubkey) struct pubkey *public = NULL;
+	struct proof proof;
+	int rc;
 
-	return rc == -ERR_UNSUPPORTED ? 0 : rc;
+	if (is_secret(record)) {
+		rc = try(site, key, &record->objects[0], NULL, step_anchor, record, err);
+		return rc == -ERR_UNSUPPORTED ? 0 : rc;
+	}
+	if (record->n_objects > 1 || public_key(record, &public, NULL) == 0)
+		return 0;
+	/* A private key of whose public half nothing is known. */
+	rc = wrap_value(site, key, &proof, err);
+	if (rc < 0)
+		return rc;
+	memcpy(record->check, proof.value, sizeof(record->check));
+	record->check_len = sizeof(record->check);
+	return 0;
 }
 
 /* What a step works on. */
@@ -389,6 +408,17 @@ static int step_private(const struct trial *t, void *data, struct err *err)
 				       : prove_signature(t, task->challenge, err);
 }
 
+/* Of a private key without a public half. */
+static int prove_blob(struct replica_site *site, CK_OBJECT_HANDLE key, const struct record *record, struct err *err)
+{
+	struct proof proof;
+	int rc = wrap_value(site, key, &proof, err);
+
+	if (rc < 0 || begins(&proof, record->check, record->check_len))
+		return rc;
+	return err_set(err, ERR_DIFFERENT, "it is another key than the one that was made, or the domain key is");
+}
+
 int prove_key(struct replica_site *site, CK_OBJECT_HANDLE key, const struct record *record,
 	      const uint8_t challenge[static 16], struct proof *ret, struct err *err)
 {
@@ -398,10 +428,12 @@ int prove_key(struct replica_site *site, CK_OBJECT_HANDLE key, const struct reco
 	int rc;
 
 	ret->len = 0;
-	if (p11_attrs_ulong(attrs, CKA_CLASS, 0) == CKO_SECRET_KEY) {
+	if (is_secret(record)) {
 		rc = try(site, key, attrs, NULL, step_secret, &task, err);
 		return rc == -ERR_UNSUPPORTED ? wrap_value(site, key, ret, err) : rc;
 	}
+	if (record->check_len)
+		return prove_blob(site, key, record, err);
 	rc = public_key(record, &public, err);
 	return rc < 0 ? rc : try(site, key, attrs, public, step_private, &task, err);
 }
@@ -441,7 +473,7 @@ static int try_use(struct replica_site *site, CK_OBJECT_HANDLE key, size_t n, CK
 {
 	CK_SESSION_HANDLE session = member_session(site->channel);
 	CK_MECHANISM mechanism = {n < USES ? uses[n].type : CKM_AES_KEY_WRAP_PAD, NULL, 0};
-	uint8_t block[16] = {0}, out[BLOB_MAX];
+	uint8_t block[16] = {0}, out[DOMAIN_BLOB_MAX];
 	CK_ULONG len = sizeof(out);
 	struct p11_call calls[2];
 	int rc;

@@ -10,7 +10,8 @@
  *
  * A key is tried by a mechanism that it allows. One that may do none of this, or not on this
  * token, is tried by its twin: the same key, wrapped under the domain key and unwrapped on the
- * same member as a session object. Short secrets without a use are wrapped only: equal keys give equal blobs.
+ * same member as a session object. Short secrets without a use, and private keys of whose public half nothing is
+ * known, are wrapped only: equal keys give equal blobs.
  */
 #ifndef REPLICA_PROVE_H
 #define REPLICA_PROVE_H
@@ -37,7 +38,7 @@ struct proof {
 int prove_key(struct replica_site *site, CK_OBJECT_HANDLE key, const struct record *record,
 	      const uint8_t challenge[static 16], struct proof *ret, struct err *err);
 
-/* Fill record->check from the member where the key was made. Nothing for key pairs. */
+/* Fill record->check from the member where the key was made. Nothing for keys whose public half is known. */
 int prove_anchor(struct replica_site *site, CK_OBJECT_HANDLE key, struct record *record, struct err *err);
 
 /*

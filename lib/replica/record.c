@@ -39,6 +39,13 @@ int record_copy(const struct record *from, struct record *ret, struct err *err)
 	return rc;
 }
 
+bool record_is_all(const struct record *record)
+{
+	CK_OBJECT_CLASS class = p11_attrs_ulong(&record->objects[0], CKA_CLASS, CKO_SECRET_KEY);
+
+	return record->n_objects && class != CKO_PRIVATE_KEY && class != CKO_SECRET_KEY;
+}
+
 static int compare(const struct record *a, const struct record *b)
 {
 	bool a_gone = a->state == RECORD_DELETED, b_gone = b->state == RECORD_DELETED;

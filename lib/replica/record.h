@@ -58,6 +58,10 @@ OWN_DEFINE_RELEASE(record)
 
 int record_copy(const struct record *from, struct record *ret, struct err *err);
 
+/* Is there nothing of it on members but this: data, a certificate, a public key by itself? What is used of it is made of
+ * the record. */
+bool record_is_all(const struct record *record);
+
 /* Does a stand above b? Deleted beats everything, then counter, then writer. */
 bool record_newer(const struct record *a, const struct record *b);
 /* One deletion is like another. */

@@ -46,12 +46,12 @@ static int repair(struct repair_round *r, const struct finding *f, struct err *e
 	const struct census_key *key = &r->census->keys[f->key];
 	const struct census_copy *copy = &key->copies[f->site];
 	struct replica_site *to = &r->sites->sites[f->site];
-	bool was_there = copy->objects[0] != CK_INVALID_HANDLE;
+	bool was_there = census_is_here(key, f->site);
 	size_t source = choose_source(r, f->key);
 	char ignored[64];
 	int rc = 0;
 
-	if (r->dry_run)
+	if (r->dry_run || record_is_all(key->truth))
 		rc = 0;
 	else if ((r->x->proven[f->key] & 1u << f->site) && examination_whole(r->x, key, f->site, 0, ignored))
 		rc = keep_object(r, key, f->site, err);
@@ -356,6 +356,6 @@ enum sync_action repair_action(const struct repair_round *r, const struct findin
 	case FINDING_TRANSPORT:
 		return SYNC_REPAIR;
 	default:
-		return r->census->keys[f->key].copies[f->site].objects[0] ? SYNC_REPAIR : SYNC_COPY;
+		return census_is_here(&r->census->keys[f->key], f->site) ? SYNC_REPAIR : SYNC_COPY;
 	}
 }

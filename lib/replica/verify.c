@@ -126,7 +126,7 @@ static enum replica_verdict judge(const struct examination *x, const struct repl
 		all_known = all_known && x->findings[i].kind != FINDING_NOT_UNDERSTOOD;
 	}
 	return all_known && mode == VERIFY_ALL && !x->skipped && !x->failed &&
-			       x->passed + x->excused == x->live_keys * sites->count
+			       x->passed + x->sealed + x->excused == x->live_keys * sites->count
 		       ? VERDICT_IN_SYNC
 		       : VERDICT_UNKNOWN;
 }

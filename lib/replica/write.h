@@ -15,13 +15,20 @@
 struct err;
 
 /*
- * Generate on the first site that is up, carry the key to the others, prove it
+ * Make it on the first site that is up, carry the key to the others, prove it
  * there, make it live. *ret is the live record. *ret_mask: sites that have it.
  * ERR_POLICY (before anything is made, or after all of it was taken back);
  * ERR_TOKEN with the rv when the token refuses the request. Never repeated here.
  */
 int replica_generate(struct replica_sites *sites, const struct key_request *request,
 		     struct record *ret, uint32_t *ret_mask, struct err *err);
+
+/*
+ * Keep an object that is nothing but its record (record.h): attrs are all that applications see of it. As above, but that
+ * it is live at once: killed half-way, the next sync brings it to all.
+ */
+int replica_keep(struct replica_sites *sites, const struct p11_attrs *attrs, struct record *ret, uint32_t *ret_mask,
+		 struct err *err);
 
 /*
  * Write a tombstone and destroy the objects on every site that is up; a member

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Objects for a session alone: made on a member, or of what is known, and kept so that any other member can have them. */
+#include "ha/making.h"
+
+#include <stdlib.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "member/member.h"
+#include "p11/rv.h"
+#include "replica/domain.h"
+
+void pieces_release(struct pieces *pieces)
+{
+	for (size_t i = 0; i < RECORD_OBJECTS_MAX; i++) {
+		record_release(&pieces->list[i].record);
+		ha_local_free(pieces->list[i].local);
+	}
+	member_release(pieces->channel);
+	*pieces = (struct pieces){0};
+}
+/* Without a uid: nobody looks for it by one. */
+static int begin_piece(struct making *m, struct piece *ret, struct err *err)
+{
+	*ret = (struct piece){.record.n_objects = 1, .local = mem_new(struct ha_local)};
+	if (!ret->local)
+		return err_no_memory(err);
+	ret->local->owner = m->session;
+	return 0;
+}
+
+/* Under the domain key, to be made again. A key that cannot leave, or a member without the domain key: it is where it is,
+ * and goes with that. */
+static int keep_blob(struct replica_site *site, struct piece *piece, struct err *err)
+{
+	uint8_t blob[DOMAIN_BLOB_MAX];
+	CK_ULONG len = sizeof(blob);
+	int rc = domain_wrap(site, piece->there, blob, &len, err);
+
+	if (rc == -ERR_TOKEN || rc == -ERR_UNSUPPORTED)
+		return 0;
+	if (rc < 0)
+		return rc;
+	piece->local->blob = mem_dup(blob, len);
+	piece->local->blob_len = len;
+	return piece->local->blob ? 0 : err_no_memory(err);
+}
+
+/* What the member made becomes what applications see. */
+static int take_piece(struct making *m, struct replica_site *site, size_t index, struct piece *piece, struct err *err)
+{
+	struct p11_attrs *attrs = &piece->record.objects[0];
+	int rc = key_describe(site->channel, piece->there, &m->request, index, piece->record.uid, attrs, err);
+
+	/* The mark of ours is for members alone. */
+	if (rc == 0 && !p11_attrs_find(&m->request.templates[index], CKA_ID))
+		p11_attrs_remove(attrs, CKA_ID);
+	return rc < 0 || record_is_all(&piece->record) ? rc : keep_blob(site, piece, err);
+}
+
+static int take_pieces(struct making *m, const CK_OBJECT_HANDLE there[RECORD_OBJECTS_MAX], struct pieces *ret,
+		       struct err *err)
+{
+	struct replica_site site;
+	int rc = ha_site(m->session->group, ret->channel, &site, err);
+
+	for (size_t i = 0; i < m->request.n_templates && rc == 0; i++) {
+		ret->list[i].there = there[i];
+		rc = take_piece(m, &site, i, &ret->list[i], err);
+	}
+	return rc;
+}
+
+/* Nothing of it is known to anybody yet. */
+static void destroy_there(struct member_channel *channel, const CK_OBJECT_HANDLE there[RECORD_OBJECTS_MAX])
+{
+	for (size_t i = 0; i < RECORD_OBJECTS_MAX; i++) {
+		struct p11_call call = p11_C_DestroyObject(member_session(channel), there[i]);
+
+		if (there[i] && !member_broken(channel))
+			member_call(channel, &call, 1, NULL, NULL);
+	}
+}
+
+void pieces_destroy(const struct pieces *pieces)
+{
+	const CK_OBJECT_HANDLE there[] = {pieces->list[0].there, pieces->list[1].there};
+
+	if (pieces->channel)
+		destroy_there(pieces->channel, there);
+}
+
+/* On any member; one that goes away before all is known of what it made leaves it to another one. */
+static CK_RV make_on_any(struct making *m, const struct p11_attrs *templates, struct pieces *ret)
+{
+	struct ha_group *group = m->session->group;
+	CK_RV rv = CKR_DEVICE_REMOVED;
+
+	for (size_t tries = 0; tries < group->set->n_members; tries++) {
+		CK_OBJECT_HANDLE there[RECORD_OBJECTS_MAX] = {0};
+		struct p11_call call = making_call(m, templates, there);
+		struct err err = {0};
+
+		rv = ha_send(group, &call, 1, &ret->channel);
+		if (rv != CKR_OK)
+			return rv;
+		if (take_pieces(m, there, ret, &err) == 0)
+			return CKR_OK;
+		rv = p11_rv_from_err(&err);
+		if (!member_broken(ret->channel)) {
+			destroy_there(ret->channel, there);
+			return rv;
+		}
+		ha_member_down(group, ha_member_of(group, ret->channel), &err);
+		member_release(ret->channel);
+		ret->channel = NULL;
+	}
+	return rv;
+}
+
+static CK_RV make_there(struct making *m, struct pieces *ret)
+{
+	struct p11_attrs templates[RECORD_OBJECTS_MAX] = {0};
+	struct err err = {0};
+	CK_RV rv;
+	int rc = 0;
+
+	for (size_t i = 0; i < m->request.n_templates && rc == 0; i++) {
+		rc = key_member_template(&m->request, i, ret->list[i].record.uid, &templates[i], &err);
+		if (rc == 0)
+			rc = p11_attrs_set_bool(&templates[i], CKA_TOKEN, false, &err);
+	}
+	rv = rc < 0 ? p11_rv_from_err(&err) : make_on_any(m, templates, ret);
+	for (size_t i = 0; i < RECORD_OBJECTS_MAX; i++)
+		p11_attrs_release(&templates[i]);
+	return rv;
+}
+
+/* All that applications see of it: what was given, and what is so where nothing is given. */
+static int describe_open(const struct p11_attrs *template, struct p11_attrs *ret, struct err *err)
+{
+	const struct p11_object object = p11_object_of(template);
+	int rc = p11_attrs_merge(ret, template->items, template->count, err);
+
+	for (const struct p11_attr_info *info = p11_attr_table; info->name && rc == 0; info++) {
+		const CK_ATTRIBUTE *begins = p11_object_default(object, info->type);
+
+		if (begins && !p11_attrs_find(ret, info->type) && info->replica != P11_OWN)
+			rc = p11_attrs_set(ret, info->type, begins->pValue, begins->ulValueLen, err);
+	}
+	if (rc == 0 && !p11_attrs_find(ret, CKA_PRIVATE))
+		rc = p11_attrs_set_bool(ret, CKA_PRIVATE, object.class == CKO_DATA, err);
+	return rc;
+}
+
+/* A copy of a key: another record of the same blob. */
+static int copy_blob(struct making *m, struct piece *ret, struct err *err)
+{
+	struct ha_group *group = m->session->group;
+	struct p11_call ask;
+	CK_TOKEN_INFO info;
+	struct replica_site site;
+	struct member_channel *channel = NULL;
+	CK_RV rv;
+	int rc = 0;
+
+	rc = p11_attrs_merge(&ret->record.objects[0], m->request.templates[0].items, m->request.templates[0].count, err);
+	if (rc < 0)
+		return rc;
+	ask = p11_C_GetTokenInfo(0, &info);
+	rv = ha_send(group, &ask, 1, &channel);
+	if (rv != CKR_OK)
+		return p11_rv_err(err, rv, "C_CopyObject");
+	rc = ha_site(group, channel, &site, err);
+	if (rc == 0) {
+		rv = ha_resolve(group, m->call->args[1].number, site.of->index, channel, &ret->there, err);
+		rc = rv == CKR_OK ? 0 : err->code ? -(int)err->code : p11_rv_err(err, rv, "C_CopyObject");
+	}
+	if (rc == 0)
+		rc = keep_blob(&site, ret, err);
+	if (rc == 0 && !ret->local->blob)
+		rc = p11_rv_err(err, CKR_KEY_UNEXTRACTABLE, "C_CopyObject");
+	ret->there = CK_INVALID_HANDLE;
+	member_release(channel);
+	return rc;
+}
+
+CK_RV pieces_publish(struct making *m, struct pieces *pieces)
+{
+	struct ha_group *group = m->session->group;
+	CK_RV rv = CKR_OK;
+
+	m->session->has_objects = true;
+	for (size_t i = 0; i < m->request.n_templates && rv == CKR_OK; i++) {
+		struct piece *piece = &pieces->list[i];
+
+		rv = ha_index_put_local(group, &piece->record, piece->local, m->out[i]);
+		piece->local = NULL;
+		if (rv == CKR_OK && piece->there)
+			ha_object_is_at(group, *m->out[i], pieces->channel, piece->there);
+	}
+	return rv;
+}
+
+CK_RV pieces_make(struct making *m, struct pieces *ret)
+{
+	struct err err = {0};
+	int rc = 0;
+
+	for (size_t i = 0; i < m->request.n_templates && rc == 0; i++)
+		rc = begin_piece(m, &ret->list[i], &err);
+	if (rc == 0 && (making_is_known(m) || (m->request.copy && making_is_open(m))))
+		rc = describe_open(&m->request.templates[0], &ret->list[0].record.objects[0], &err);
+	else if (rc == 0 && m->request.copy)
+		rc = copy_blob(m, &ret->list[0], &err);
+	else if (rc == 0)
+		return make_there(m, ret);
+	return rc < 0 ? p11_rv_from_err(&err) : CKR_OK;
+}
