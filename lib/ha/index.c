@@ -53,6 +53,21 @@ void ha_index_free(struct ha_group *group)
 	free(group->cells);
 }
 
+enum { LIFE_SHIFT = 32 };
+
+struct ha_object *ha_object_at(struct ha_group *group, CK_OBJECT_HANDLE handle)
+{
+	CK_OBJECT_HANDLE place = handle & (((CK_OBJECT_HANDLE)1 << LIFE_SHIFT) - 1);
+	struct ha_object *object = place >= 1 && place <= group->n_objects ? &group->objects[place - 1] : NULL;
+
+	return object && object->record && object->life == handle >> LIFE_SHIFT ? object : NULL;
+}
+
+CK_OBJECT_HANDLE ha_object_handle(const struct ha_group *group, const struct ha_object *object)
+{
+	return ((CK_OBJECT_HANDLE)object->life << LIFE_SHIFT) + (CK_OBJECT_HANDLE)(object - group->objects) + 1;
+}
+
 /* Where an object's place stands, or would stand, in the map: a power of two of
  * cells, at most half of them taken, each 0 or a handle. Uids are random. */
 static size_t cell_of(const struct ha_group *group, const uint8_t *uid, size_t part)
@@ -75,6 +90,14 @@ static struct ha_object *find_object(struct ha_group *group, const uint8_t *uid,
 	size_t cell = group->n_cells ? cell_of(group, uid, part) : 0;
 
 	return group->n_cells && group->cells[cell] ? &group->objects[group->cells[cell] - 1] : NULL;
+}
+
+static void map_all(struct ha_group *group)
+{
+	memset(group->cells, 0, group->n_cells * sizeof(*group->cells));
+	for (size_t i = 0; i < group->n_objects; i++)
+		if (!group->objects[i].own)
+			group->cells[cell_of(group, group->objects[i].uid, group->objects[i].part)] = i + 1;
 }
 
 /* Room for one more object, in the list and in the map, and for its place when it is free. */
@@ -100,9 +123,7 @@ static bool grow(struct ha_group *group)
 	group->n_cells = 2 * cap;
 	group->objects = objects;
 	group->cap_objects = cap;
-	for (size_t i = 0; i < group->n_objects; i++)
-		if (!objects[i].own)
-			cells[cell_of(group, objects[i].uid, objects[i].part)] = i + 1;
+	map_all(group);
 	return true;
 }
 
@@ -124,8 +145,16 @@ static int put(struct ha_group *group, const struct record *record, CK_OBJECT_HA
 {
 	for (size_t part = 0; part < record->n_objects; part++) {
 		struct ha_object *object = find_object(group, record->uid, part);
-		struct record *copy = mem_new(struct record);
-		int rc = copy ? record_copy(record, copy, err) : err_no_memory(err);
+		struct record *copy;
+		int rc;
+
+		if (record_is_gone(record, part)) {
+			if (object)
+				object_clear(object);
+			continue;
+		}
+		copy = mem_new(struct record);
+		rc = copy ? record_copy(record, copy, err) : err_no_memory(err);
 
 		if (rc == 0 && !object)
 			object = add_object(group, record->uid, part);
@@ -141,6 +170,27 @@ static int put(struct ha_group *group, const struct record *record, CK_OBJECT_HA
 			handles[part] = ha_object_handle(group, object);
 	}
 	return 0;
+}
+
+CK_RV ha_index_move(struct ha_group *group, CK_OBJECT_HANDLE handle, const struct record *record)
+{
+	CK_OBJECT_HANDLE ignored[2];
+	struct ha_object *object;
+	struct err err;
+	int rc = 0;
+
+	pthread_rwlock_wrlock(&group->index_lock);
+	group->index_writes++;
+	object = ha_object_at(group, handle);
+	if (object) {
+		memcpy(object->uid, record->uid, UID_LEN);
+		object->part = 0;
+		memset(object->at, 0, sizeof(object->at));
+		map_all(group);
+	}
+	rc = put(group, record, ignored, &err);
+	pthread_rwlock_unlock(&group->index_lock);
+	return rc < 0 ? p11_rv_from_err(&err) : CKR_OK;
 }
 
 CK_RV ha_index_put(struct ha_group *group, const struct record *record, CK_OBJECT_HANDLE ret[static 2])
@@ -454,21 +504,6 @@ CK_RV ha_index_refresh(struct ha_group *group)
 	return up ? CKR_OK : CKR_DEVICE_REMOVED;
 }
 
-enum { LIFE_SHIFT = 32 };
-
-struct ha_object *ha_object_at(struct ha_group *group, CK_OBJECT_HANDLE handle)
-{
-	CK_OBJECT_HANDLE place = handle & (((CK_OBJECT_HANDLE)1 << LIFE_SHIFT) - 1);
-	struct ha_object *object = place >= 1 && place <= group->n_objects ? &group->objects[place - 1] : NULL;
-
-	return object && object->record && object->life == handle >> LIFE_SHIFT ? object : NULL;
-}
-
-CK_OBJECT_HANDLE ha_object_handle(const struct ha_group *group, const struct ha_object *object)
-{
-	return ((CK_OBJECT_HANDLE)object->life << LIFE_SHIFT) + (CK_OBJECT_HANDLE)(object - group->objects) + 1;
-}
-
 CK_RV ha_object_get(struct ha_group *group, CK_OBJECT_HANDLE handle, struct record *ret, size_t *ret_part)
 {
 	CK_RV rv = CKR_OBJECT_HANDLE_INVALID;
@@ -483,6 +518,18 @@ CK_RV ha_object_get(struct ha_group *group, CK_OBJECT_HANDLE handle, struct reco
 	}
 	pthread_rwlock_unlock(&group->index_lock);
 	return rv;
+}
+
+CK_OBJECT_HANDLE ha_index_find(struct ha_group *group, const uint8_t uid[static UID_LEN], size_t part)
+{
+	const struct ha_object *object;
+	CK_OBJECT_HANDLE handle;
+
+	pthread_rwlock_rdlock(&group->index_lock);
+	object = find_object(group, uid, part);
+	handle = object && object->record ? ha_object_handle(group, object) : CK_INVALID_HANDLE;
+	pthread_rwlock_unlock(&group->index_lock);
+	return handle;
 }
 
 bool ha_object_is_local(struct ha_group *group, CK_OBJECT_HANDLE handle)

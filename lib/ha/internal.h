@@ -129,8 +129,12 @@ CK_RV ha_object_get(struct ha_group *group, CK_OBJECT_HANDLE handle, struct reco
 /* With index_lock held: the object of a handle, NULL when it is gone; and the other way round. */
 struct ha_object *ha_object_at(struct ha_group *group, CK_OBJECT_HANDLE handle);
 CK_OBJECT_HANDLE ha_object_handle(const struct ha_group *group, const struct ha_object *object);
+/* Of the group's, by uid and part; CK_INVALID_HANDLE when nobody sees it. */
+CK_OBJECT_HANDLE ha_index_find(struct ha_group *group, const uint8_t uid[static UID_LEN], size_t part);
 bool ha_object_is_local(struct ha_group *group, CK_OBJECT_HANDLE handle);
 CK_RV ha_index_put(struct ha_group *group, const struct record *record, CK_OBJECT_HANDLE ret[static 2]);
+/* The object of this handle is that of another record from now on, which is all that it is. */
+CK_RV ha_index_move(struct ha_group *group, CK_OBJECT_HANDLE handle, const struct record *record);
 /* A session's own object, of one part; local is the index's from now on, also when this fails. */
 CK_RV ha_index_put_local(struct ha_group *group, const struct record *record, struct ha_local *local,
 			 CK_OBJECT_HANDLE *ret);
@@ -277,8 +281,8 @@ CK_RV ha_find_next(struct ha_session *session, struct p11_call *call);
 CK_RV ha_find_end(struct ha_session *session, struct p11_call *call);
 CK_RV ha_get_attributes(struct ha_session *session, struct p11_call *call);
 CK_RV ha_set_attributes(struct ha_session *session, struct p11_call *call);
-/* A key pair is one key: it goes, on all members, with its private half; the
- * public half by itself cannot be destroyed (CKR_ACTION_PROHIBITED). */
+/* A key pair is one key to the group, to the application it is two objects: a public half that is destroyed is hidden; one
+ * that is left is an object by itself. */
 CK_RV ha_destroy(struct ha_session *session, struct p11_call *call);
 /* A key that is to be used so (CKF_SIGN …): what a token would say of it, in its order of errors. */
 CK_RV ha_key_get(struct ha_group *group, CK_OBJECT_HANDLE key, CK_FLAGS use, CK_MECHANISM_TYPE mechanism,

@@ -172,33 +172,78 @@ CK_RV ha_set_attributes(struct ha_session *session, struct p11_call *call)
 	return rv;
 }
 
+/* The public half of a pair stays with the private one, which it proves; nobody sees it any more. */
+static int hide_public(struct replica_sites *sites, struct record *record, struct err *err)
+{
+	CK_BBOOL yes = CK_TRUE;
+	const CK_ATTRIBUTE gone = {RECORD_GONE, &yes, sizeof(yes)};
+
+	return replica_set_attributes(sites, record, 1, &gone, 1, err);
+}
+
+/* The public half goes on by itself, before the key is gone. */
+static int destroy_private(struct replica_sites *sites, const struct record *record, struct record *ret_left, struct err *err)
+{
+	uint32_t mask;
+	int rc = replica_keep(sites, &record->objects[1], ret_left, &mask, err);
+
+	if (rc < 0)
+		return rc;
+	rc = replica_destroy(sites, record, NULL, err);
+	if (rc < 0 && rc != -ERR_NOT_KNOWN)
+		replica_destroy(sites, ret_left, NULL, NULL);
+	return rc;
+}
+
+/* The other half's handle, CK_INVALID_HANDLE when there is none. */
+static CK_OBJECT_HANDLE public_half(struct ha_group *group, const struct record *record)
+{
+	return record->n_objects > 1 && !record_is_gone(record, 1) ? ha_index_find(group, record->uid, 1)
+								   : CK_INVALID_HANDLE;
+}
+
+/* Of the group's object, on all members, and from the index. */
+static CK_RV destroy_object(struct ha_group *group, struct record *record, size_t part)
+{
+	CK_OBJECT_HANDLE left = public_half(group, record), ignored[2];
+	owned(record) struct record alone = {0};
+	struct replica_sites sites = {0};
+	struct err err = {0};
+	CK_RV rv = CKR_OK;
+	int rc = ha_sites_open(group, &sites, &err);
+
+	if (rc == 0 && part)
+		rc = hide_public(&sites, record, &err);
+	else if (rc == 0 && left)
+		rc = destroy_private(&sites, record, &alone, &err);
+	else if (rc == 0)
+		rc = replica_destroy(&sites, record, NULL, &err);
+	ha_sites_close(group, &sites);
+	if (rc < 0)
+		return p11_rv_from_err(&err);
+	if (part)
+		return ha_index_put(group, record, ignored);
+	if (left)
+		rv = ha_index_move(group, left, &alone);
+	ha_index_drop(group, record->uid);
+	return rv;
+}
+
 CK_RV ha_destroy(struct ha_session *session, struct p11_call *call)
 {
 	struct ha_group *group = session->group;
 	owned(record) struct record record = {0};
-	bool local = ha_object_is_local(group, call->args[1].number);
-	struct replica_sites sites = {0};
-	struct err err = {0};
 	size_t part = 0;
 	CK_RV rv;
-	int rc;
 
 	pthread_mutex_lock(&group->write_lock);
 	rv = ha_object_get(group, call->args[1].number, &record, &part);
-	/* Both halves go, or none. */
-	if (rv == CKR_OK && (part || !key_is_destroyable(&record)))
+	if (rv == CKR_OK && !p11_attrs_bool(&record.objects[part], CKA_DESTROYABLE, true))
 		rv = CKR_ACTION_PROHIBITED;
-	if (rv == CKR_OK && local) {
+	if (rv == CKR_OK && ha_object_is_local(group, call->args[1].number))
 		ha_local_destroy(group, call->args[1].number);
-	} else if (rv == CKR_OK) {
-		rc = ha_sites_open(group, &sites, &err);
-		if (rc == 0)
-			rc = replica_destroy(&sites, &record, NULL, &err);
-		ha_sites_close(group, &sites);
-		rv = rc < 0 ? p11_rv_from_err(&err) : CKR_OK;
-		if (rc == 0)
-			ha_index_drop(group, record.uid);
-	}
+	else if (rv == CKR_OK)
+		rv = destroy_object(group, &record, part);
 	pthread_mutex_unlock(&group->write_lock);
 	return rv;
 }

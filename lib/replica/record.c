@@ -46,6 +46,11 @@ bool record_is_all(const struct record *record)
 	return record->n_objects && class != CKO_PRIVATE_KEY && class != CKO_SECRET_KEY;
 }
 
+bool record_is_gone(const struct record *record, size_t object)
+{
+	return p11_attrs_bool(&record->objects[object], RECORD_GONE, false);
+}
+
 static int compare(const struct record *a, const struct record *b)
 {
 	bool a_gone = a->state == RECORD_DELETED, b_gone = b->state == RECORD_DELETED;
