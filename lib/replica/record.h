@@ -64,7 +64,7 @@ bool record_is_all(const struct record *record);
 
 /* A public half that the application destroyed: members keep it, for it proves the other one. An attribute of ours says so,
  * which is never taken back. */
-#define RECORD_GONE ((CK_ATTRIBUTE_TYPE)(CKA_VENDOR_DEFINED | 0x48534d00))
+#define RECORD_GONE ((CK_ATTRIBUTE_TYPE)(CKA_VENDOR_DEFINED | 0x08534d00))
 bool record_is_gone(const struct record *record, size_t object);
 
 /* Does a stand above b? Deleted beats everything, then counter, then writer. */
