@@ -56,10 +56,15 @@ OWN_DEFINE(ha_session)
  * Carry out a call of P11_WHERE_SESSION, whose own session argument says nothing here. Sets and returns call->rv:
  * what is the caller's fault first, then CKR_SESSION_READ_ONLY, CKR_FUNCTION_NOT_SUPPORTED for what groups do not offer.
  *
+ * An Init without a mechanism ends the operation that is active (PKCS#11 v3.0 section 5.8.1).
+ *
  * A length that is asked for (no room given), and CKR_BUFFER_TOO_SMALL, leave an operation active, and the result that
  * was made is kept for the same call made again (PKCS#11 v3.0 section 5.2).
  */
 CK_RV ha_call(struct ha_session *session, struct p11_call *call);
+
+/* Operations of these flags (CKF_SIGN …, CKF_FIND_OBJECTS) end, if any are active (PKCS#11 v3.0 section 5.6.6). */
+void ha_session_cancel(struct ha_session *session, CK_FLAGS flags);
 
 /* Is there an operation whose key wants the user's PIN for this use (CKA_ALWAYS_AUTHENTICATE), which was not given yet?
  * Until then it answers CKR_USER_NOT_LOGGED_IN, and is over. */

@@ -191,6 +191,7 @@ struct ha_log {
 	struct {
 		enum p11_fn fn;
 		size_t at, len;		/* of the bytes */
+		CK_OBJECT_HANDLE object;	/* instead of bytes */
 	} parts[LOG_PARTS_MAX];
 	size_t count;
 	struct buf bytes;
@@ -262,6 +263,8 @@ struct p11_call ha_operation_init(const struct ha_operation *o);
 void ha_operation_free(struct ha_operation *operation);
 /* A call of P11_REPEAT_OPERATION. */
 CK_RV ha_operate(struct ha_session *session, struct p11_call *call);
+/* C_DigestEncryptUpdate and its like. */
+CK_RV ha_operate_both(struct ha_session *session, struct p11_call *call);
 
 /* ---- session.c ---- */
 struct ha_session {

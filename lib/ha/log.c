@@ -26,7 +26,8 @@ static void overflow(struct ha_log *log)
 void ha_log_add(struct ha_log *log, const struct p11_call *call)
 {
 	const struct p11_arg *in = &call->args[1];
-	bool goes_on = log->count && log->parts[log->count - 1].fn == call->fn;
+	bool bytes = p11_fn_table[call->fn].args[1] == P11_ARG_IN;
+	bool goes_on = bytes && log->count && log->parts[log->count - 1].fn == call->fn;
 
 	if (log->overflowed)
 		return;
@@ -37,8 +38,11 @@ void ha_log_add(struct ha_log *log, const struct p11_call *call)
 	if (!goes_on) {
 		log->parts[log->count].fn = call->fn;
 		log->parts[log->count].at = log->bytes.len;
+		log->parts[log->count].object = bytes ? CK_INVALID_HANDLE : in->number;
 		log->parts[log->count++].len = 0;
 	}
+	if (!bytes)
+		return;
 	buf_put(&log->bytes, in->in, in->number);
 	if (log->bytes.bad)
 		overflow(log);
@@ -53,6 +57,10 @@ struct p11_call ha_log_call(const struct ha_log *log, size_t n, size_t at, size_
 	enum p11_arg_kind kind;
 	struct p11_arg *result = p11_result_of(&call, &kind);
 
+	if (log->parts[n].object) {
+		call.args[1] = (struct p11_arg){.number = log->parts[n].object};
+		return call;
+	}
 	call.args[1] = (struct p11_arg){.in = log->bytes.data + log->parts[n].at + at, .number = left < max ? left : max};
 	if (result)
 		*result = (struct p11_arg){.out = out, .out_len = out_len};

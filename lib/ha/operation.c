@@ -233,12 +233,23 @@ static CK_RV update_giving(struct ha_operation *o, struct p11_call *call)
 	return hand_out(o, call, in, &given);
 }
 
+/* What it takes in bytes; a key has none. */
+static CK_ULONG fed_by(const struct p11_call *call)
+{
+	return p11_fn_table[call->fn].args[1] == P11_ARG_IN ? call->args[1].number : 0;
+}
+
 /* More than can be kept goes to a member at once; from the first step on a replay would lack it. */
 static CK_RV feed(struct ha_operation *o, const struct p11_call *call)
 {
 	const struct p11_arg *in = &call->args[1];
+	struct p11_call whole = *call;
 	CK_RV rv = CKR_OK;
 
+	if (p11_fn_table[call->fn].args[1] != P11_ARG_IN) {
+		o->log.overflowed = true;
+		return ha_stream_send(o, &whole);
+	}
 	for (CK_ULONG at = 0; at < in->number && rv == CKR_OK; at += STEP) {
 		struct p11_call step = *call;
 
@@ -253,17 +264,35 @@ static CK_RV feed(struct ha_operation *o, const struct p11_call *call)
 /* Nothing is sent before the end, unless there is more than can be kept. */
 static CK_RV update_taking(struct ha_operation *o, const struct p11_call *call)
 {
-	if (o->stream.channel || call->args[1].number > LOG_MAX - RESULT_ROOM - o->log.bytes.len)
+	if (o->stream.channel || fed_by(call) > LOG_MAX - RESULT_ROOM - o->log.bytes.len)
 		return feed(o, call);
 	ha_log_add(&o->log, call);
 	/* No member has it either: what comes at the end would be of other input. */
 	return o->log.overflowed ? CKR_HOST_MEMORY : CKR_OK;
 }
 
+/* May its value go into a digest? Only what may be read. */
+static CK_RV check_digested(struct ha_operation *o, const struct p11_call *call)
+{
+	owned(record) struct record record = {0};
+	size_t part;
+
+	if (p11_fn_table[call->fn].args[1] != P11_ARG_OBJECT)
+		return CKR_OK;
+	if (ha_object_get(o->group, call->args[1].number, &record, &part) != CKR_OK)
+		return CKR_KEY_HANDLE_INVALID;
+	return p11_object_of(&record.objects[part]).class == CKO_SECRET_KEY && p11_object_reveals(&record.objects[part])
+		       ? CKR_OK
+		       : CKR_KEY_INDIGESTIBLE;
+}
+
 static CK_RV update(struct ha_operation *o, struct p11_call *call, bool *ret_over)
 {
-	CK_RV rv;
+	CK_RV rv = check_digested(o, call);
 
+	*ret_over = false;
+	if (rv != CKR_OK)
+		return rv;
 	o->updated = true;
 	rv = streams(o) ? update_giving(o, call) : update_taking(o, call);
 	*ret_over = rv != CKR_OK && rv != CKR_BUFFER_TOO_SMALL;
@@ -330,4 +359,41 @@ CK_RV ha_operate(struct ha_session *session, struct p11_call *call)
 		*at = NULL;
 	}
 	return rv;
+}
+
+/* ---- two at once ---- */
+
+/* One goes over what is encrypted, before, or was decrypted, after (PKCS#11 v3.0 section 5.15). */
+CK_RV ha_operate_both(struct ha_session *session, struct p11_call *call)
+{
+	bool decrypts = call->fn == P11_C_DecryptDigestUpdate || call->fn == P11_C_DecryptVerifyUpdate;
+	enum p11_op other = call->fn == P11_C_SignEncryptUpdate ? P11_OP_SIGN
+			    : call->fn == P11_C_DecryptVerifyUpdate ? P11_OP_VERIFY : P11_OP_DIGEST;
+	const struct p11_arg *in = &call->args[1], *out = &call->args[2];
+	struct p11_call crypt = *call, over = {.fn = p11_fn_of(other, P11_PART_UPDATE), .rv = P11_NOT_RUN};
+	CK_RV rv;
+
+	if (!session->operations[other] || !session->operations[decrypts ? P11_OP_DECRYPT : P11_OP_ENCRYPT])
+		return CKR_OPERATION_NOT_INITIALIZED;
+	crypt.fn = p11_fn_of(decrypts ? P11_OP_DECRYPT : P11_OP_ENCRYPT, P11_PART_UPDATE);
+	rv = ha_operate(session, &crypt);
+	/* A question, or no room: the same comes again. */
+	if (rv != CKR_OK || !out->out)
+		return rv;
+	over.args[1] = decrypts ? (struct p11_arg){.in = out->out, .number = *out->out_len} : *in;
+	return ha_operate(session, &over);
+}
+
+void ha_session_cancel(struct ha_session *session, CK_FLAGS flags)
+{
+	struct p11_call end = p11_C_FindObjectsFinal(0);
+
+	for (int op = 0; op < P11_OP_MAX; op++) {
+		if (!session->operations[op] || !(p11_op_flag(op) & flags))
+			continue;
+		ha_operation_free(session->operations[op]);
+		session->operations[op] = NULL;
+	}
+	if (flags & CKF_FIND_OBJECTS)
+		ha_find_end(session, &end);
 }

@@ -91,6 +91,10 @@ static CK_RV (*const handlers[P11_FN_MAX])(struct ha_session *session, struct p1
 	[P11_C_UnwrapKey] = ha_make,
 	[P11_C_DeriveKey] = ha_make,
 	[P11_C_GenerateRandom] = random_bytes,
+	[P11_C_DigestEncryptUpdate] = ha_operate_both,
+	[P11_C_DecryptDigestUpdate] = ha_operate_both,
+	[P11_C_SignEncryptUpdate] = ha_operate_both,
+	[P11_C_DecryptVerifyUpdate] = ha_operate_both,
 };
 
 /* What is no key's affair speaks of objects. */
@@ -121,10 +125,21 @@ static bool writes_token(const struct ha_session *session, const struct p11_call
 	       !ha_object_is_local(session->group, call->args[1].number);
 }
 
+static bool cancels(const struct ha_session *session, const struct p11_call *call)
+{
+	const struct p11_fn_info *info = &p11_fn_table[call->fn];
+
+	return info->part == P11_PART_INIT && p11_op_flag(info->op) && !call->args[1].in && session->operations[info->op];
+}
+
 CK_RV ha_call(struct ha_session *session, struct p11_call *call)
 {
 	CK_RV rv = p11_call_check(call);
 
+	if (cancels(session, call)) {
+		ha_session_cancel(session, p11_op_flag(p11_fn_table[call->fn].op));
+		return call->rv = CKR_OK;
+	}
 	if (rv == CKR_OK && !(session->flags & CKF_RW_SESSION) && writes_token(session, call))
 		rv = CKR_SESSION_READ_ONLY;
 	return call->rv = rv == CKR_OK ? carry_out(session, call) : rv;

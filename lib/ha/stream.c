@@ -70,7 +70,7 @@ static int replay(struct ha_operation *o, struct member_channel *channel, struct
 		return err_no_memory(err);
 	buf_clear(&o->stream.ahead);
 	for (size_t n = 0; n < o->log.count && rc == 0; n++)
-		for (size_t at = 0; at < o->log.parts[n].len && rc == 0; at += REPLAY_STEP) {
+		for (size_t at = 0; (at == 0 || at < o->log.parts[n].len) && rc == 0; at += REPLAY_STEP) {
 			CK_ULONG len = room;
 			struct p11_call call = ha_log_call(&o->log, n, at, REPLAY_STEP, scratch, &len);
 			enum p11_arg_kind kind;

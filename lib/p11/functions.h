@@ -66,7 +66,16 @@
 	ROW(HOST, X_Absent, P11_ANYONE, NONE, NONE, NOBODY, SESSION, SEARCH)                                           \
 	ROW(HOST, X_Age, P11_ANYONE, NONE, NONE, NOBODY, SESSION, OBJECT, OUT_NUMBER)                                  \
 	ROW(HOST, X_Lease, 0, NONE, NONE, NOBODY, SESSION, IN, IN, ULONG, ULONG, OUT_INFO)                             \
-	ROW(SESSION, C_GetObjectSize, 0, NONE, NONE, ANY, SESSION, OBJECT, OUT_NUMBER)
+	ROW(SESSION, C_GetObjectSize, 0, NONE, NONE, ANY, SESSION, OBJECT, OUT_NUMBER)                                 \
+	ROW(SESSION, C_DigestKey, 0, DIGEST, UPDATE, OPERATION, SESSION, OBJECT)                                       \
+	ROW(SESSION, C_SignRecoverInit, 0, SIGN_RECOVER, INIT, OPERATION, SESSION, MECHANISM, OBJECT)                  \
+	ROW(SESSION, C_SignRecover, 0, SIGN_RECOVER, ONCE, OPERATION, SESSION, IN, OUT)                                \
+	ROW(SESSION, C_VerifyRecoverInit, 0, VERIFY_RECOVER, INIT, OPERATION, SESSION, MECHANISM, OBJECT)              \
+	ROW(SESSION, C_VerifyRecover, 0, VERIFY_RECOVER, ONCE, OPERATION, SESSION, IN, OUT)                            \
+	ROW(SESSION, C_DigestEncryptUpdate, 0, NONE, NONE, GROUP, SESSION, IN, OUT)                                    \
+	ROW(SESSION, C_DecryptDigestUpdate, 0, NONE, NONE, GROUP, SESSION, IN, OUT)                                    \
+	ROW(SESSION, C_SignEncryptUpdate, 0, NONE, NONE, GROUP, SESSION, IN, OUT)                                      \
+	ROW(SESSION, C_DecryptVerifyUpdate, 0, NONE, NONE, GROUP, SESSION, IN, OUT)
 
 /* ---- what becomes of the arguments of a row ---- */
 

@@ -13,6 +13,7 @@ enum { PARAM_MAX = 1 << 20 };
 #define ANY CK_UNAVAILABLE_INFORMATION
 #define SIGN (CKF_SIGN | CKF_VERIFY)
 #define CRYPT (CKF_ENCRYPT | CKF_DECRYPT)
+#define RECOVER (CKF_SIGN_RECOVER | CKF_VERIFY_RECOVER)
 #define WRAPS (CKF_WRAP | CKF_UNWRAP)
 #define M(type, param, key, use) {type, #type, P11_PARAM_##param, key, use}
 
@@ -20,10 +21,16 @@ const struct p11_mech p11_mech_table[] = {
 	M(CKM_RSA_PKCS_KEY_PAIR_GEN, NONE, CKK_RSA, CKF_GENERATE_KEY_PAIR),
 	M(CKM_EC_KEY_PAIR_GEN, NONE, CKK_EC, CKF_GENERATE_KEY_PAIR),
 	M(CKM_EC_EDWARDS_KEY_PAIR_GEN, NONE, CKK_EC_EDWARDS, CKF_GENERATE_KEY_PAIR),
+	M(CKM_DSA_KEY_PAIR_GEN, NONE, CKK_DSA, CKF_GENERATE_KEY_PAIR),
+	M(CKM_DH_PKCS_KEY_PAIR_GEN, NONE, CKK_DH, CKF_GENERATE_KEY_PAIR),
 	M(CKM_AES_KEY_GEN, NONE, CKK_AES, CKF_GENERATE),
+	M(CKM_DES_KEY_GEN, NONE, CKK_DES, CKF_GENERATE),
+	M(CKM_DES2_KEY_GEN, NONE, CKK_DES2, CKF_GENERATE),
+	M(CKM_DES3_KEY_GEN, NONE, CKK_DES3, CKF_GENERATE),
 	M(CKM_GENERIC_SECRET_KEY_GEN, NONE, CKK_GENERIC_SECRET, CKF_GENERATE),
-	M(CKM_RSA_PKCS, NONE, CKK_RSA, SIGN | CRYPT | WRAPS),
-	M(CKM_RSA_X_509, NONE, CKK_RSA, SIGN | CRYPT),
+	M(CKM_RSA_PKCS, NONE, CKK_RSA, SIGN | RECOVER | CRYPT | WRAPS),
+	M(CKM_RSA_X_509, NONE, CKK_RSA, SIGN | RECOVER | CRYPT),
+	M(CKM_MD5_RSA_PKCS, NONE, CKK_RSA, SIGN),
 	M(CKM_SHA1_RSA_PKCS, NONE, CKK_RSA, SIGN),
 	M(CKM_SHA224_RSA_PKCS, NONE, CKK_RSA, SIGN),
 	M(CKM_SHA256_RSA_PKCS, NONE, CKK_RSA, SIGN),
@@ -42,18 +49,39 @@ const struct p11_mech p11_mech_table[] = {
 	M(CKM_ECDSA_SHA256, NONE, CKK_EC, SIGN),
 	M(CKM_ECDSA_SHA384, NONE, CKK_EC, SIGN),
 	M(CKM_ECDSA_SHA512, NONE, CKK_EC, SIGN),
+	M(CKM_DSA, NONE, CKK_DSA, SIGN),
+	M(CKM_DSA_SHA1, NONE, CKK_DSA, SIGN),
+	M(CKM_DSA_SHA224, NONE, CKK_DSA, SIGN),
+	M(CKM_DSA_SHA256, NONE, CKK_DSA, SIGN),
+	M(CKM_DSA_SHA384, NONE, CKK_DSA, SIGN),
+	M(CKM_DSA_SHA512, NONE, CKK_DSA, SIGN),
+	M(CKM_DH_PKCS_DERIVE, BYTES, CKK_DH, CKF_DERIVE),
 	M(CKM_ECDH1_DERIVE, ECDH, CKK_EC, CKF_DERIVE),
 	M(CKM_CONCATENATE_BASE_AND_KEY, OBJECT, ANY, CKF_DERIVE),
 	M(CKM_EDDSA, NONE, CKK_EC_EDWARDS, SIGN),
-	M(CKM_AES_ECB, NONE, CKK_AES, CRYPT),
-	M(CKM_AES_CBC, BYTES, CKK_AES, CRYPT),
-	M(CKM_AES_CBC_PAD, BYTES, CKK_AES, CRYPT),
+	M(CKM_AES_ECB, NONE, CKK_AES, CRYPT | WRAPS),
+	M(CKM_AES_CBC, IV16, CKK_AES, CRYPT | WRAPS),
+	M(CKM_AES_CBC_PAD, IV16, CKK_AES, CRYPT | WRAPS),
 	M(CKM_AES_CTR, CTR, CKK_AES, CRYPT),
 	M(CKM_AES_GCM, GCM, CKK_AES, CRYPT),
 	M(CKM_AES_CMAC, NONE, CKK_AES, SIGN),
 	M(CKM_AES_KEY_WRAP, BYTES, CKK_AES, WRAPS),
 	M(CKM_AES_KEY_WRAP_PAD, BYTES, CKK_AES, WRAPS),
 	M(CKM_AES_KEY_WRAP_KWP, BYTES, CKK_AES, WRAPS),
+	M(CKM_AES_ECB_ENCRYPT_DATA, STRING, CKK_AES, CKF_DERIVE),
+	M(CKM_AES_CBC_ENCRYPT_DATA, DATA16, CKK_AES, CKF_DERIVE),
+	M(CKM_DES_ECB, NONE, CKK_DES, CRYPT | WRAPS),
+	M(CKM_DES_CBC, IV8, CKK_DES, CRYPT | WRAPS),
+	M(CKM_DES_CBC_PAD, IV8, CKK_DES, CRYPT | WRAPS),
+	M(CKM_DES_ECB_ENCRYPT_DATA, STRING, CKK_DES, CKF_DERIVE),
+	M(CKM_DES_CBC_ENCRYPT_DATA, DATA8, CKK_DES, CKF_DERIVE),
+	M(CKM_DES3_ECB, NONE, ANY, CRYPT | WRAPS),	/* of two keys or three */
+	M(CKM_DES3_CBC, IV8, ANY, CRYPT | WRAPS),
+	M(CKM_DES3_CBC_PAD, IV8, ANY, CRYPT | WRAPS),
+	M(CKM_DES3_CMAC, NONE, ANY, SIGN),
+	M(CKM_DES3_ECB_ENCRYPT_DATA, STRING, ANY, CKF_DERIVE),
+	M(CKM_DES3_CBC_ENCRYPT_DATA, DATA8, ANY, CKF_DERIVE),
+	M(CKM_MD5_HMAC, NONE, ANY, SIGN),
 	M(CKM_SHA_1_HMAC, NONE, ANY, SIGN),
 	M(CKM_SHA224_HMAC, NONE, ANY, SIGN),
 	M(CKM_SHA256_HMAC, NONE, ANY, SIGN),
@@ -99,9 +127,24 @@ static CK_ULONG param_size(enum p11_param param)
 		return sizeof(CK_AES_CTR_PARAMS);
 	case P11_PARAM_ECDH:
 		return sizeof(CK_ECDH1_DERIVE_PARAMS);
+	case P11_PARAM_STRING:
+		return sizeof(CK_KEY_DERIVATION_STRING_DATA);
+	case P11_PARAM_DATA8:
+		return sizeof(CK_DES_CBC_ENCRYPT_DATA_PARAMS);
+	case P11_PARAM_DATA16:
+		return sizeof(CK_AES_CBC_ENCRYPT_DATA_PARAMS);
+	case P11_PARAM_IV8:
+		return 8;
+	case P11_PARAM_IV16:
+		return 16;
 	default:
 		return 0;
 	}
+}
+
+static bool is_bytes(enum p11_param param)
+{
+	return param == P11_PARAM_BYTES || param == P11_PARAM_IV8 || param == P11_PARAM_IV16;
 }
 
 static bool points(const void *p, CK_ULONG len)
@@ -109,10 +152,79 @@ static bool points(const void *p, CK_ULONG len)
 	return len <= PARAM_MAX && (p || !len);
 }
 
+/* Hashes that go into a parameter, each with its mask and with the mechanism that makes a signature of it. */
+static const struct {
+	CK_MECHANISM_TYPE hash, pss;
+	CK_RSA_PKCS_MGF_TYPE mgf;
+} hashes[] = {
+	{CKM_SHA_1, CKM_SHA1_RSA_PKCS_PSS, CKG_MGF1_SHA1},
+	{CKM_SHA224, CKM_SHA224_RSA_PKCS_PSS, CKG_MGF1_SHA224},
+	{CKM_SHA256, CKM_SHA256_RSA_PKCS_PSS, CKG_MGF1_SHA256},
+	{CKM_SHA384, CKM_SHA384_RSA_PKCS_PSS, CKG_MGF1_SHA384},
+	{CKM_SHA512, CKM_SHA512_RSA_PKCS_PSS, CKG_MGF1_SHA512},
+};
+
+/* Of a mechanism that hashes by itself the parameter names the same hash. */
+static bool good_pss(CK_MECHANISM_TYPE type, const CK_RSA_PKCS_PSS_PARAMS *p)
+{
+	for (size_t i = 0; i < sizeof(hashes) / sizeof(hashes[0]); i++)
+		if (hashes[i].pss == type && hashes[i].hash != p->hashAlg)
+			return false;
+	for (size_t i = 0; i < sizeof(hashes) / sizeof(hashes[0]); i++)
+		if (hashes[i].hash == p->hashAlg && hashes[i].mgf != p->mgf)
+			return false;
+	return p->sLen <= PARAM_MAX;
+}
+
+static bool good_oaep(const CK_RSA_PKCS_OAEP_PARAMS *p)
+{
+	return (p->source == 0 || p->source == CKZ_DATA_SPECIFIED) && (p->source || !p->ulSourceDataLen) &&
+	       points(p->pSourceData, p->ulSourceDataLen);
+}
+
+static bool good_gcm(const CK_GCM_PARAMS *p)
+{
+	return p->ulTagBits <= 128 && p->ulTagBits % 8 == 0 && points(p->pIv, p->ulIvLen) && points(p->pAAD, p->ulAADLen);
+}
+
+static bool good_ecdh(const CK_ECDH1_DERIVE_PARAMS *p)
+{
+	return points(p->pSharedData, p->ulSharedDataLen) && points(p->pPublicData, p->ulPublicDataLen);
+}
+
+/* Of a parameter that has the size of its struct. */
+static bool good_value(const struct p11_mech *row, const void *at)
+{
+	const CK_AES_CTR_PARAMS *ctr = at;
+	const CK_KEY_DERIVATION_STRING_DATA *string = at;
+	const CK_DES_CBC_ENCRYPT_DATA_PARAMS *data8 = at;
+	const CK_AES_CBC_ENCRYPT_DATA_PARAMS *data16 = at;
+
+	switch (row->param) {
+	case P11_PARAM_PSS:
+		return good_pss(row->type, at);
+	case P11_PARAM_OAEP:
+		return good_oaep(at);
+	case P11_PARAM_GCM:
+		return good_gcm(at);
+	case P11_PARAM_ECDH:
+		return good_ecdh(at);
+	case P11_PARAM_CTR:
+		return ctr->ulCounterBits >= 1 && ctr->ulCounterBits <= 128;
+	case P11_PARAM_STRING:
+		return points(string->pData, string->ulLen);
+	case P11_PARAM_DATA8:
+		return points(data8->pData, data8->length);
+	case P11_PARAM_DATA16:
+		return points(data16->pData, data16->length);
+	default:
+		return true;
+	}
+}
+
 CK_RV p11_mechanism_check(const CK_MECHANISM *m)
 {
 	const struct p11_mech *row = p11_mech(m->mechanism);
-	bool ok;
 
 	if (!row)
 		return CKR_MECHANISM_INVALID;
@@ -123,21 +235,7 @@ CK_RV p11_mechanism_check(const CK_MECHANISM *m)
 		return points(m->pParameter, m->ulParameterLen) ? CKR_OK : CKR_MECHANISM_PARAM_INVALID;
 	if (!m->pParameter || m->ulParameterLen != param_size(row->param))
 		return CKR_MECHANISM_PARAM_INVALID;
-	ok = true;
-	if (row->param == P11_PARAM_OAEP) {
-		const CK_RSA_PKCS_OAEP_PARAMS *p = m->pParameter;
-
-		ok = points(p->pSourceData, p->ulSourceDataLen);
-	} else if (row->param == P11_PARAM_GCM) {
-		const CK_GCM_PARAMS *p = m->pParameter;
-
-		ok = points(p->pIv, p->ulIvLen) && points(p->pAAD, p->ulAADLen);
-	} else if (row->param == P11_PARAM_ECDH) {
-		const CK_ECDH1_DERIVE_PARAMS *p = m->pParameter;
-
-		ok = points(p->pSharedData, p->ulSharedDataLen) && points(p->pPublicData, p->ulPublicDataLen);
-	}
-	return ok ? CKR_OK : CKR_MECHANISM_PARAM_INVALID;
+	return good_value(row, m->pParameter) ? CKR_OK : CKR_MECHANISM_PARAM_INVALID;
 }
 
 CK_RV p11_mech_input_check(CK_MECHANISM_TYPE type, CK_FLAGS use, CK_ULONG modulus_len, CK_ULONG len)
@@ -165,6 +263,8 @@ void p11_mechanism_encode(struct buf *buf, const CK_MECHANISM *m)
 	case P11_PARAM_NONE:
 		break;
 	case P11_PARAM_BYTES:
+	case P11_PARAM_IV8:
+	case P11_PARAM_IV16:
 		buf_put_bytes(buf, m->pParameter, m->ulParameterLen);
 		break;
 	case P11_PARAM_ULONG:
@@ -212,6 +312,26 @@ void p11_mechanism_encode(struct buf *buf, const CK_MECHANISM *m)
 		buf_put_bytes(buf, p->pPublicData, p->ulPublicDataLen);
 		break;
 	}
+	case P11_PARAM_STRING: {
+		const CK_KEY_DERIVATION_STRING_DATA *p = m->pParameter;
+
+		buf_put_bytes(buf, p->pData, p->ulLen);
+		break;
+	}
+	case P11_PARAM_DATA8: {
+		const CK_DES_CBC_ENCRYPT_DATA_PARAMS *p = m->pParameter;
+
+		buf_put(buf, p->iv, sizeof(p->iv));
+		buf_put_bytes(buf, p->pData, p->length);
+		break;
+	}
+	case P11_PARAM_DATA16: {
+		const CK_AES_CBC_ENCRYPT_DATA_PARAMS *p = m->pParameter;
+
+		buf_put(buf, p->iv, sizeof(p->iv));
+		buf_put_bytes(buf, p->pData, p->length);
+		break;
+	}
 	}
 }
 
@@ -228,6 +348,14 @@ static void *block(struct buf_reader *r, struct p11_mechanism *m, int i, CK_ULON
 	if (!m->blocks[i])
 		r->bad = true;
 	return m->blocks[i];
+}
+
+static void take(struct buf_reader *r, uint8_t *ret, size_t len)
+{
+	const uint8_t *bytes = buf_get(r, len);
+
+	if (bytes)
+		memcpy(ret, bytes, len);
 }
 
 static void decode_param(struct buf_reader *r, enum p11_param kind, void *param, struct p11_mechanism *m)
@@ -256,18 +384,29 @@ static void decode_param(struct buf_reader *r, enum p11_param kind, void *param,
 		p->ulTagBits = (CK_ULONG)buf_get_u64(r);
 	} else if (kind == P11_PARAM_CTR) {
 		CK_AES_CTR_PARAMS *p = param;
-		const uint8_t *cb;
 
 		p->ulCounterBits = (CK_ULONG)buf_get_u64(r);
-		cb = buf_get(r, sizeof(p->cb));
-		if (cb)
-			memcpy(p->cb, cb, sizeof(p->cb));
+		take(r, p->cb, sizeof(p->cb));
 	} else if (kind == P11_PARAM_ECDH) {
 		CK_ECDH1_DERIVE_PARAMS *p = param;
 
 		p->kdf = (CK_EC_KDF_TYPE)buf_get_u64(r);
 		p->pSharedData = block(r, m, 1, &p->ulSharedDataLen);
 		p->pPublicData = block(r, m, 2, &p->ulPublicDataLen);
+	} else if (kind == P11_PARAM_STRING) {
+		CK_KEY_DERIVATION_STRING_DATA *p = param;
+
+		p->pData = block(r, m, 1, &p->ulLen);
+	} else if (kind == P11_PARAM_DATA8) {
+		CK_DES_CBC_ENCRYPT_DATA_PARAMS *p = param;
+
+		take(r, p->iv, sizeof(p->iv));
+		p->pData = block(r, m, 1, &p->length);
+	} else if (kind == P11_PARAM_DATA16) {
+		CK_AES_CBC_ENCRYPT_DATA_PARAMS *p = param;
+
+		take(r, p->iv, sizeof(p->iv));
+		p->pData = block(r, m, 1, &p->length);
 	}
 }
 
@@ -281,7 +420,7 @@ int p11_mechanism_decode(struct buf_reader *r, struct p11_mechanism *ret, struct
 	if (!row)
 		return p11_rv_err(err, CKR_MECHANISM_INVALID, "mechanism");
 	size = param_size(row->param);
-	if (row->param == P11_PARAM_BYTES) {
+	if (is_bytes(row->param)) {
 		ret->ck.pParameter = block(r, ret, 0, &ret->ck.ulParameterLen);
 	} else if (size) {
 		ret->blocks[0] = mem_zalloc(size);

@@ -19,13 +19,18 @@ struct err;
 
 enum p11_param {
 	P11_PARAM_NONE,
-	P11_PARAM_BYTES,	/* IV and the like, as they are; may be empty */
+	P11_PARAM_BYTES,	/* as they are; may be empty */
+	P11_PARAM_IV8,		/* bytes, exactly so many */
+	P11_PARAM_IV16,
 	P11_PARAM_ULONG,	/* CK_MAC_GENERAL_PARAMS, CK_EXTRACT_PARAMS */
 	P11_PARAM_PSS,		/* CK_RSA_PKCS_PSS_PARAMS */
 	P11_PARAM_OAEP,		/* CK_RSA_PKCS_OAEP_PARAMS */
 	P11_PARAM_GCM,		/* CK_GCM_PARAMS */
 	P11_PARAM_CTR,		/* CK_AES_CTR_PARAMS */
 	P11_PARAM_ECDH,		/* CK_ECDH1_DERIVE_PARAMS */
+	P11_PARAM_STRING,	/* CK_KEY_DERIVATION_STRING_DATA */
+	P11_PARAM_DATA8,	/* CK_DES_CBC_ENCRYPT_DATA_PARAMS: an IV, and data */
+	P11_PARAM_DATA16,	/* CK_AES_CBC_ENCRYPT_DATA_PARAMS */
 	P11_PARAM_OBJECT,	/* CK_OBJECT_HANDLE of another key */
 };
 
@@ -60,7 +65,8 @@ int p11_mechanism_copy(const CK_MECHANISM *from, struct p11_mechanism *ret, stru
 /* Wire form; the mechanism must have passed p11_mechanism_check(). */
 void p11_mechanism_encode(struct buf *buf, const CK_MECHANISM *m);
 int p11_mechanism_decode(struct buf_reader *r, struct p11_mechanism *ret, struct err *err);
-/* CKR_OK, CKR_MECHANISM_INVALID or CKR_MECHANISM_PARAM_INVALID (m->pParameter too short, absent, or leading nowhere). */
+/* CKR_OK, CKR_MECHANISM_INVALID or CKR_MECHANISM_PARAM_INVALID (m->pParameter too short, absent, or leading nowhere; or of
+ * values that no key makes good: a tag of 129 bits, a mask of another hash). */
 CK_RV p11_mechanism_check(const CK_MECHANISM *m);
 
 /*

@@ -23,7 +23,7 @@ static const uint8_t SHA256_PREFIX[] = {0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60
 /* Ways in which a key shows what it is; the first of those that suit it. */
 static const struct way {
 	CK_OBJECT_CLASS class;
-	CK_KEY_TYPE type;		/* ANY: of a secret key that is not AES */
+	CK_KEY_TYPE type;		/* ANY: of a secret key that is no cipher's */
 	CK_ATTRIBUTE_TYPE use;
 	CK_MECHANISM_TYPE mechanism;
 	enum { CHALLENGE, DIGEST, DIGEST_INFO, SEALED } input;
@@ -36,6 +36,8 @@ static const struct way {
 	{CKO_PRIVATE_KEY, CKK_RSA, CKA_DECRYPT, CKM_RSA_PKCS, SEALED},
 	{CKO_SECRET_KEY, CKK_AES, CKA_ENCRYPT, CKM_AES_ECB, CHALLENGE},
 	{CKO_SECRET_KEY, CKK_AES, CKA_DECRYPT, CKM_AES_ECB, CHALLENGE},
+	{CKO_SECRET_KEY, CKK_DES3, CKA_ENCRYPT, CKM_DES3_ECB, CHALLENGE},
+	{CKO_SECRET_KEY, CKK_DES3, CKA_DECRYPT, CKM_DES3_ECB, CHALLENGE},
 	{CKO_SECRET_KEY, ANY, CKA_SIGN, CKM_SHA256_HMAC, CHALLENGE},
 };
 enum { WAYS = sizeof(ways) / sizeof(ways[0]) };
@@ -45,7 +47,7 @@ static bool suits(const struct way *way, const struct p11_attrs *attrs)
 	CK_KEY_TYPE type = p11_attrs_ulong(attrs, CKA_KEY_TYPE, CK_UNAVAILABLE_INFORMATION);
 
 	return way->class == p11_attrs_ulong(attrs, CKA_CLASS, CK_UNAVAILABLE_INFORMATION) &&
-	       (way->type == type || (way->type == ANY && type != CKK_AES));
+	       (way->type == type || (way->type == ANY && (type == CKK_GENERIC_SECRET || type == CKK_SHA256_HMAC)));
 }
 
 /* The one by which all members show a secret key, so that their answers can be compared: what the key is for decides,
@@ -137,7 +139,7 @@ static int public_key(const struct record *record, struct pubkey **ret, struct e
 		return on_curve(params, point, ret, err);
 	if (type == CKK_EC_EDWARDS && point)
 		return pubkey_ed25519(point->pValue, point->ulValueLen, ret, err);
-	return err_set(err, ERR_INVALID, "the record holds no public key");
+	return err_set(err, ERR_INVALID, "the record holds no public key that can be used here");
 }
 
 static int prove_signature(const struct trial *t, const uint8_t challenge[static CHALLENGE_LEN], struct err *err)
@@ -374,9 +376,10 @@ int prove_anchor(struct replica_site *site, CK_OBJECT_HANDLE key, struct record 
 		rc = try(site, key, &record->objects[0], NULL, step_anchor, record, err);
 		return rc == -ERR_UNSUPPORTED ? 0 : rc;
 	}
-	if (record->n_objects > 1 || public_key(record, &public, NULL) == 0)
-		return 0;
-	/* A private key of whose public half nothing is known. */
+	rc = public_key(record, &public, err);
+	if (rc != -ERR_INVALID)
+		return rc == -ERR_NO_MEMORY ? rc : 0;
+	/* A private key of whose public half nothing is known, or nothing that we know to use. */
 	rc = wrap_value(site, key, &proof, err);
 	if (rc < 0)
 		return rc;

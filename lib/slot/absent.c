@@ -1,49 +1,59 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Functions a group's slot does not offer: they say so. */
+/* Functions a group's slot does not offer: they say so, after what is wrong with the call itself. */
 #include "slot/module.h"
 
-#define ABSENT(name, ...)                                                      \
-	CK_RV name(__VA_ARGS__)                                                \
-	{                                                                      \
-		return CKR_FUNCTION_NOT_SUPPORTED;                             \
+#define ABSENT(name, ...)                                                                                              \
+	CK_RV name(CK_SESSION_HANDLE session, __VA_ARGS__)                                                             \
+	{                                                                                                              \
+		slot_scoped struct slot_call call = slot_enter(session);                                               \
+                                                                                                                       \
+		return call.rv != CKR_OK ? call.rv : CKR_FUNCTION_NOT_SUPPORTED;                                       \
+	}
+/* Of an argument that is not looked at. */
+#define PIECE CK_BYTE_PTR, CK_ULONG
+#define PARAMETER CK_VOID_PTR, CK_ULONG
+#define RESULT CK_BYTE_PTR, CK_ULONG_PTR
+
+ABSENT(C_InitPIN, CK_UTF8CHAR_PTR, CK_ULONG)
+ABSENT(C_SetPIN, CK_UTF8CHAR_PTR, CK_ULONG, CK_UTF8CHAR_PTR, CK_ULONG)
+ABSENT(C_GetOperationState, RESULT)
+ABSENT(C_SetOperationState, PIECE, CK_OBJECT_HANDLE, CK_OBJECT_HANDLE)
+ABSENT(C_MessageEncryptInit, CK_MECHANISM_PTR, CK_OBJECT_HANDLE)
+ABSENT(C_EncryptMessage, PARAMETER, PIECE, PIECE, RESULT)
+ABSENT(C_EncryptMessageBegin, PARAMETER, PIECE)
+ABSENT(C_EncryptMessageNext, PARAMETER, PIECE, RESULT, CK_FLAGS)
+ABSENT(C_MessageDecryptInit, CK_MECHANISM_PTR, CK_OBJECT_HANDLE)
+ABSENT(C_DecryptMessage, PARAMETER, PIECE, PIECE, RESULT)
+ABSENT(C_DecryptMessageBegin, PARAMETER, PIECE)
+ABSENT(C_DecryptMessageNext, PARAMETER, PIECE, RESULT, CK_FLAGS)
+ABSENT(C_MessageSignInit, CK_MECHANISM_PTR, CK_OBJECT_HANDLE)
+ABSENT(C_SignMessage, PARAMETER, PIECE, RESULT)
+ABSENT(C_SignMessageBegin, PARAMETER)
+ABSENT(C_SignMessageNext, PARAMETER, PIECE, RESULT)
+ABSENT(C_MessageVerifyInit, CK_MECHANISM_PTR, CK_OBJECT_HANDLE)
+ABSENT(C_VerifyMessage, PARAMETER, PIECE, PIECE)
+ABSENT(C_VerifyMessageBegin, PARAMETER)
+ABSENT(C_VerifyMessageNext, PARAMETER, PIECE, PIECE)
+
+#define ABSENT_END(name, code)                                                                                         \
+	CK_RV name(CK_SESSION_HANDLE session)                                                                          \
+	{                                                                                                              \
+		slot_scoped struct slot_call call = slot_enter(session);                                               \
+                                                                                                                       \
+		return call.rv != CKR_OK ? call.rv : code;                                                             \
 	}
 
-ABSENT(C_InitToken, CK_SLOT_ID, CK_UTF8CHAR_PTR, CK_ULONG, CK_UTF8CHAR_PTR)
-ABSENT(C_InitPIN, CK_SESSION_HANDLE, CK_UTF8CHAR_PTR, CK_ULONG)
-ABSENT(C_SetPIN, CK_SESSION_HANDLE, CK_UTF8CHAR_PTR, CK_ULONG, CK_UTF8CHAR_PTR, CK_ULONG)
-ABSENT(C_GetOperationState, CK_SESSION_HANDLE, CK_BYTE_PTR, CK_ULONG_PTR)
-ABSENT(C_SetOperationState, CK_SESSION_HANDLE, CK_BYTE_PTR, CK_ULONG, CK_OBJECT_HANDLE, CK_OBJECT_HANDLE)
-ABSENT(C_DigestKey, CK_SESSION_HANDLE, CK_OBJECT_HANDLE)
-ABSENT(C_SignRecoverInit, CK_SESSION_HANDLE, CK_MECHANISM_PTR, CK_OBJECT_HANDLE)
-ABSENT(C_SignRecover, CK_SESSION_HANDLE, CK_BYTE_PTR, CK_ULONG, CK_BYTE_PTR, CK_ULONG_PTR)
-ABSENT(C_VerifyRecoverInit, CK_SESSION_HANDLE, CK_MECHANISM_PTR, CK_OBJECT_HANDLE)
-ABSENT(C_VerifyRecover, CK_SESSION_HANDLE, CK_BYTE_PTR, CK_ULONG, CK_BYTE_PTR, CK_ULONG_PTR)
-ABSENT(C_DigestEncryptUpdate, CK_SESSION_HANDLE, CK_BYTE_PTR, CK_ULONG, CK_BYTE_PTR, CK_ULONG_PTR)
-ABSENT(C_DecryptDigestUpdate, CK_SESSION_HANDLE, CK_BYTE_PTR, CK_ULONG, CK_BYTE_PTR, CK_ULONG_PTR)
-ABSENT(C_SignEncryptUpdate, CK_SESSION_HANDLE, CK_BYTE_PTR, CK_ULONG, CK_BYTE_PTR, CK_ULONG_PTR)
-ABSENT(C_DecryptVerifyUpdate, CK_SESSION_HANDLE, CK_BYTE_PTR, CK_ULONG, CK_BYTE_PTR, CK_ULONG_PTR)
-ABSENT(C_GetFunctionStatus, CK_SESSION_HANDLE)
-ABSENT(C_CancelFunction, CK_SESSION_HANDLE)
-ABSENT(C_WaitForSlotEvent, CK_FLAGS, CK_SLOT_ID_PTR, CK_VOID_PTR)
-ABSENT(C_LoginUser, CK_SESSION_HANDLE, CK_USER_TYPE, CK_CHAR_PTR, CK_ULONG, CK_UTF8CHAR_PTR, CK_ULONG)
-ABSENT(C_SessionCancel, CK_SESSION_HANDLE, CK_FLAGS)
-ABSENT(C_MessageEncryptInit, CK_SESSION_HANDLE, CK_MECHANISM_PTR, CK_OBJECT_HANDLE)
-ABSENT(C_EncryptMessage, CK_SESSION_HANDLE, CK_VOID_PTR, CK_ULONG, CK_BYTE_PTR, CK_ULONG, CK_BYTE_PTR, CK_ULONG, CK_BYTE_PTR, CK_ULONG_PTR)
-ABSENT(C_EncryptMessageBegin, CK_SESSION_HANDLE, CK_VOID_PTR, CK_ULONG, CK_BYTE_PTR, CK_ULONG)
-ABSENT(C_EncryptMessageNext, CK_SESSION_HANDLE, CK_VOID_PTR, CK_ULONG, CK_BYTE_PTR, CK_ULONG, CK_BYTE_PTR, CK_ULONG_PTR, CK_FLAGS)
-ABSENT(C_MessageEncryptFinal, CK_SESSION_HANDLE)
-ABSENT(C_MessageDecryptInit, CK_SESSION_HANDLE, CK_MECHANISM_PTR, CK_OBJECT_HANDLE)
-ABSENT(C_DecryptMessage, CK_SESSION_HANDLE, CK_VOID_PTR, CK_ULONG, CK_BYTE_PTR, CK_ULONG, CK_BYTE_PTR, CK_ULONG, CK_BYTE_PTR, CK_ULONG_PTR)
-ABSENT(C_DecryptMessageBegin, CK_SESSION_HANDLE, CK_VOID_PTR, CK_ULONG, CK_BYTE_PTR, CK_ULONG)
-ABSENT(C_DecryptMessageNext, CK_SESSION_HANDLE, CK_VOID_PTR, CK_ULONG, CK_BYTE_PTR, CK_ULONG, CK_BYTE_PTR, CK_ULONG_PTR, CK_FLAGS)
-ABSENT(C_MessageDecryptFinal, CK_SESSION_HANDLE)
-ABSENT(C_MessageSignInit, CK_SESSION_HANDLE, CK_MECHANISM_PTR, CK_OBJECT_HANDLE)
-ABSENT(C_SignMessage, CK_SESSION_HANDLE, CK_VOID_PTR, CK_ULONG, CK_BYTE_PTR, CK_ULONG, CK_BYTE_PTR, CK_ULONG_PTR)
-ABSENT(C_SignMessageBegin, CK_SESSION_HANDLE, CK_VOID_PTR, CK_ULONG)
-ABSENT(C_SignMessageNext, CK_SESSION_HANDLE, CK_VOID_PTR, CK_ULONG, CK_BYTE_PTR, CK_ULONG, CK_BYTE_PTR, CK_ULONG_PTR)
-ABSENT(C_MessageSignFinal, CK_SESSION_HANDLE)
-ABSENT(C_MessageVerifyInit, CK_SESSION_HANDLE, CK_MECHANISM_PTR, CK_OBJECT_HANDLE)
-ABSENT(C_VerifyMessage, CK_SESSION_HANDLE, CK_VOID_PTR, CK_ULONG, CK_BYTE_PTR, CK_ULONG, CK_BYTE_PTR, CK_ULONG)
-ABSENT(C_VerifyMessageBegin, CK_SESSION_HANDLE, CK_VOID_PTR, CK_ULONG)
-ABSENT(C_VerifyMessageNext, CK_SESSION_HANDLE, CK_VOID_PTR, CK_ULONG, CK_BYTE_PTR, CK_ULONG, CK_BYTE_PTR, CK_ULONG)
-ABSENT(C_MessageVerifyFinal, CK_SESSION_HANDLE)
+ABSENT_END(C_MessageEncryptFinal, CKR_FUNCTION_NOT_SUPPORTED)
+ABSENT_END(C_MessageDecryptFinal, CKR_FUNCTION_NOT_SUPPORTED)
+ABSENT_END(C_MessageSignFinal, CKR_FUNCTION_NOT_SUPPORTED)
+ABSENT_END(C_MessageVerifyFinal, CKR_FUNCTION_NOT_SUPPORTED)
+/* PKCS#11 v3.0 section 5.20: what there was before 2.0. */
+ABSENT_END(C_GetFunctionStatus, CKR_FUNCTION_NOT_PARALLEL)
+ABSENT_END(C_CancelFunction, CKR_FUNCTION_NOT_PARALLEL)
+
+CK_RV C_InitToken(CK_SLOT_ID id, CK_UTF8CHAR_PTR, CK_ULONG, CK_UTF8CHAR_PTR)
+{
+	slot_scoped struct slot_call call = slot_enter_slot(id);
+
+	return call.rv != CKR_OK ? call.rv : CKR_FUNCTION_NOT_SUPPORTED;
+}

@@ -75,5 +75,5 @@ EXPORT CK_RV C_GetInterface(CK_UTF8CHAR_PTR name, CK_VERSION_PTR version, CK_INT
 		*interface = &interfaces[i];
 		return CKR_OK;
 	}
-	return CKR_FUNCTION_FAILED;
+	return CKR_ARGUMENTS_BAD;
 }

@@ -132,3 +132,15 @@ CK_RV C_GetMechanismInfo(CK_SLOT_ID id, CK_MECHANISM_TYPE type, CK_MECHANISM_INF
 		call.rv = slot_group(call.slot, &group);
 	return call.rv == CKR_OK ? ha_mechanism_info(group, type, info) : call.rv;
 }
+
+/* Slots do not come and go while the module is used. */
+CK_RV C_WaitForSlotEvent(CK_FLAGS flags, CK_SLOT_ID_PTR slot, CK_VOID_PTR reserved)
+{
+	slot_scoped struct slot_call call = slot_enter_module();
+
+	if (call.rv == CKR_OK && (!slot || reserved))
+		call.rv = CKR_ARGUMENTS_BAD;
+	if (call.rv != CKR_OK)
+		return call.rv;
+	return flags & CKF_DONT_BLOCK ? CKR_NO_EVENT : CKR_FUNCTION_NOT_SUPPORTED;
+}

@@ -65,6 +65,23 @@ CK_RV C_Login(CK_SESSION_HANDLE session, CK_USER_TYPE user, CK_UTF8CHAR_PTR pin,
 	return user == CKU_USER ? slot_log_in(call.slot, pin, len) : slot_log_in_again(call.session, pin, len);
 }
 
+CK_RV C_LoginUser(CK_SESSION_HANDLE session, CK_USER_TYPE user, CK_UTF8CHAR_PTR pin, CK_ULONG len,
+		  CK_UTF8CHAR_PTR name, CK_ULONG name_len)
+{
+	(void)name;
+	/* A group has one user, who has no name. */
+	return name_len ? CKR_USER_TYPE_INVALID : C_Login(session, user, pin, len);
+}
+
+CK_RV C_SessionCancel(CK_SESSION_HANDLE session, CK_FLAGS flags)
+{
+	slot_scoped struct slot_call call = slot_enter(session);
+
+	if (call.rv == CKR_OK && call.session->ha)
+		ha_session_cancel(call.session->ha, flags);
+	return call.rv;
+}
+
 CK_RV C_Logout(CK_SESSION_HANDLE session)
 {
 	slot_scoped struct slot_call call = slot_enter(session);

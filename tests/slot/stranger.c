@@ -30,8 +30,8 @@ static void lists(char **args)
 	IS(((CK_VERSION *)one->pFunctionList)->major, 3);
 	OK(get_one((CK_UTF8CHAR *)"PKCS 11", &old, &one, 0));
 	HOLDS(one->pFunctionList == p11);
-	IS(get_one((CK_UTF8CHAR *)"PKCS 11", &none, &one, 0), CKR_FUNCTION_FAILED);
-	IS(get_one((CK_UTF8CHAR *)"Vendor", NULL, &one, 0), CKR_FUNCTION_FAILED);
+	IS(get_one((CK_UTF8CHAR *)"PKCS 11", &none, &one, 0), CKR_ARGUMENTS_BAD);
+	IS(get_one((CK_UTF8CHAR *)"Vendor", NULL, &one, 0), CKR_ARGUMENTS_BAD);
 	IS(get_one(NULL, NULL, NULL, 0), CKR_ARGUMENTS_BAD);
 	function = (void **)&((CK_FUNCTION_LIST_3_0 *)all[0].pFunctionList)->C_Initialize;
 	for (; function <= (void **)&((CK_FUNCTION_LIST_3_0 *)all[0].pFunctionList)->C_MessageVerifyFinal; function++)
