@@ -8,6 +8,7 @@
 #include "ha/internal.h"
 #include "member/member.h"
 #include "p11/rv.h"
+#include "replica/public.h"
 #include "replica/view.h"
 
 static void object_clear(struct ha_object *object)
@@ -40,6 +41,7 @@ void ha_index_clear(struct ha_group *group)
 	pthread_rwlock_unlock(&group->index_lock);
 	pthread_mutex_lock(&group->refresh_lock);
 	memset(group->index_changes, 0, sizeof(group->index_changes));
+	group->public_changes = 0;
 	pthread_mutex_unlock(&group->refresh_lock);
 }
 
@@ -148,7 +150,8 @@ static int put(struct ha_group *group, const struct record *record, CK_OBJECT_HA
 		struct record *copy;
 		int rc;
 
-		if (record_is_gone(record, part)) {
+		/* Not there for the application, or not known to those who did not log in. */
+		if (record_is_gone(record, part) || !record->objects[part].count) {
 			if (object)
 				object_clear(object);
 			continue;
@@ -317,6 +320,13 @@ struct reading {
 	size_t count, cap;
 };
 
+static void reading_release(struct reading *reading)
+{
+	for (size_t i = 0; i < reading->count; i++)
+		record_release(&reading->records[i]);
+	free(reading->records);
+}
+
 /* Keep the newest version of each key; the list is short where it matters. */
 static int keep(void *data, CK_OBJECT_HANDLE handle, struct record *record, struct err *err)
 {
@@ -348,15 +358,15 @@ static int by_uid_then_newest(const void *a, const void *b)
 }
 
 /* Replace what the index knows by what was read; 0 when a write came in between
- * or the application logged out, 1 when it is done. */
-static int take_over(struct ha_group *group, struct reading *reading, uint64_t writes, struct err *err)
+ * or the application logged in or out, 1 when it is done. */
+static int take_over(struct ha_group *group, struct reading *reading, uint64_t writes, bool logged_in, struct err *err)
 {
 	int rc = 0;
 
 	if (reading->count)
 		qsort(reading->records, reading->count, sizeof(*reading->records), by_uid_then_newest);
 	pthread_rwlock_wrlock(&group->index_lock);
-	if (group->index_writes != writes || !ha_logged_in(group)) {
+	if (group->index_writes != writes || ha_logged_in(group) != logged_in) {
 		pthread_rwlock_unlock(&group->index_lock);
 		return 0;
 	}
@@ -473,13 +483,60 @@ static int refresh(struct ha_group *group, uint32_t *ret_up, struct err *err)
 	if (rc == 0)
 		*ret_up = part(group, &sites, *ret_up, &views);
 	if (rc == 0 && *ret_up)
-		rc = take_over(group, &reading, writes, err);
+		rc = take_over(group, &reading, writes, true, err);
 	for (size_t i = 0; i < SET_MAX; i++)
 		group->index_changes[i] = rc == 1 && (*ret_up & 1u << i) ? changes[i] : 0;
-	for (size_t i = 0; i < reading.count; i++)
-		record_release(&reading.records[i]);
-	free(reading.records);
+	reading_release(&reading);
 	return rc;
+}
+
+/* ---- what everybody may see ---- */
+
+/* Whatever a member shows: this is for everybody. */
+static int keep_public(void *data, CK_OBJECT_HANDLE handle, struct record *record, struct err *err)
+{
+	return record_is_public(record) ? keep(data, handle, record, err) : 0;
+}
+
+/* As one member has it: public objects that are all in their record, and public halves, which are called by their mark until
+ * somebody logs in. With refresh_lock. */
+static int read_public(struct ha_group *group, struct member_channel *channel, struct err *err)
+{
+	struct reading reading = {0};
+	uint64_t writes, changes;
+	int rc = ask_changes(channel, &changes, err);
+
+	if (rc < 0 || (changes == group->public_changes && member_changes(member_of(channel))))
+		return rc;
+	pthread_rwlock_rdlock(&group->index_lock);
+	writes = group->index_writes;
+	pthread_rwlock_unlock(&group->index_lock);
+	rc = record_read_all(channel, NULL, keep_public, &reading, err);
+	if (rc == 0)
+		rc = public_read(channel, keep, &reading, err);
+	if (rc == 0)
+		rc = take_over(group, &reading, writes, false, err);
+	if (rc > 0)
+		group->public_changes = changes;
+	reading_release(&reading);
+	return rc < 0 ? rc : 0;
+}
+
+static CK_RV refresh_public(struct ha_group *group)
+{
+	struct member_channel *channel = NULL;
+	CK_TOKEN_INFO info;
+	struct p11_call ask = p11_C_GetTokenInfo(0, &info);
+	struct err err = {0};
+	CK_RV rv;
+
+	pthread_mutex_lock(&group->refresh_lock);
+	rv = ha_send(group, &ask, 1, &channel);
+	if (rv == CKR_OK && read_public(group, channel, &err) < 0)
+		rv = p11_rv_from_err(&err);
+	member_release(channel);
+	pthread_mutex_unlock(&group->refresh_lock);
+	return rv;
 }
 
 CK_RV ha_index_refresh(struct ha_group *group)
@@ -490,8 +547,9 @@ CK_RV ha_index_refresh(struct ha_group *group)
 	int rc = 0;
 
 	if (!ha_logged_in(group))
-		return CKR_OK;
+		return refresh_public(group);
 	pthread_mutex_lock(&group->refresh_lock);
+	group->public_changes = 0;
 	for (int n = 0; n < TRIES && rc == 0; n++) {
 		up = 0;
 		rc = refresh(group, &up, &err);

@@ -73,6 +73,7 @@ struct ha_group {
 
 	pthread_mutex_t refresh_lock;	/* of what is below; never taken with index_lock held */
 	uint64_t index_changes[SET_MAX];/* of each member when it was read, 0 = not read */
+	uint64_t public_changes;	/* of the one that was read for who did not log in; 0 = it was not */
 
 	pthread_mutex_t write_lock;	/* one replicated write at a time */
 	pthread_mutex_t login_lock;

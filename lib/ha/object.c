@@ -10,6 +10,19 @@
 #include "p11/rv.h"
 #include "replica/write.h"
 
+/* Who saw a public half before the login knows it by its mark (replica/public.h), and looks for the private one by that. */
+static bool matches(const struct ha_object *object, const CK_ATTRIBUTE *template, CK_ULONG count)
+{
+	const struct p11_attrs *attrs = &object->record->objects[object->part];
+	bool all = true;
+
+	for (CK_ULONG i = 0; i < count && all; i++)
+		all = p11_attrs_match(attrs, &template[i], 1) ||
+		      (template[i].type == CKA_ID && template[i].ulValueLen == UID_LEN &&
+		       memcmp(template[i].pValue, object->uid, UID_LEN) == 0 && !object->own);
+	return all;
+}
+
 CK_RV ha_find_begin(struct ha_session *session, struct p11_call *call)
 {
 	struct ha_group *group = session->group;
@@ -26,7 +39,7 @@ CK_RV ha_find_begin(struct ha_session *session, struct p11_call *call)
 	for (size_t i = 0; list && i < group->n_objects; i++) {
 		const struct ha_object *object = &group->objects[i];
 
-		if (object->record && p11_attrs_match(&object->record->objects[object->part], template, count))
+		if (object->record && matches(object, template, count))
 			list[session->n_found++] = ha_object_handle(group, object);
 	}
 	pthread_rwlock_unlock(&group->index_lock);
@@ -65,10 +78,9 @@ CK_RV ha_key_get(struct ha_group *group, CK_OBJECT_HANDLE key, CK_FLAGS use, CK_
 {
 	CK_KEY_TYPE wanted = p11_mech(mechanism)->key_type;
 
-	if (!ha_logged_in(group))
-		return CKR_USER_NOT_LOGGED_IN;
+	/* Without a login there is only what is public. */
 	if (ha_object_get(group, key, ret, ret_part) != CKR_OK)
-		return CKR_KEY_HANDLE_INVALID;
+		return ha_logged_in(group) ? CKR_KEY_HANDLE_INVALID : CKR_USER_NOT_LOGGED_IN;
 	if (wanted != CK_UNAVAILABLE_INFORMATION && p11_object_of(&ret->objects[*ret_part]).type != wanted)
 		return CKR_KEY_TYPE_INCONSISTENT;
 	/* The record, whatever the members hold of it. */

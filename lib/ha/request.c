@@ -131,7 +131,17 @@ static CK_RV read_base(struct making *m)
 	return add_template(m, use == CKF_UNWRAP ? CKA_UNWRAP_TEMPLATE : CKA_DERIVE_TEMPLATE);
 }
 
-/* The same of both halves: does the group keep it? */
+/* Is it said to be? What is not said is for the token to choose. */
+static bool is_public(const struct making *m)
+{
+	bool public = true;
+
+	for (size_t i = 0; i < m->request.n_templates; i++)
+		public = public && !p11_attrs_bool(&m->request.templates[i], CKA_PRIVATE, true);
+	return public;
+}
+
+/* The same of both halves: does the group keep it? Whoever did not log in may have public objects of a session. */
 static CK_RV read_place(const struct making *m, bool *ret_token)
 {
 	*ret_token = p11_attrs_bool(&m->request.templates[0], CKA_TOKEN, false);
@@ -140,12 +150,7 @@ static CK_RV read_place(const struct making *m, bool *ret_token)
 			return CKR_TEMPLATE_INCONSISTENT;
 	if (*ret_token && !(m->session->flags & CKF_RW_SESSION))
 		return CKR_SESSION_READ_ONLY;
-	/* Everybody may have what is public, and no member is asked for it. */
-	return ha_logged_in(m->session->group) ||
-			       (!*ret_token && making_is_open(m) && object_of(m).class != CKO_PUBLIC_KEY &&
-				!p11_attrs_bool(&m->request.templates[0], CKA_PRIVATE, true))
-		       ? CKR_OK
-		       : CKR_USER_NOT_LOGGED_IN;
+	return ha_logged_in(m->session->group) || (!*ret_token && is_public(m)) ? CKR_OK : CKR_USER_NOT_LOGGED_IN;
 }
 
 CK_RV making_read(struct making *m, bool *ret_token)

@@ -357,7 +357,7 @@ static CK_RV execute_own(struct book *book, const struct book_guest *guest, cons
 		rv = book->functions->C_GetSessionInfo(call->args[0].number, &info);
 	if (rv != CKR_OK)
 		return rv;
-	if (!(p11_fn_table[call->fn].flags & P11_ANYONE) && info.state != CKS_RO_USER_FUNCTIONS &&
+	if ((p11_fn_table[call->fn].flags & P11_USERS) && info.state != CKS_RO_USER_FUNCTIONS &&
 	    info.state != CKS_RW_USER_FUNCTIONS)
 		return CKR_USER_NOT_LOGGED_IN;
 	switch (call->fn) {

@@ -338,13 +338,14 @@ bool host_session_owns(struct host *host, CK_SESSION_HANDLE session)
 	return owns;
 }
 
-bool host_object_is_foreign(struct host *host, const void *guest, CK_OBJECT_HANDLE object)
+const void *host_object_owner(struct host *host, CK_OBJECT_HANDLE object)
 {
-	bool foreign = false;
+	const void *guest = NULL;
 
 	pthread_mutex_lock(&host->owners_lock);
-	for (size_t i = 0; i < host->n_owners && !foreign; i++)
-		foreign = host->owners[i].object == object && host->owners[i].guest != guest;
+	for (size_t i = 0; i < host->n_owners && !guest; i++)
+		if (host->owners[i].object == object)
+			guest = host->owners[i].guest;
 	pthread_mutex_unlock(&host->owners_lock);
-	return foreign;
+	return guest;
 }

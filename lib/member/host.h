@@ -64,6 +64,7 @@ void host_forget_session(struct host *host, CK_SESSION_HANDLE session);
 void host_forget_guest(struct host *host, const void *guest);
 /* Are any alive that were made on it? */
 bool host_session_owns(struct host *host, CK_SESSION_HANDLE session);
-bool host_object_is_foreign(struct host *host, const void *guest, CK_OBJECT_HANDLE object);
+/* NULL: nobody's, an object of the token. */
+const void *host_object_owner(struct host *host, CK_OBJECT_HANDLE object);
 
 #endif

@@ -49,12 +49,45 @@ static bool visible(const void *who, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE
 	struct host *host = guest_host(guest);
 	CK_BBOOL is_private = CK_TRUE;
 	CK_ATTRIBUTE value = {CKA_PRIVATE, &is_private, sizeof(is_private)};
+	const void *owner = host_object_owner(host, object);
 
-	if (host_object_is_foreign(host, guest, object))
+	if (owner && owner != guest)
 		return false;
 	if (guest_is_logged_in(guest))
 		return true;
 	return host_functions(host)->C_GetAttributeValue(session, object, &value, 1) == CKR_OK && !is_private;
+}
+
+/* To who reads it is not there. Who wants to use it may just have to log in: on another connection somebody logged out. */
+static CK_RV invisible(const struct guest *guest, const struct p11_call *call)
+{
+	bool reads = call->fn == P11_C_GetAttributeValue || p11_fn_table[call->fn].where == P11_WHERE_HOST;
+
+	return guest_is_logged_in(guest) || reads ? CKR_OBJECT_HANDLE_INVALID : CKR_USER_NOT_LOGGED_IN;
+}
+
+static bool is_own(const struct visit *visit, CK_OBJECT_HANDLE object)
+{
+	return host_object_owner(visit->host, object) == visit->guest;
+}
+
+/* Whoever did not log in makes and changes nothing but public objects of its own. The token would not say so: it is logged
+ * in. */
+static bool stays_outside(const struct visit *visit, const struct p11_call *call)
+{
+	const struct p11_fn_info *info = &p11_fn_table[call->fn];
+	bool made = info->repeat == P11_REPEAT_MAKER && call->fn != P11_C_CopyObject, outside = true;
+
+	for (int i = 0; i < P11_ARGS_MAX && info->args[i] != P11_ARG_END; i++) {
+		const struct p11_attrs template = {(CK_ATTRIBUTE *)call->args[i].in, call->args[i].number, 0};
+
+		if (made && info->args[i] == P11_ARG_TEMPLATE)
+			outside = outside && !p11_attrs_bool(&template, CKA_TOKEN, false) &&
+				  !p11_attrs_bool(&template, CKA_PRIVATE, true);
+		else if (!made && info->args[i] == P11_ARG_OBJECT)
+			outside = outside && is_own(visit, call->args[i].number);
+	}
+	return outside;
 }
 
 /* May this call go to the token? */
@@ -63,11 +96,12 @@ static CK_RV admit(const struct visit *visit, const struct p11_call *call)
 	const struct p11_fn_info *info = &p11_fn_table[call->fn];
 	const struct guest *guest = visit->guest;
 
-	if (!guest_is_logged_in(guest) && !(info->flags & P11_ANYONE))
+	if (!guest_is_logged_in(guest) &&
+	    ((info->flags & P11_USERS) || ((info->flags & P11_WRITES) && !stays_outside(visit, call))))
 		return CKR_USER_NOT_LOGGED_IN;
 	for (int i = 0; i < P11_ARGS_MAX && info->args[i] != P11_ARG_END; i++)
 		if (info->args[i] == P11_ARG_OBJECT && !visible(guest, call->args[0].number, call->args[i].number))
-			return CKR_OBJECT_HANDLE_INVALID;
+			return invisible(guest, call);
 	return CKR_OK;
 }
 
@@ -107,10 +141,11 @@ static CK_RV find(const struct visit *visit, struct p11_call *call)
 	return call->rv;
 }
 
-/* A new object belongs to this guest unless it went to the token. */
-static void own_result(const struct visit *visit, const struct p11_call *call)
+/* A new object belongs to this guest unless it went to the token. Did any? */
+static bool own_result(const struct visit *visit, const struct p11_call *call)
 {
 	const struct p11_fn_info *info = &p11_fn_table[call->fn];
+	bool any = false;
 
 	for (int i = 0; i < P11_ARGS_MAX && info->args[i] != P11_ARG_END; i++) {
 		CK_BBOOL token = CK_FALSE;
@@ -121,15 +156,34 @@ static void own_result(const struct visit *visit, const struct p11_call *call)
 			continue;
 		object = *(CK_OBJECT_HANDLE *)call->args[i].out;
 		host_functions(visit->host)->C_GetAttributeValue(call->args[0].number, object, &value, 1);
+		any = any || token;
 		if (!token)
 			guest_own_object(visit->guest, call->args[0].number, object);
 	}
+	return any;
+}
+
+/* It was carried out. What is of a guest alone is no change to others. */
+static void note(const struct visit *visit, const struct p11_call *call, bool own)
+{
+	const struct p11_fn_info *info = &p11_fn_table[call->fn];
+	bool changed = !own;
+
+	if (call->fn == P11_C_DestroyObject)
+		guest_disown_object(visit->guest, call->args[1].number);
+	if (!(info->flags & P11_WRITES))
+		return;
+	if (info->repeat == P11_REPEAT_MAKER)
+		changed = own_result(visit, call);
+	if (changed)
+		host_changed(visit->host);
 }
 
 /* All of this is for one call at a time on its session. */
 static CK_RV run(struct visit *visit, struct p11_call *call)
 {
 	CK_RV rv = admit(visit, call);
+	bool own;
 
 	if (rv != CKR_OK)
 		return rv;
@@ -141,16 +195,11 @@ static CK_RV run(struct visit *visit, struct p11_call *call)
 	}
 	if (call->fn == P11_C_FindObjects)
 		return find(visit, call);
+	own = p11_fn_table[call->fn].args[1] == P11_ARG_OBJECT && is_own(visit, call->args[1].number);
 	rv = book_execute(host_book(visit->host), &(struct book_guest){visit->guest, visible}, call);
-	if (rv != CKR_OK)
-		return rv;
-	if (call->fn == P11_C_DestroyObject)
-		guest_disown_object(visit->guest, call->args[1].number);
-	if (p11_fn_table[call->fn].flags & P11_WRITES) {
-		own_result(visit, call);
-		host_changed(visit->host);
-	}
-	return CKR_OK;
+	if (rv == CKR_OK)
+		note(visit, call, own);
+	return rv;
 }
 
 static CK_RV open_session(struct visit *visit, struct p11_call *call)

@@ -60,7 +60,7 @@ enum p11_arg_kind {
 /* Columns of functions.h. */
 enum p11_where { P11_WHERE_SLOT, P11_WHERE_LOGIN, P11_WHERE_SESSION, P11_WHERE_HOST };
 enum {
-	P11_ANYONE = 1,		/* works without login */
+	P11_USERS = 1,		/* wants a login, whatever it works on */
 	P11_WRITES = 2,		/* may change token objects */
 	P11_STEP = 4,		/* a batch with it is one step against all others that have one */
 };

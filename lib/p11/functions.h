@@ -8,7 +8,7 @@
  *
  *	where	SLOT: its first argument is a slot; LOGIN: what the module answers by itself; SESSION: made in a
  *		session, for whoever can answer it; HOST: not of PKCS#11, a token's host answers it (member/book.h)
- *	flags	P11_ANYONE … (call.h)
+ *	flags	P11_USERS … (call.h), or 0
  *	op	the operations that it belongs to, and its part in them (PKCS#11 v3.0 section 5.2)
  *	repeat	who may carry it out, and once more
  *	args	in the order of the specification
@@ -17,23 +17,23 @@
 #define P11_FUNCTIONS_H
 
 #define P11_FUNCTIONS(ROW)                                                                                             \
-	ROW(SLOT, C_GetInfo, P11_ANYONE, NONE, NONE, ANY, OUT_INFO)                                                    \
-	ROW(SLOT, C_GetSlotInfo, P11_ANYONE, NONE, NONE, ANY, SLOT, OUT_INFO)                                          \
-	ROW(SLOT, C_GetTokenInfo, P11_ANYONE, NONE, NONE, ANY, SLOT, OUT_INFO)                                         \
-	ROW(SLOT, C_GetMechanismList, P11_ANYONE, NONE, NONE, ANY, SLOT, OUT_ULONGS)                                   \
-	ROW(SLOT, C_GetMechanismInfo, P11_ANYONE, NONE, NONE, ANY, SLOT, ULONG, OUT_INFO)                              \
-	ROW(SLOT, C_OpenSession, P11_ANYONE, NONE, NONE, NOBODY, SLOT, OPEN_FLAGS, OUT_HANDLE)                         \
-	ROW(LOGIN, C_CloseSession, P11_ANYONE, NONE, NONE, NOBODY, SESSION)                                            \
-	ROW(LOGIN, C_Login, P11_ANYONE, NONE, NONE, NOBODY, SESSION, ULONG, PIN)                                       \
-	ROW(LOGIN, C_Logout, 0, NONE, NONE, NOBODY, SESSION)                                                           \
+	ROW(SLOT, C_GetInfo, 0, NONE, NONE, ANY, OUT_INFO)                                                             \
+	ROW(SLOT, C_GetSlotInfo, 0, NONE, NONE, ANY, SLOT, OUT_INFO)                                                   \
+	ROW(SLOT, C_GetTokenInfo, 0, NONE, NONE, ANY, SLOT, OUT_INFO)                                                  \
+	ROW(SLOT, C_GetMechanismList, 0, NONE, NONE, ANY, SLOT, OUT_ULONGS)                                            \
+	ROW(SLOT, C_GetMechanismInfo, 0, NONE, NONE, ANY, SLOT, ULONG, OUT_INFO)                                       \
+	ROW(SLOT, C_OpenSession, 0, NONE, NONE, NOBODY, SLOT, OPEN_FLAGS, OUT_HANDLE)                                  \
+	ROW(LOGIN, C_CloseSession, 0, NONE, NONE, NOBODY, SESSION)                                                     \
+	ROW(LOGIN, C_Login, 0, NONE, NONE, NOBODY, SESSION, ULONG, PIN)                                                \
+	ROW(LOGIN, C_Logout, P11_USERS, NONE, NONE, NOBODY, SESSION)                                                   \
 	ROW(SESSION, C_CreateObject, P11_WRITES | P11_STEP, NONE, NONE, MAKER, SESSION, TEMPLATE, OUT_HANDLE)          \
 	ROW(SESSION, C_CopyObject, P11_WRITES | P11_STEP, NONE, NONE, MAKER, SESSION, OBJECT, TEMPLATE, OUT_HANDLE)    \
 	ROW(SESSION, C_DestroyObject, P11_WRITES | P11_STEP, NONE, NONE, GROUP, SESSION, OBJECT)                       \
-	ROW(SESSION, C_GetAttributeValue, P11_ANYONE, NONE, NONE, GROUP, SESSION, OBJECT, ATTRS)                       \
+	ROW(SESSION, C_GetAttributeValue, 0, NONE, NONE, GROUP, SESSION, OBJECT, ATTRS)                                \
 	ROW(SESSION, C_SetAttributeValue, P11_WRITES | P11_STEP, NONE, NONE, GROUP, SESSION, OBJECT, TEMPLATE)         \
-	ROW(SESSION, C_FindObjectsInit, P11_ANYONE, FIND, INIT, GROUP, SESSION, SEARCH)                                \
-	ROW(SESSION, C_FindObjects, P11_ANYONE, FIND, UPDATE, GROUP, SESSION, OUT_HANDLES)                             \
-	ROW(SESSION, C_FindObjectsFinal, P11_ANYONE, FIND, FINAL, GROUP, SESSION)                                      \
+	ROW(SESSION, C_FindObjectsInit, 0, FIND, INIT, GROUP, SESSION, SEARCH)                                         \
+	ROW(SESSION, C_FindObjects, 0, FIND, UPDATE, GROUP, SESSION, OUT_HANDLES)                                      \
+	ROW(SESSION, C_FindObjectsFinal, 0, FIND, FINAL, GROUP, SESSION)                                               \
 	ROW(SESSION, C_EncryptInit, 0, ENCRYPT, INIT, OPERATION, SESSION, MECHANISM, OBJECT)                           \
 	ROW(SESSION, C_Encrypt, 0, ENCRYPT, ONCE, OPERATION, SESSION, IN, OUT)                                         \
 	ROW(SESSION, C_EncryptUpdate, 0, ENCRYPT, UPDATE, OPERATION, SESSION, IN, OUT)                                 \
@@ -42,10 +42,10 @@
 	ROW(SESSION, C_Decrypt, 0, DECRYPT, ONCE, OPERATION, SESSION, IN, OUT)                                         \
 	ROW(SESSION, C_DecryptUpdate, 0, DECRYPT, UPDATE, OPERATION, SESSION, IN, OUT)                                 \
 	ROW(SESSION, C_DecryptFinal, 0, DECRYPT, FINAL, OPERATION, SESSION, OUT)                                       \
-	ROW(SESSION, C_DigestInit, P11_ANYONE, DIGEST, INIT, OPERATION, SESSION, MECHANISM)                            \
-	ROW(SESSION, C_Digest, P11_ANYONE, DIGEST, ONCE, OPERATION, SESSION, IN, OUT)                                  \
-	ROW(SESSION, C_DigestUpdate, P11_ANYONE, DIGEST, UPDATE, OPERATION, SESSION, IN)                               \
-	ROW(SESSION, C_DigestFinal, P11_ANYONE, DIGEST, FINAL, OPERATION, SESSION, OUT)                                \
+	ROW(SESSION, C_DigestInit, 0, DIGEST, INIT, OPERATION, SESSION, MECHANISM)                                     \
+	ROW(SESSION, C_Digest, 0, DIGEST, ONCE, OPERATION, SESSION, IN, OUT)                                           \
+	ROW(SESSION, C_DigestUpdate, 0, DIGEST, UPDATE, OPERATION, SESSION, IN)                                        \
+	ROW(SESSION, C_DigestFinal, 0, DIGEST, FINAL, OPERATION, SESSION, OUT)                                         \
 	ROW(SESSION, C_SignInit, 0, SIGN, INIT, OPERATION, SESSION, MECHANISM, OBJECT)                                 \
 	ROW(SESSION, C_Sign, 0, SIGN, ONCE, OPERATION, SESSION, IN, OUT)                                               \
 	ROW(SESSION, C_SignUpdate, 0, SIGN, UPDATE, OPERATION, SESSION, IN)                                            \
@@ -61,11 +61,11 @@
 	ROW(SESSION, C_UnwrapKey, P11_WRITES | P11_STEP, NONE, NONE, MAKER, SESSION, MECHANISM, OBJECT, IN, TEMPLATE,  \
 	    OUT_HANDLE)                                                                                                \
 	ROW(SESSION, C_DeriveKey, P11_WRITES, NONE, NONE, MAKER, SESSION, MECHANISM, OBJECT, TEMPLATE, OUT_HANDLE)     \
-	ROW(SESSION, C_SeedRandom, P11_ANYONE, NONE, NONE, ANY, SESSION, IN)                                           \
-	ROW(SESSION, C_GenerateRandom, P11_ANYONE, NONE, NONE, ANY, SESSION, RANDOM)                                   \
-	ROW(HOST, X_Absent, P11_ANYONE, NONE, NONE, NOBODY, SESSION, SEARCH)                                           \
-	ROW(HOST, X_Age, P11_ANYONE, NONE, NONE, NOBODY, SESSION, OBJECT, OUT_NUMBER)                                  \
-	ROW(HOST, X_Lease, 0, NONE, NONE, NOBODY, SESSION, IN, IN, ULONG, ULONG, OUT_INFO)                             \
+	ROW(SESSION, C_SeedRandom, 0, NONE, NONE, ANY, SESSION, IN)                                                    \
+	ROW(SESSION, C_GenerateRandom, 0, NONE, NONE, ANY, SESSION, RANDOM)                                            \
+	ROW(HOST, X_Absent, 0, NONE, NONE, NOBODY, SESSION, SEARCH)                                                    \
+	ROW(HOST, X_Age, 0, NONE, NONE, NOBODY, SESSION, OBJECT, OUT_NUMBER)                                           \
+	ROW(HOST, X_Lease, P11_USERS, NONE, NONE, NOBODY, SESSION, IN, IN, ULONG, ULONG, OUT_INFO)                     \
 	ROW(SESSION, C_GetObjectSize, 0, NONE, NONE, ANY, SESSION, OBJECT, OUT_NUMBER)                                 \
 	ROW(SESSION, C_DigestKey, 0, DIGEST, UPDATE, OPERATION, SESSION, OBJECT)                                       \
 	ROW(SESSION, C_SignRecoverInit, 0, SIGN_RECOVER, INIT, OPERATION, SESSION, MECHANISM, OBJECT)                  \

@@ -4,7 +4,6 @@
 
 #include "base/err.h"
 #include "base/log.h"
-#include "crypto/digest.h"
 #include "member/member.h"
 #include "replica/outcome.h"
 
@@ -66,7 +65,7 @@ int replica_keep(struct replica_sites *sites, const struct p11_attrs *attrs, str
 	int rc = outcome_begin(sites, err);
 
 	if (rc == 0)
-		rc = crypto_random(record.uid, UID_LEN, err);
+		rc = record_draw(&record, !p11_attrs_bool(attrs, CKA_PRIVATE, true), err);
 	if (rc == 0)
 		rc = p11_attrs_merge(&record.objects[0], attrs->items, attrs->count, err);
 	if (rc == 0)

@@ -7,13 +7,15 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "crypto/digest.h"
 #include "member/member.h"
 #include "p11/rv.h"
 
 static const char APPLICATION[] = "hsmctl";
 static CK_OBJECT_CLASS data_class = CKO_DATA;
-static CK_BBOOL yes = CK_TRUE;
+static CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
+const char MEMO_PUBLIC[] = "hsmctl public ";
 
 int memo_seal(struct buf *value, struct err *err)
 {
@@ -65,15 +67,21 @@ void step_ask(struct step *step, CK_OBJECT_HANDLE object)
 	step->calls[step->count++] = p11_C_GetAttributeValue(member_session(step->channel), object, asked, 1);
 }
 
-/* class, application, label: what every memo of that label has. */
-static CK_ULONG name_template(const char *label, CK_ATTRIBUTE ret[static 3])
+static bool is_public(const char *label)
+{
+	return str_starts(label, MEMO_PUBLIC);
+}
+
+/* What every memo of that label has: class, application, label, and whether it is private. NULL: what all have. */
+static CK_ULONG name_template(const char *label, CK_ATTRIBUTE ret[static 4])
 {
 	ret[0] = (CK_ATTRIBUTE){CKA_CLASS, &data_class, sizeof(data_class)};
 	ret[1] = (CK_ATTRIBUTE){CKA_APPLICATION, (void *)APPLICATION, sizeof(APPLICATION) - 1};
 	if (!label)
 		return 2;
 	ret[2] = (CK_ATTRIBUTE){CKA_LABEL, (void *)label, strlen(label)};
-	return 3;
+	ret[3] = (CK_ATTRIBUTE){CKA_PRIVATE, is_public(label) ? &no : &yes, sizeof(yes)};
+	return 4;
 }
 
 void step_absent(struct step *step, const char *label)
@@ -110,7 +118,6 @@ static int finish(struct memo *memo, struct err *err)
 	CK_ULONG n = name_template(memo->label, memo->items);
 
 	memo->items[n++] = (CK_ATTRIBUTE){CKA_TOKEN, &yes, sizeof(yes)};
-	memo->items[n++] = (CK_ATTRIBUTE){CKA_PRIVATE, &yes, sizeof(yes)};
 	memo->items[n++] = (CK_ATTRIBUTE){CKA_VALUE, memo->value.data, memo->value.len};
 	return buf_check(&memo->value, err);
 }
@@ -156,20 +163,22 @@ static int read_one(void *data, CK_OBJECT_HANDLE handle, struct p11_attrs *attrs
 			       member_name(member_of(walk->channel)));
 	if (label && label->ulValueLen < sizeof(text))
 		memcpy(text, label->pValue, label->ulValueLen);
+	if (p11_attrs_bool(attrs, CKA_PRIVATE, true) == is_public(text))
+		return 0;
 	return walk->each(walk->data, handle, text, value->pValue, value->ulValueLen, err);
 }
 
 int memo_each(struct member_channel *channel, const char *label, memo_visitor each, void *data, struct err *err)
 {
-	static const CK_ATTRIBUTE_TYPE types[] = {CKA_LABEL, CKA_VALUE};
+	static const CK_ATTRIBUTE_TYPE types[] = {CKA_LABEL, CKA_VALUE, CKA_PRIVATE};
 	struct walk walk = {.channel = channel, .each = each, .data = data};
 	owned(mem) CK_OBJECT_HANDLE *list = NULL;
-	CK_ATTRIBUTE template[3];
+	CK_ATTRIBUTE template[4];
 	CK_ULONG count = 0;
 	int rc = member_find(channel, template, name_template(label, template), &list, &count, err);
 
 	if (rc == 0)
-		rc = member_get_each(channel, list, count, types, 2, read_one, &walk, err);
+		rc = member_get_each(channel, list, count, types, 3, read_one, &walk, err);
 	return rc < 0 ? rc : walk.gone;
 }
 
@@ -177,7 +186,7 @@ int memo_find(struct member_channel *channel, const char *label, CK_OBJECT_HANDL
 	      struct err *err)
 {
 	owned(mem) CK_OBJECT_HANDLE *list = NULL;
-	CK_ATTRIBUTE template[3];
+	CK_ATTRIBUTE template[4];
 	CK_ULONG count = 0;
 	int rc = member_find(channel, template, name_template(label, template), &list, &count, err);
 

@@ -2,10 +2,13 @@
 /*
  * memo - a data object of ours on a member, and the step that changes some.
  *
- * What members know beside the keys themselves lies in small private data objects: records (record.h), the
+ * What members know beside the keys themselves lies in small data objects: records (record.h), the
  * list of deleted keys (graves.h), the view (view.h). CKA_APPLICATION is "hsmctl", CKA_LABEL says which it is; the
  * value begins with a word for its kind and ends with a digest, so that a torn one is told from a whole one. None is
  * ever changed: the new one is written beside the old one, which is then destroyed.
+ *
+ * They are private, but for those whose label says that they are public: these are for people who did not log in, and a
+ * token lets whoever wants write more of them. So what is not as its label says is no memo, and is not looked at.
  *
  * A step is one message: first what must still be so, then what is done. The host of the token carries it out
  * as one, and not at all when a condition does not hold.
@@ -25,6 +28,9 @@ struct member_channel;
 
 enum { MEMO_LABEL = 64, MEMO_MAX = 65536, STEP_MAX = 40, STEP_MEMOS = 2 };
 
+/* How the labels of public ones begin. */
+extern const char MEMO_PUBLIC[];
+
 /* The digest at the end of a value. */
 int memo_seal(struct buf *value, struct err *err);
 /* What stands before the digest. ERR_INVALID when it is torn or no memo at all. */
@@ -43,7 +49,7 @@ struct step {
 	struct p11_call calls[STEP_MAX];
 	CK_ATTRIBUTE asked[STEP_MAX];
 	char absent[STEP_MEMOS][MEMO_LABEL];
-	CK_ATTRIBUTE absent_items[STEP_MEMOS][3];
+	CK_ATTRIBUTE absent_items[STEP_MEMOS][4];
 	size_t n_absent;
 	struct memo memos[STEP_MEMOS];
 	size_t n_memos, count;

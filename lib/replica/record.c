@@ -18,6 +18,7 @@
 enum { RECORD_VERSION = 1, NAME_LEN = 14, TRIES = 5 };
 static const char MAGIC[] = "hsmctl-record";
 static const char NAME[] = "hsmctl record ";
+static const uint8_t PUBLIC_MARK[] = {'p', 'u', 'b', 'l', 'i', 'c'};	/* how their uids begin */
 
 void record_release(struct record *record)
 {
@@ -44,6 +45,26 @@ bool record_is_all(const struct record *record)
 	CK_OBJECT_CLASS class = p11_attrs_ulong(&record->objects[0], CKA_CLASS, CKO_SECRET_KEY);
 
 	return record->n_objects && class != CKO_PRIVATE_KEY && class != CKO_SECRET_KEY;
+}
+
+static bool is_marked(const uint8_t uid[static UID_LEN])
+{
+	return memcmp(uid, PUBLIC_MARK, sizeof(PUBLIC_MARK)) == 0;
+}
+
+bool record_is_public(const struct record *record)
+{
+	return is_marked(record->uid) && record_is_all(record) &&
+	       !p11_attrs_bool(&record->objects[0], CKA_PRIVATE, true);
+}
+
+int record_draw(struct record *record, bool public, struct err *err)
+{
+	int rc = crypto_random(record->uid, UID_LEN, err);
+
+	if (rc == 0 && public)
+		memcpy(record->uid, PUBLIC_MARK, sizeof(PUBLIC_MARK));
+	return rc;
 }
 
 bool record_is_gone(const struct record *record, size_t object)
@@ -169,10 +190,15 @@ static void name_of(const uint8_t uid[static UID_LEN], char ret[static MEMO_LABE
 	char hex[2 * UID_LEN + 1];
 
 	str_hex(uid, UID_LEN, hex);
-	snprintf(ret, MEMO_LABEL, "%s%s", NAME, hex);
+	snprintf(ret, MEMO_LABEL, "%s%s", is_marked(uid) ? MEMO_PUBLIC : NAME, hex);
 }
 
 /* ---- reading ---- */
+
+static bool is_name(const char *label)
+{
+	return str_starts(label, NAME) || str_starts(label, MEMO_PUBLIC);
+}
 
 struct walk {
 	int (*each)(void *data, CK_OBJECT_HANDLE handle, struct record *record, struct err *err);
@@ -188,7 +214,8 @@ static int torn(const struct walk *walk, CK_OBJECT_HANDLE handle, const char *la
 {
 	struct record record = {.state = RECORD_TORN};
 
-	if (!str_starts(label, NAME) || !str_unhex(label + NAME_LEN, record.uid, UID_LEN))
+	if (!is_name(label) || !str_unhex(label + NAME_LEN, record.uid, UID_LEN) ||
+	    is_marked(record.uid) != str_starts(label, MEMO_PUBLIC))
 		return 0;
 	return walk->each(walk->data, handle, &record, err);
 }
@@ -217,14 +244,17 @@ static int take_in(void *data, CK_OBJECT_HANDLE handle, const char *label, const
 
 	if (rc < 0)
 		return rc;
-	rc = graves_decode(value, len, &uids, &count, err);
+	rc = str_starts(label, MEMO_PUBLIC) ? 0 : graves_decode(value, len, &uids, &count, err);
 	if (rc > 0)
 		return graves(walk, uids, count, err);
 	if (rc == -ERR_INVALID)
 		return torn(walk, handle, label, err);
-	if (rc < 0 || !str_starts(label, NAME))
+	if (rc < 0 || !is_name(label))
 		return rc;
 	rc = record_decode(value, len, &record, err);
+	/* Anybody can write there. */
+	if (rc == 0 && str_starts(label, MEMO_PUBLIC) != record_is_public(&record))
+		return 0;
 	if (rc == -ERR_INVALID)
 		return torn(walk, handle, label, err);
 	if (rc < 0)
