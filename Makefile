@@ -155,13 +155,15 @@ sanitize:
 	for t in build-address,undefined/tests/unit/*/test_*; do [ -x $$t ] || continue; $$t || exit 1; done
 
 # What is too long for every run: everything under the sanitizers, the fuzzed parsers with many seeds, and something
-# wrong at every single request of a fleet's life in Azure.
+# wrong at every single request of a fleet's life in Azure; applications that are large to install.
 check-long: sanitize check
 	for n in $$(seq 20); do $(BUILD)/tests/unit/p11/test_wire || exit 1; done
 	BUILD=$(BUILD) ./tests/azure/sweep --all
 	$(BUILD)/tests/model/model --histories 100000 --seed 1
 	BUILD=$(abspath $(BUILD)) KILL_ROUNDS=100 bats tests/fault/kills.bats
 	BUILD=$(BUILD) ./tests/model/mutants
+	./scripts/packages long
+	BUILD=$(abspath $(BUILD)) bats tests/long/*.bats
 
 # put MODE,FOLDER,FILES[,NAME]: install them, and write down that they are ours, so that uninstall takes just those.
 MANIFEST := $(PREFIX)/share/hsmctl/installed

@@ -64,6 +64,7 @@ static CK_RV make_for_group(struct making *m)
 		m->request.make = make_on;
 		m->request.data = m;
 	}
+	m->request.hides_public = making_splits(m);
 	pthread_mutex_lock(&group->write_lock);
 	rc = ha_sites_open(group, &sites, &err);
 	if (rc == 0)
@@ -74,7 +75,7 @@ static CK_RV make_for_group(struct making *m)
 	pthread_mutex_unlock(&group->write_lock);
 	for (size_t i = 0; i < m->request.n_templates && rv == CKR_OK; i++)
 		*m->out[i] = handles[i];
-	return rv;
+	return rv == CKR_OK && m->request.hides_public ? pieces_know(m, &record.objects[1], 1) : rv;
 }
 
 static CK_RV make_for_session(struct making *m)

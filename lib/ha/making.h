@@ -24,6 +24,8 @@ OWN_DEFINE_RELEASE(making)
 /* ---- request.c ---- */
 /* What the call asks for, if it may: what a token would say of it, before anything is done. *ret_token: for the group. */
 CK_RV making_read(struct making *m, bool *ret_token);
+/* Of a pair for the group: does the session want the public half for itself? */
+bool making_splits(const struct making *m);
 /* Is there nothing in it that is kept from its users (record_is_all)? */
 bool making_is_open(const struct making *m);
 /* Does no member have to say what becomes of it? */
@@ -50,6 +52,8 @@ OWN_DEFINE_RELEASE(pieces)
 
 /* Make them. */
 CK_RV pieces_make(struct making *m, struct pieces *ret);
+/* An object that the session has of what is known of it, and nobody made. */
+CK_RV pieces_know(struct making *m, const struct p11_attrs *attrs, size_t index);
 /* Into the index, and the handles to the application. */
 CK_RV pieces_publish(struct making *m, struct pieces *pieces);
 /* Nobody is to have them: where they were made they go. */

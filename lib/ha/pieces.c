@@ -185,20 +185,42 @@ static int copy_blob(struct making *m, struct piece *ret, struct err *err)
 	return rc;
 }
 
-CK_RV pieces_publish(struct making *m, struct pieces *pieces)
+static CK_RV publish_one(struct making *m, struct pieces *pieces, size_t index)
 {
 	struct ha_group *group = m->session->group;
+	struct piece *piece = &pieces->list[index];
+	CK_RV rv = ha_index_put_local(group, &piece->record, piece->local, m->out[index]);
+
+	piece->local = NULL;
+	m->session->has_objects = true;
+	if (rv == CKR_OK && piece->there)
+		ha_object_is_at(group, *m->out[index], pieces->channel, piece->there);
+	return rv;
+}
+
+CK_RV pieces_know(struct making *m, const struct p11_attrs *attrs, size_t index)
+{
+	owned(pieces) struct pieces pieces = {0};
+	struct piece *piece = &pieces.list[index];
+	struct err err = {0};
+	int rc = begin_piece(m, piece, &err);
+
+	if (rc == 0)
+		rc = p11_attrs_merge(&piece->record.objects[0], attrs->items, attrs->count, &err);
+	if (rc == 0)
+		rc = p11_attrs_set_bool(&piece->record.objects[0], CKA_TOKEN, false, &err);
+	if (rc < 0)
+		return p11_rv_from_err(&err);
+	p11_attrs_remove(&piece->record.objects[0], RECORD_GONE);
+	return publish_one(m, &pieces, index);
+}
+
+CK_RV pieces_publish(struct making *m, struct pieces *pieces)
+{
 	CK_RV rv = CKR_OK;
 
-	m->session->has_objects = true;
-	for (size_t i = 0; i < m->request.n_templates && rv == CKR_OK; i++) {
-		struct piece *piece = &pieces->list[i];
-
-		rv = ha_index_put_local(group, &piece->record, piece->local, m->out[i]);
-		piece->local = NULL;
-		if (rv == CKR_OK && piece->there)
-			ha_object_is_at(group, *m->out[i], pieces->channel, piece->there);
-	}
+	for (size_t i = 0; i < m->request.n_templates && rv == CKR_OK; i++)
+		rv = publish_one(m, pieces, i);
 	return rv;
 }
 
@@ -209,7 +231,7 @@ CK_RV pieces_make(struct making *m, struct pieces *ret)
 
 	for (size_t i = 0; i < m->request.n_templates && rc == 0; i++)
 		rc = begin_piece(m, &ret->list[i], &err);
-	if (rc == 0 && (making_is_known(m) || (m->request.copy && making_is_open(m))))
+	if (rc == 0 && making_is_known(m))
 		rc = describe_open(&m->request.templates[0], &ret->list[0].record.objects[0], &err);
 	else if (rc == 0 && m->request.copy)
 		rc = copy_blob(m, &ret->list[0], &err);

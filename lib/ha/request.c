@@ -11,21 +11,17 @@ void making_release(struct making *making)
 	record_release(&making->base);
 }
 
-static struct p11_object object_of(const struct making *m)
-{
-	return p11_object_of(&m->request.templates[0]);
-}
-
 bool making_is_open(const struct making *m)
 {
-	CK_OBJECT_CLASS class = object_of(m).class;
+	CK_OBJECT_CLASS class = key_object_made(&m->request, 0).class;
 
-	return m->request.way == P11_CREATE && class != CKO_SECRET_KEY && class != CKO_PRIVATE_KEY;
+	return class != CKO_SECRET_KEY && class != CKO_PRIVATE_KEY;
 }
 
 bool making_is_known(const struct making *m)
 {
-	return making_is_open(m) && object_of(m).class != CKO_PUBLIC_KEY;
+	return m->request.way == P11_CREATE && making_is_open(m) &&
+	       (m->request.copy || key_object_made(&m->request, 0).class != CKO_PUBLIC_KEY);
 }
 
 static CK_FLAGS use_of(enum p11_fn fn)
@@ -141,13 +137,18 @@ static bool is_public(const struct making *m)
 	return public;
 }
 
-/* The same of both halves: does the group keep it? Whoever did not log in may have public objects of a session. */
+bool making_splits(const struct making *m)
+{
+	return m->request.n_templates > 1 && !p11_attrs_bool(&m->request.templates[1], CKA_TOKEN, false);
+}
+
+/* Does the group keep it? Whoever did not log in may have public objects of a session. */
 static CK_RV read_place(const struct making *m, bool *ret_token)
 {
 	*ret_token = p11_attrs_bool(&m->request.templates[0], CKA_TOKEN, false);
-	for (size_t i = 1; i < m->request.n_templates; i++)
-		if (p11_attrs_bool(&m->request.templates[i], CKA_TOKEN, false) != *ret_token)
-			return CKR_TEMPLATE_INCONSISTENT;
+	/* A private key of a session, and the group keeps the other half: nobody asks for that. */
+	if (!*ret_token && p11_attrs_bool(&m->request.templates[1], CKA_TOKEN, false))
+		return CKR_TEMPLATE_INCONSISTENT;
 	if (*ret_token && !(m->session->flags & CKF_RW_SESSION))
 		return CKR_SESSION_READ_ONLY;
 	return ha_logged_in(m->session->group) || (!*ret_token && is_public(m)) ? CKR_OK : CKR_USER_NOT_LOGGED_IN;

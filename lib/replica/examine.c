@@ -445,6 +445,17 @@ static int examine_record(struct examination *x, const struct census_key *key, s
 	return rc < 0 ? rc : examine_remains(x, copy, site, index);
 }
 
+static int examine_records(struct examination *x, const struct replica_sites *sites, const struct census_key *key, long index)
+{
+	int rc = 0;
+
+	x->live_objects++;
+	for (size_t s = 0; s < sites->count && rc == 0; s++)
+		if (sites->sites[s].channel)
+			rc = examine_record(x, key, s, index);
+	return rc;
+}
+
 static int examine_copy(struct examination *x, struct replica_sites *sites, const struct census_key *key, size_t site,
 			long index, bool tried)
 {
@@ -482,18 +493,14 @@ static int examine_live(struct examination *x, struct replica_sites *sites, cons
 {
 	bool tried = mode == VERIFY_ALL || (mode == VERIFY_SAMPLE && index % SAMPLE_EVERY == 0);
 	const struct census_key *key = &census->keys[index];
-	bool all = record_is_all(key->truth);
 	size_t first = x->n_findings;
 	int rc = 0;
 
+	if (record_is_all(key->truth))
+		return examine_records(x, sites, key, index);
 	x->live_keys++;
 	for (size_t s = 0; s < sites->count; s++)
-		x->site_keys[s] += sites->sites[s].channel && census_is_here(key, s);
-	for (size_t s = 0; s < sites->count && rc == 0 && all; s++)
-		if (sites->sites[s].channel)
-			rc = examine_record(x, key, s, index);
-	if (rc < 0 || all)
-		return rc;
+		x->site_keys[s] += sites->sites[s].channel && key->copies[s].objects[0];
 	if (tried)
 		rc = prove_on_all(x, sites, key, challenge, index, err);
 	else

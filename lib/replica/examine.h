@@ -62,6 +62,7 @@ struct examination {
 	struct finding *findings;
 	size_t n_findings, cap_findings;
 	size_t live_keys;
+	size_t live_objects;		/* that are all in their record */
 	size_t site_keys[SET_MAX];	/* live keys listed there */
 	size_t attempted, passed, failed;
 	size_t skipped;			/* proofs that mode or a fault left out */

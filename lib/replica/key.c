@@ -47,15 +47,22 @@ static struct p11_object object_told(const struct key_request *request)
 	return object;
 }
 
-/* What a request makes: [0] the private or secret key, [1] the public half. */
-static struct p11_object object_made(const struct key_request *request, size_t index)
+static CK_OBJECT_CLASS class_made(const struct key_request *request, size_t index)
+{
+	CK_MECHANISM_TYPE by = request->mechanism.mechanism;
+
+	if (request->n_templates > 1)
+		return index ? CKO_PUBLIC_KEY : CKO_PRIVATE_KEY;
+	return by == CKM_DSA_PARAMETER_GEN || by == CKM_DH_PKCS_PARAMETER_GEN ? CKO_DOMAIN_PARAMETERS : CKO_SECRET_KEY;
+}
+
+struct p11_object key_object_made(const struct key_request *request, size_t index)
 {
 	const struct p11_mech *mech = p11_mech(request->mechanism.mechanism);
-	CK_OBJECT_CLASS hidden = request->n_templates == 1 ? CKO_SECRET_KEY : CKO_PRIVATE_KEY;
 
 	if (request->way != P11_GENERATE)
 		return object_told(request);
-	return (struct p11_object){index ? CKO_PUBLIC_KEY : hidden, mech ? mech->key_type : CK_UNAVAILABLE_INFORMATION};
+	return (struct p11_object){class_made(request, index), mech ? mech->key_type : CK_UNAVAILABLE_INFORMATION};
 }
 
 void key_request_release(struct key_request *request)
@@ -108,9 +115,9 @@ static int pair_request(const struct kind *kind, const char *label, struct key_r
 	if (rc == 0)
 		rc = common(public, label, false, err);
 	if (rc == 0)
-		rc = allow(private, object_made(ret, 0), rsa ? rsa_private : ec_private, err);
+		rc = allow(private, key_object_made(ret, 0), rsa ? rsa_private : ec_private, err);
 	if (rc == 0)
-		rc = allow(public, object_made(ret, 1), rsa ? rsa_public : ec_public, err);
+		rc = allow(public, key_object_made(ret, 1), rsa ? rsa_public : ec_public, err);
 	if (rc == 0 && kind->params)
 		rc = p11_attrs_set(public, CKA_EC_PARAMS, kind->params, kind->params_len, err);
 	if (rc == 0 && rsa)
@@ -173,7 +180,7 @@ int key_request_kind(enum key_kind kind, const char *label, struct key_request *
 		if (rc == 0)
 			rc = p11_attrs_set_ulong(&ret->templates[0], CKA_VALUE_LEN, k->size, err);
 		if (rc == 0)
-			rc = allow(&ret->templates[0], object_made(ret, 0), k->type == CKK_AES ? aes : hmac, err);
+			rc = allow(&ret->templates[0], key_object_made(ret, 0), k->type == CKK_AES ? aes : hmac, err);
 	}
 	if (rc < 0)
 		key_request_release(ret);
@@ -221,12 +228,12 @@ int key_request_check(const struct key_request *request, bool allow_unreplicated
 	for (size_t i = 0; i < request->n_templates && !request->copy; i++) {
 		const struct p11_attrs *template = &request->templates[i];
 		/* No token gets to see all of it. */
-		CK_RV rv = p11_object_check(request->way, object_made(request, i), template->items, template->count);
+		CK_RV rv = p11_object_check(request->way, key_object_made(request, i), template->items, template->count);
 
 		if (rv != CKR_OK)
 			return p11_rv_err(err, rv, "the template of the key");
 	}
-	if (object_made(request, 0).type == CKK_EC_EDWARDS && !allow_unreplicated)
+	if (key_object_made(request, 0).type == CKK_EC_EDWARDS && !allow_unreplicated)
 		return err_set(err, ERR_NOT_REPLICABLE,
 			       "ed25519 keys cannot be wrapped by the members' tokens, so they cannot be replicated");
 	return 0;
@@ -244,9 +251,9 @@ int key_member_template(const struct key_request *request, size_t index, const u
 		return key_replica_template(&described, 0, ret, err);
 	rc = p11_attrs_merge(ret, wish->items, wish->count, err);
 	if (rc == 0)
-		rc = give_mark(ret, object_made(request, index), uid, err);
+		rc = give_mark(ret, key_object_made(request, index), uid, err);
 	if (rc == 0)
-		rc = open_up(ret, object_made(request, index), err);
+		rc = open_up(ret, key_object_made(request, index), err);
 	for (CK_ULONG i = ret->count; i-- > 0;) {
 		enum p11_replica replica = replica_of(ret->items[i].type);
 
@@ -284,7 +291,7 @@ int key_record_object(const struct key_request *request, size_t index, const str
 		      const uint8_t uid[static UID_LEN], struct p11_attrs *ret, struct err *err)
 {
 	const struct p11_attrs *wish = &request->templates[index];
-	const struct p11_object object = object_made(request, index);
+	const struct p11_object object = key_object_made(request, index);
 	int rc = p11_attrs_merge(ret, read->items, read->count, err);
 
 	if (rc == 0)

@@ -52,6 +52,7 @@ struct key_request {
 	struct p11_attrs templates[RECORD_OBJECTS_MAX];
 	size_t n_templates;
 	const struct p11_attrs *base;	/* what it is derived from, or a copy of: its past goes on. NULL = none */
+	bool hides_public;		/* the public half is not to be seen (RECORD_GONE) */
 	bool copy;			/* the template is all that applications see of it, and was judged as such */
 	key_maker make;
 	void *data;
@@ -73,6 +74,9 @@ bool key_is_destroyable(const struct record *record);
 
 /* The request `key generate` makes: all usages the kind is good for. */
 int key_request_kind(enum key_kind kind, const char *label, struct key_request *ret, struct err *err);
+
+/* What comes of it: [0] the private or secret key, or what there is one of; [1] the public half. */
+struct p11_object key_object_made(const struct key_request *request, size_t index);
 
 /* ERR_NOT_REPLICABLE for what no pair of members can carry (Ed25519 on
  * SoftHSM 2.6.1); ERR_TOKEN with what a token would say of those attributes that none gets to see. */

@@ -68,6 +68,8 @@ static int describe(struct replica_site *site, const struct key_request *request
 		rc = key_describe(site->channel, made->objects[o], request, o, record->uid, &record->objects[o], err);
 		record->n_objects = o + 1;
 	}
+	if (rc == 0 && request->hides_public)
+		rc = p11_attrs_set_bool(&record->objects[1], RECORD_GONE, true, err);
 	return rc < 0 ? rc : prove_anchor(site, made->objects[0], record, err);
 }
 

@@ -66,6 +66,8 @@ static const struct json_field report_fields[] = {
 	JSON_F_ENUM(struct replica_report, verdict, JSON_COLUMN, replica_verdict_names,
 		    "in_sync: all reached, all proven, nothing found; diverged: something was found; unknown: the rest"),
 	JSON_F_INT(struct replica_report, keys, JSON_COLUMN, 0, 0, "live keys of the group; a key pair is one"),
+	JSON_F_INT(struct replica_report, objects, JSON_COLUMN | JSON_OMIT, 0, 0,
+		   "its other objects: certificates, data, public keys by themselves"),
 	JSON_F_LIST(struct replica_report, members, JSON_COLUMN, replica_report_member_type, "members"),
 	JSON_F_OBJECT(struct replica_report, proofs, JSON_COLUMN, proofs_type, "proofs"),
 	JSON_F_LIST(struct replica_report, findings, JSON_COLUMN, finding_type, "what is wrong"),
@@ -126,7 +128,8 @@ static enum replica_verdict judge(const struct examination *x, const struct repl
 		all_known = all_known && x->findings[i].kind != FINDING_NOT_UNDERSTOOD;
 	}
 	return all_known && mode == VERIFY_ALL && !x->skipped && !x->failed &&
-			       x->passed + x->sealed + x->excused == x->live_keys * sites->count
+			       x->passed + x->excused == x->live_keys * sites->count &&
+			       x->sealed == x->live_objects * sites->count
 		       ? VERDICT_IN_SYNC
 		       : VERDICT_UNKNOWN;
 }
@@ -159,6 +162,7 @@ int replica_report_fill(struct replica_report *report, const struct replica_site
 	report->group = mem_strdup(sites->set->name);
 	report->verdict = judge(x, sites, mode);
 	report->keys = (int64_t)x->live_keys;
+	report->objects = (int64_t)x->live_objects;
 	report->proofs = (struct replica_proofs){(int64_t)x->attempted, (int64_t)x->passed, (int64_t)x->failed};
 	if (fill_members(&report->members, &report->n_members, sites, x) < 0)
 		return err_no_memory(err);

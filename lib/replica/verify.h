@@ -40,6 +40,7 @@ struct replica_report {
 	char *group;
 	unsigned verdict;
 	int64_t keys;
+	int64_t objects;
 	struct replica_report_member *members;
 	size_t n_members;
 	struct replica_proofs {
