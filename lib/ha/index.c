@@ -590,6 +590,16 @@ CK_OBJECT_HANDLE ha_index_find(struct ha_group *group, const uint8_t uid[static 
 	return handle;
 }
 
+bool ha_object_is_there(struct ha_group *group, CK_OBJECT_HANDLE handle)
+{
+	bool is;
+
+	pthread_rwlock_rdlock(&group->index_lock);
+	is = ha_object_at(group, handle);
+	pthread_rwlock_unlock(&group->index_lock);
+	return is;
+}
+
 bool ha_object_is_local(struct ha_group *group, CK_OBJECT_HANDLE handle)
 {
 	const struct ha_object *object;

@@ -132,6 +132,7 @@ struct ha_object *ha_object_at(struct ha_group *group, CK_OBJECT_HANDLE handle);
 CK_OBJECT_HANDLE ha_object_handle(const struct ha_group *group, const struct ha_object *object);
 /* Of the group's, by uid and part; CK_INVALID_HANDLE when nobody sees it. */
 CK_OBJECT_HANDLE ha_index_find(struct ha_group *group, const uint8_t uid[static UID_LEN], size_t part);
+bool ha_object_is_there(struct ha_group *group, CK_OBJECT_HANDLE handle);
 bool ha_object_is_local(struct ha_group *group, CK_OBJECT_HANDLE handle);
 CK_RV ha_index_put(struct ha_group *group, const struct record *record, CK_OBJECT_HANDLE ret[static 2]);
 /* The object of this handle is that of another record from now on, which is all that it is. */

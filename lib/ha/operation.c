@@ -328,6 +328,9 @@ static CK_RV go_on(struct ha_operation *o, struct p11_call *call, bool *ret_over
 	*ret_over = true;
 	if (o->waits)
 		return CKR_USER_NOT_LOGGED_IN;
+	/* Whoever logs out has no private keys any more, nor has anybody one that is gone. */
+	if (o->key && !ha_object_is_there(o->group, o->key))
+		return ha_logged_in(o->group) ? CKR_KEY_HANDLE_INVALID : CKR_USER_NOT_LOGGED_IN;
 	switch (p11_fn_table[call->fn].part) {
 	case P11_PART_ONCE:
 		return once(o, call, ret_over);

@@ -5,7 +5,7 @@
 #include "p11/rv.h"
 #include "slot/module.h"
 
-enum { WRONG_MAX = 10 };
+enum { WRONG_MAX = 10, PIN_MAX = 1024 };
 
 /* With the lock held. */
 static void forget(struct slot_login *login)
@@ -13,6 +13,37 @@ static void forget(struct slot_login *login)
 	secret_free(login->pin);
 	login->pin = NULL;
 	login->wrong = 0;
+}
+
+/* With the lock held. */
+static void end_if_over(struct slot *slot)
+{
+	if (!atomic_exchange(&slot->login.over, false))
+		return;
+	forget(&slot->login);
+	if (slot->ha)
+		ha_logout(slot->ha);
+}
+
+static void enter(struct slot *slot)
+{
+	pthread_mutex_lock(&slot->login.lock);
+	end_if_over(slot);
+}
+
+/* Who comes to log out while the lock is held goes away again: it is for us to do then. */
+static void leave(struct slot *slot)
+{
+	do {
+		end_if_over(slot);
+		pthread_mutex_unlock(&slot->login.lock);
+	} while (slot->login.over && pthread_mutex_trylock(&slot->login.lock) == 0);
+}
+
+void slot_login_settle(struct slot *slot)
+{
+	if (slot->login.over && pthread_mutex_trylock(&slot->login.lock) == 0)
+		leave(slot);
 }
 
 CK_RV slot_log_in(struct slot *slot, const void *pin, CK_ULONG len)
@@ -24,14 +55,16 @@ CK_RV slot_log_in(struct slot *slot, const void *pin, CK_ULONG len)
 
 	if (rv != CKR_OK)
 		return rv;
-	pthread_mutex_lock(&slot->login.lock);
+	if (len > PIN_MAX)
+		return CKR_PIN_LEN_RANGE;
+	enter(slot);
 	rv = secret_new(pin, len, &kept, &err) < 0 ? p11_rv_from_err(&err) : ha_login(group, pin, len);
 	if (rv == CKR_OK) {
 		forget(&slot->login);
 		slot->login.pin = kept;
 		kept = NULL;
 	}
-	pthread_mutex_unlock(&slot->login.lock);
+	leave(slot);
 	secret_free(kept);
 	return rv;
 }
@@ -40,10 +73,10 @@ CK_RV slot_log_out(struct slot *slot)
 {
 	CK_RV rv;
 
-	pthread_mutex_lock(&slot->login.lock);
+	enter(slot);
 	forget(&slot->login);
 	rv = slot->ha ? ha_logout(slot->ha) : CKR_USER_NOT_LOGGED_IN;
-	pthread_mutex_unlock(&slot->login.lock);
+	leave(slot);
 	return rv;
 }
 
@@ -76,9 +109,9 @@ CK_RV slot_log_in_again(struct slot_session *session, const void *pin, CK_ULONG 
 
 	if (!session->ha || !ha_session_waits(session->ha))
 		return CKR_OPERATION_NOT_INITIALIZED;
-	pthread_mutex_lock(&slot->login.lock);
+	enter(slot);
 	rv = compare(slot, pin, len);
-	pthread_mutex_unlock(&slot->login.lock);
+	leave(slot);
 	if (rv == CKR_OK)
 		ha_session_admit(session->ha);
 	return rv;

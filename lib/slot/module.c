@@ -333,6 +333,7 @@ CK_RV slot_session_open(struct slot *slot, CK_FLAGS flags, CK_SESSION_HANDLE *re
 
 	if (rv != CKR_OK)
 		return rv;
+	slot_login_settle(slot);
 	pthread_mutex_init(&session->lock, NULL);
 	session->slot = slot;
 	session->flags = flags;
@@ -372,12 +373,12 @@ static struct slot_session *take_out(size_t at)
 	return session;
 }
 
-/* Closing the last session logs out (PKCS#11 v3.0 section 5.6.2). With the lock
- * held, so that it is not the login of a session opened meanwhile that ends. */
-static void log_out_when_last(struct slot *slot)
+/* Closing the last session logs out (PKCS#11 v3.0 section 5.6.2). With the lock held: so it is not the login of a
+ * session opened meanwhile that ends. It is carried out without. */
+static void note_when_last(struct slot *slot)
 {
 	if (slot->sessions == 0)
-		slot_log_out(slot);
+		slot->login.over = true;
 }
 
 CK_RV slot_session_close(CK_SESSION_HANDLE handle)
@@ -389,11 +390,12 @@ CK_RV slot_session_close(CK_SESSION_HANDLE handle)
 	at = find_session(handle);
 	if (at < module.n_sessions) {
 		session = take_out(at);
-		log_out_when_last(session->slot);
+		note_when_last(session->slot);
 	}
 	pthread_rwlock_unlock(&module.lock);
 	if (!session)
 		return CKR_SESSION_HANDLE_INVALID;
+	slot_login_settle(session->slot);
 	session_put(session);
 	return CKR_OK;
 }
@@ -407,8 +409,9 @@ void slot_session_close_all(struct slot *slot)
 		for (size_t at = 0; at < module.n_sessions && !session; at++)
 			if (module.sessions[at]->slot == slot)
 				session = take_out(at);
-		log_out_when_last(slot);
+		note_when_last(slot);
 		pthread_rwlock_unlock(&module.lock);
+		slot_login_settle(slot);
 		if (!session)
 			return;
 		session_put(session);

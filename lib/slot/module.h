@@ -24,9 +24,11 @@ struct fleet_group;
 
 struct secret;
 
-/* The login that all sessions of a slot share (login.c). */
+/* The login that all sessions of a slot share (login.c). Its lock is held over calls at members: it is taken with no
+ * other one held. */
 struct slot_login {
 	pthread_mutex_t lock;
+	atomic_bool over;	/* its last session was closed: whoever has the lock, or gets it, logs out */
 	struct secret *pin;	/* that a member has found right; NULL = nobody is logged in */
 	unsigned wrong;		/* PINs in a row, for single uses of keys */
 };
@@ -84,6 +86,8 @@ CK_RV slot_run(struct slot_call *entered, struct p11_call *call);
 CK_RV slot_log_in(struct slot *slot, const void *pin, CK_ULONG len);
 CK_RV slot_log_out(struct slot *slot);
 CK_RV slot_log_in_again(struct slot_session *session, const void *pin, CK_ULONG len);
+/* Carry out what closing the last session asked for, or leave it to the one who is logging in. */
+void slot_login_settle(struct slot *slot);
 
 CK_RV slot_session_open(struct slot *slot, CK_FLAGS flags, CK_SESSION_HANDLE *ret);
 CK_RV slot_session_close(CK_SESSION_HANDLE handle);

@@ -59,15 +59,24 @@ said() {
 	passes edges finalize-under-load
 }
 
-@test "finalising while every member hangs waits for one of them at most" {
+# CHECK: while no member answers.
+passes_hung() {
 	for device in $DEVICES; do
 		kill -STOP "$(daemon "$device")"
 	done
-	run edges finalize-hung
+	run edges "$1"
 	for device in $DEVICES; do
 		kill -CONT "$(daemon "$device")"
 	done
 	[ "$status" -eq 0 ] || fail "$output"
+}
+
+@test "finalising while every member hangs waits for one of them at most" {
+	passes_hung finalize-hung
+}
+
+@test "closing the last session while a login hangs holds nobody up" {
+	passes_hung close-hung
 }
 
 @test "a child of fork has none of its parent's connections" {

@@ -164,6 +164,41 @@ static void finalize_hung(char **args)
 	HOLDS(to.tv_sec - from.tv_sec <= 4);
 }
 
+static atomic_bool login_is_over;
+
+static void *logs_in_and_says_so(void *data)
+{
+	logs_in(data);
+	login_is_over = true;
+	return NULL;
+}
+
+/* edges close-hung: every member hangs, and the last session is closed while a login is on its way. */
+static void close_hung(char **args)
+{
+	CK_SESSION_INFO info;
+	CK_SLOT_ID slots[8];
+	CK_ULONG count = 8;
+	pthread_t thread;
+	CK_RV rv = CKR_OK;
+
+	(void)args;
+	OK(p11->C_Initialize(NULL));
+	session = open_session();
+	HOLDS(pthread_create(&thread, NULL, logs_in_and_says_so, &rv) == 0);
+	usleep(100000);
+	OK(p11->C_CloseSession(session));
+	session = open_session();
+	OK(p11->C_GetSessionInfo(session, &info));
+	IS(info.state, CKS_RW_PUBLIC_SESSION);
+	OK(p11->C_GetSlotList(CK_TRUE, slots, &count));
+	HOLDS(!login_is_over);
+	pthread_join(thread, NULL);
+	IS(rv, CKR_DEVICE_REMOVED);
+	OK(p11->C_GetSessionInfo(session, &info));
+	IS(info.state, CKS_RW_PUBLIC_SESSION);
+}
+
 /* ---- what is the caller's fault ---- */
 
 static CK_RV generate_with(CK_MECHANISM_TYPE type, void *parameter, CK_ULONG len, CK_ATTRIBUTE *more)
@@ -520,6 +555,7 @@ int main(int argc, char **argv)
 		{"initialize-race", initialize_race, 0},
 		{"finalize-under-load", finalize_under_load, 0},
 		{"finalize-hung", finalize_hung, 0},
+		{"close-hung", close_hung, 0},
 		{"bad-arguments", bad_arguments, 0},
 		{"lost-input", lost_input, 0},
 		{"held-back", held_back, 0},
