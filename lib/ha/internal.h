@@ -253,6 +253,7 @@ struct ha_operation {
 	struct p11_mechanism mechanism;
 	CK_OBJECT_HANDLE key;
 	CK_ULONG modulus_len;		/* of an RSA key, 0 = another one */
+	CK_ULONG order_len;		/* of an EC key's curve, 0 = another one, or not known */
 	unsigned long number;		/* in which order the session's were begun */
 	bool waits;			/* for the PIN */
 	bool updated;			/* an Update came: Once is not allowed any more */

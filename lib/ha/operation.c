@@ -59,6 +59,25 @@ static CK_ULONG modulus_len_of(const struct p11_attrs *attrs)
 	return len;
 }
 
+/* Of a curve that is named. */
+static CK_ULONG order_len_of(const struct p11_attrs *attrs)
+{
+	static const struct {
+		CK_BYTE params[10];
+		CK_ULONG len, order_len;
+	} curves[] = {
+		{{0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07}, 10, 32},	/* P-256 */
+		{{0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22}, 7, 48},			/* P-384 */
+		{{0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x23}, 7, 66},			/* P-521 */
+	};
+	const CK_ATTRIBUTE *params = p11_attrs_find(attrs, CKA_EC_PARAMS);
+
+	for (size_t i = 0; params && i < sizeof(curves) / sizeof(curves[0]); i++)
+		if (params->ulValueLen == curves[i].len && memcmp(params->pValue, curves[i].params, curves[i].len) == 0)
+			return curves[i].order_len;
+	return 0;
+}
+
 /* What there is to know of the key. */
 static CK_RV take_key(struct ha_operation *o, CK_OBJECT_HANDLE key, CK_MECHANISM_TYPE mechanism)
 {
@@ -70,6 +89,7 @@ static CK_RV take_key(struct ha_operation *o, CK_OBJECT_HANDLE key, CK_MECHANISM
 		return rv;
 	o->key = key;
 	o->modulus_len = modulus_len_of(&record.objects[part]);
+	o->order_len = order_len_of(&record.objects[part]);
 	o->waits = p11_attrs_bool(&record.objects[part], CKA_ALWAYS_AUTHENTICATE, false);
 	return CKR_OK;
 }
@@ -112,6 +132,24 @@ static CK_RV check_input(const struct ha_operation *o, const struct p11_call *ca
 	if (rv == CKR_OK && o->op == P11_OP_VERIFY && o->modulus_len && signature->number != o->modulus_len)
 		rv = CKR_SIGNATURE_LEN_RANGE;
 	return rv;
+}
+
+/* Is the length of the result all that can be said now, and known without a member? In *ret_rv what the call comes to. in_len:
+ * of all that came in. */
+static bool says_length(const struct ha_operation *o, struct p11_call *call, CK_ULONG in_len, CK_RV *ret_rv)
+{
+	enum p11_arg_kind kind;
+	struct p11_arg *result = p11_result_of(call, &kind);
+	CK_ULONG len = p11_mech_output_len(&o->mechanism.ck, p11_op_flag(o->op), o->modulus_len, o->order_len, in_len);
+
+	if (!result || len == CK_UNAVAILABLE_INFORMATION)
+		return false;
+	/* What is decrypted may be shorter. */
+	if (result->out && (o->op == P11_OP_DECRYPT || *result->out_len >= len))
+		return false;
+	*ret_rv = result->out ? CKR_BUFFER_TOO_SMALL : CKR_OK;
+	*result->out_len = len;
+	return true;
 }
 
 /* The call with room of ours for its result. */
@@ -188,6 +226,10 @@ static CK_RV once(struct ha_operation *o, struct p11_call *call, bool *ret_over)
 		return CKR_DATA_LEN_RANGE;
 	if (!ha_result_waits(&o->result, P11_PART_ONCE, in->in, in->number)) {
 		rv = check_input(o, call, in->number);
+		if (rv == CKR_OK && says_length(o, call, in->number, &rv)) {
+			*ret_over = false;
+			return rv;
+		}
 		if (rv == CKR_OK)
 			rv = redirect(o, call, (streams(o) ? in->number : 0) + RESULT_ROOM, &made, &ours);
 		if (rv == CKR_OK)
@@ -293,6 +335,11 @@ static CK_RV update(struct ha_operation *o, struct p11_call *call, bool *ret_ove
 	*ret_over = false;
 	if (rv != CKR_OK)
 		return rv;
+	/* As tokens say it: there is no such operation. */
+	if (p11_mech(o->mechanism.ck.mechanism)->whole) {
+		*ret_over = true;
+		return CKR_OPERATION_NOT_INITIALIZED;
+	}
 	o->updated = true;
 	rv = streams(o) ? update_giving(o, call) : update_taking(o, call);
 	*ret_over = rv != CKR_OK && rv != CKR_BUFFER_TOO_SMALL;
@@ -310,6 +357,10 @@ static CK_RV final(struct ha_operation *o, struct p11_call *call, bool *ret_over
 		return CKR_OPERATION_ACTIVE;
 	if (!o->result.of) {
 		rv = check_input(o, call, o->log.bytes.len);
+		if (rv == CKR_OK && !streams(o) && says_length(o, call, o->log.bytes.len, &rv)) {
+			*ret_over = false;
+			return rv;
+		}
 		if (rv == CKR_OK)
 			rv = redirect(o, call, ha_stream_room(&o->stream, 0), &made, &ours);
 		if (rv == CKR_OK)

@@ -15,7 +15,8 @@ enum { PARAM_MAX = 1 << 20 };
 #define CRYPT (CKF_ENCRYPT | CKF_DECRYPT)
 #define RECOVER (CKF_SIGN_RECOVER | CKF_VERIFY_RECOVER)
 #define WRAPS (CKF_WRAP | CKF_UNWRAP)
-#define M(type, param, key, use) {type, #type, P11_PARAM_##param, key, use}
+#define M(type, param, key, use) {type, #type, P11_PARAM_##param, key, use, false}
+#define WHOLE(type, param, key, use) {type, #type, P11_PARAM_##param, key, use, true}
 
 const struct p11_mech p11_mech_table[] = {
 	M(CKM_RSA_PKCS_KEY_PAIR_GEN, NONE, CKK_RSA, CKF_GENERATE_KEY_PAIR),
@@ -30,28 +31,28 @@ const struct p11_mech p11_mech_table[] = {
 	M(CKM_DES2_KEY_GEN, NONE, CKK_DES2, CKF_GENERATE),
 	M(CKM_DES3_KEY_GEN, NONE, CKK_DES3, CKF_GENERATE),
 	M(CKM_GENERIC_SECRET_KEY_GEN, NONE, CKK_GENERIC_SECRET, CKF_GENERATE),
-	M(CKM_RSA_PKCS, NONE, CKK_RSA, SIGN | RECOVER | CRYPT | WRAPS),
-	M(CKM_RSA_X_509, NONE, CKK_RSA, SIGN | RECOVER | CRYPT),
+	WHOLE(CKM_RSA_PKCS, NONE, CKK_RSA, SIGN | RECOVER | CRYPT | WRAPS),
+	WHOLE(CKM_RSA_X_509, NONE, CKK_RSA, SIGN | RECOVER | CRYPT),
 	M(CKM_MD5_RSA_PKCS, NONE, CKK_RSA, SIGN),
 	M(CKM_SHA1_RSA_PKCS, NONE, CKK_RSA, SIGN),
 	M(CKM_SHA224_RSA_PKCS, NONE, CKK_RSA, SIGN),
 	M(CKM_SHA256_RSA_PKCS, NONE, CKK_RSA, SIGN),
 	M(CKM_SHA384_RSA_PKCS, NONE, CKK_RSA, SIGN),
 	M(CKM_SHA512_RSA_PKCS, NONE, CKK_RSA, SIGN),
-	M(CKM_RSA_PKCS_PSS, PSS, CKK_RSA, SIGN),
+	WHOLE(CKM_RSA_PKCS_PSS, PSS, CKK_RSA, SIGN),
 	M(CKM_SHA1_RSA_PKCS_PSS, PSS, CKK_RSA, SIGN),
 	M(CKM_SHA224_RSA_PKCS_PSS, PSS, CKK_RSA, SIGN),
 	M(CKM_SHA256_RSA_PKCS_PSS, PSS, CKK_RSA, SIGN),
 	M(CKM_SHA384_RSA_PKCS_PSS, PSS, CKK_RSA, SIGN),
 	M(CKM_SHA512_RSA_PKCS_PSS, PSS, CKK_RSA, SIGN),
-	M(CKM_RSA_PKCS_OAEP, OAEP, CKK_RSA, CRYPT | WRAPS),
-	M(CKM_ECDSA, NONE, CKK_EC, SIGN),
+	WHOLE(CKM_RSA_PKCS_OAEP, OAEP, CKK_RSA, CRYPT | WRAPS),
+	WHOLE(CKM_ECDSA, NONE, CKK_EC, SIGN),
 	M(CKM_ECDSA_SHA1, NONE, CKK_EC, SIGN),
 	M(CKM_ECDSA_SHA224, NONE, CKK_EC, SIGN),
 	M(CKM_ECDSA_SHA256, NONE, CKK_EC, SIGN),
 	M(CKM_ECDSA_SHA384, NONE, CKK_EC, SIGN),
 	M(CKM_ECDSA_SHA512, NONE, CKK_EC, SIGN),
-	M(CKM_DSA, NONE, CKK_DSA, SIGN),
+	WHOLE(CKM_DSA, NONE, CKK_DSA, SIGN),
 	M(CKM_DSA_SHA1, NONE, CKK_DSA, SIGN),
 	M(CKM_DSA_SHA224, NONE, CKK_DSA, SIGN),
 	M(CKM_DSA_SHA256, NONE, CKK_DSA, SIGN),
@@ -60,7 +61,7 @@ const struct p11_mech p11_mech_table[] = {
 	M(CKM_DH_PKCS_DERIVE, BYTES, CKK_DH, CKF_DERIVE),
 	M(CKM_ECDH1_DERIVE, ECDH, CKK_EC, CKF_DERIVE),
 	M(CKM_CONCATENATE_BASE_AND_KEY, OBJECT, ANY, CKF_DERIVE),
-	M(CKM_EDDSA, NONE, CKK_EC_EDWARDS, SIGN),
+	WHOLE(CKM_EDDSA, NONE, CKK_EC_EDWARDS, SIGN),
 	M(CKM_AES_ECB, NONE, CKK_AES, CRYPT | WRAPS),
 	M(CKM_AES_CBC, IV16, CKK_AES, CRYPT | WRAPS),
 	M(CKM_AES_CBC_PAD, IV16, CKK_AES, CRYPT | WRAPS),
@@ -238,6 +239,65 @@ CK_RV p11_mechanism_check(const CK_MECHANISM *m)
 	if (!m->pParameter || m->ulParameterLen != param_size(row->param))
 		return CKR_MECHANISM_PARAM_INVALID;
 	return good_value(row, m->pParameter) ? CKR_OK : CKR_MECHANISM_PARAM_INVALID;
+}
+
+/* What hashes and codes of authentication come to. */
+static const struct {
+	CK_MECHANISM_TYPE type;
+	CK_ULONG len;
+} fixed[] = {
+	{CKM_MD5, 16},	   {CKM_SHA_1, 20},	 {CKM_SHA224, 28},	{CKM_SHA256, 32},      {CKM_SHA384, 48},
+	{CKM_SHA512, 64},  {CKM_MD5_HMAC, 16},	 {CKM_SHA_1_HMAC, 20},	{CKM_SHA224_HMAC, 28}, {CKM_SHA256_HMAC, 32},
+	{CKM_SHA384_HMAC, 48}, {CKM_SHA512_HMAC, 64}, {CKM_AES_CMAC, 16}, {CKM_DES3_CMAC, 8},
+};
+
+static CK_ULONG signature_len(const struct p11_mech *row, CK_ULONG modulus_len, CK_ULONG order_len)
+{
+	CK_ULONG len = row->key_type == CKK_RSA ? modulus_len : row->key_type == CKK_EC ? 2 * order_len : 0;
+
+	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
+		if (fixed[i].type == row->type)
+			len = fixed[i].len;
+	return len ? len : CK_UNAVAILABLE_INFORMATION;
+}
+
+static CK_ULONG ciphertext_len(const CK_MECHANISM *m, CK_ULONG len, bool decrypts)
+{
+	CK_ULONG tag;
+
+	switch (m->mechanism) {
+	case CKM_AES_CBC_PAD:
+		return decrypts ? len : (len / 16 + 1) * 16;
+	case CKM_DES_CBC_PAD:
+	case CKM_DES3_CBC_PAD:
+		return decrypts ? len : (len / 8 + 1) * 8;
+	case CKM_AES_GCM:
+		tag = ((const CK_GCM_PARAMS *)m->pParameter)->ulTagBits / 8;
+		return decrypts ? (len > tag ? len - tag : 0) : len + tag;
+	case CKM_AES_ECB:
+	case CKM_AES_CBC:
+	case CKM_AES_CTR:
+	case CKM_DES_ECB:
+	case CKM_DES_CBC:
+	case CKM_DES3_ECB:
+	case CKM_DES3_CBC:
+		return len;
+	default:
+		return CK_UNAVAILABLE_INFORMATION;
+	}
+}
+
+CK_ULONG p11_mech_output_len(const CK_MECHANISM *m, CK_FLAGS use, CK_ULONG modulus_len, CK_ULONG order_len, CK_ULONG len)
+{
+	const struct p11_mech *row = p11_mech(m->mechanism);
+
+	if (!row)
+		return CK_UNAVAILABLE_INFORMATION;
+	if (use == CKF_SIGN || use == CKF_DIGEST)
+		return signature_len(row, modulus_len, order_len);
+	if (use != CKF_ENCRYPT && use != CKF_DECRYPT)
+		return CK_UNAVAILABLE_INFORMATION;
+	return row->key_type == CKK_RSA && modulus_len ? modulus_len : ciphertext_len(m, len, use == CKF_DECRYPT);
 }
 
 CK_RV p11_mech_input_check(CK_MECHANISM_TYPE type, CK_FLAGS use, CK_ULONG modulus_len, CK_ULONG len)

@@ -40,6 +40,7 @@ struct p11_mech {
 	enum p11_param param;
 	CK_KEY_TYPE key_type;	/* of the key it works with or makes; CK_UNAVAILABLE_INFORMATION = none or any */
 	CK_FLAGS use;		/* CKF_SIGN | CKF_VERIFY … */
+	bool whole;		/* takes its input at once, never in parts */
 };
 
 /* All that a mechanism can be for. */
@@ -68,6 +69,13 @@ int p11_mechanism_decode(struct buf_reader *r, struct p11_mechanism *ret, struct
 /* CKR_OK, CKR_MECHANISM_INVALID or CKR_MECHANISM_PARAM_INVALID (m->pParameter too short, absent, or leading nowhere; or of
  * values that no key makes good: a tag of 129 bits, a mask of another hash). */
 CK_RV p11_mechanism_check(const CK_MECHANISM *m);
+
+/*
+ * How long is what it makes of len bytes, in one piece? use: CKF_SIGN, CKF_DIGEST, CKF_ENCRYPT: so many bytes exactly;
+ * CKF_DECRYPT: at most so many. modulus_len, order_len: of an RSA key and of an EC key's curve, in bytes, 0 where the key is
+ * none. CK_UNAVAILABLE_INFORMATION: only the token knows.
+ */
+CK_ULONG p11_mech_output_len(const CK_MECHANISM *m, CK_FLAGS use, CK_ULONG modulus_len, CK_ULONG order_len, CK_ULONG len);
 
 /*
  * Is an input of len bytes one that the mechanism takes in one piece, with a key whose modulus has modulus_len

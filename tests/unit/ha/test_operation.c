@@ -212,8 +212,8 @@ static void a_wrong_signature_is_wrong_everywhere(void **state)
 
 /* ---- results ---- */
 
-/* Asked for its length, and then for too little room: it is made once. */
-static void a_result_waits_for_room(void **state)
+/* Asked for its length, and then for too little room: nobody is asked before there is enough. */
+static void a_length_that_is_known_costs_nobody_anything(void **state)
 {
 	const CK_MECHANISM mechanism = {CKM_SHA256_HMAC, NULL, 0};
 	CK_OBJECT_HANDLE k = key(KEY_HMAC_SHA256, "k");
@@ -226,6 +226,7 @@ static void a_result_waits_for_room(void **state)
 	assert_int_equal(sign_text(k, "text", expected), CKR_OK);
 	made = fake_calls(0, P11_C_Sign);
 	assert_int_equal(use_begin(P11_OP_SIGN, &mechanism, k, &o), CKR_OK);
+	away(0xf);
 	assert_int_equal(use_call(&o, P11_PART_ONCE, "text", 4, NULL, &len), CKR_OK);
 	assert_int_equal(len, 32);
 	assert_false(is_over(&o));
@@ -233,12 +234,44 @@ static void a_result_waits_for_room(void **state)
 	assert_int_equal(use_call(&o, P11_PART_ONCE, "text", 4, out, &len), CKR_BUFFER_TOO_SMALL);
 	assert_int_equal(len, 32);
 	assert_false(is_over(&o));
-	/* Nobody is needed for it any more. */
-	away(0xf);
+	away(0);
+	assert_int_equal(fake_calls(0, P11_C_Sign), made);
 	assert_int_equal(use_call(&o, P11_PART_ONCE, "text", 4, out, &len), CKR_OK);
 	assert_true(is_over(&o));
 	assert_memory_equal(out, expected, 32);
 	assert_int_equal(fake_calls(0, P11_C_Sign), made + 1);
+	use_end(&o);
+}
+
+/* What is decrypted may be shorter than it could be: it is made once, and waits for room. */
+static void a_result_waits_for_room(void **state)
+{
+	uint8_t zero[16] = {0}, secret[16], out[16];
+	const CK_MECHANISM mechanism = {CKM_AES_CBC_PAD, zero, sizeof(zero)};
+	CK_OBJECT_HANDLE k = key(KEY_AES_256, "k");
+	struct use o;
+	CK_ULONG len = sizeof(secret);
+	unsigned long made;
+
+	(void)state;
+	assert_int_equal(use_begin(P11_OP_ENCRYPT, &mechanism, k, &o), CKR_OK);
+	assert_int_equal(use_call(&o, P11_PART_ONCE, "text", 4, secret, &len), CKR_OK);
+	use_end(&o);
+	made = fake_calls(0, P11_C_Decrypt);
+	assert_int_equal(use_begin(P11_OP_DECRYPT, &mechanism, k, &o), CKR_OK);
+	assert_int_equal(use_call(&o, P11_PART_ONCE, secret, sizeof(secret), NULL, &len), CKR_OK);
+	assert_in_range(len, 4, sizeof(secret));
+	assert_int_equal(fake_calls(0, P11_C_Decrypt), made);
+	len = 3;
+	assert_int_equal(use_call(&o, P11_PART_ONCE, secret, sizeof(secret), out, &len), CKR_BUFFER_TOO_SMALL);
+	assert_int_equal(len, 4);
+	assert_false(is_over(&o));
+	/* Nobody is needed for it any more. */
+	away(0xf);
+	assert_int_equal(use_call(&o, P11_PART_ONCE, secret, sizeof(secret), out, &len), CKR_OK);
+	assert_true(is_over(&o));
+	assert_memory_equal(out, "text", 4);
+	assert_int_equal(fake_calls(0, P11_C_Decrypt), made + 1);
 	use_end(&o);
 }
 
@@ -345,6 +378,7 @@ int main(void)
 		ON_GROUP(with_nobody_left_it_is_over),
 		ON_GROUP(what_was_encrypted_on_one_member_is_decrypted_on_the_others),
 		ON_GROUP(a_wrong_signature_is_wrong_everywhere),
+		ON_GROUP(a_length_that_is_known_costs_nobody_anything),
 		ON_GROUP(a_result_waits_for_room),
 		ON_GROUP(another_input_gets_another_result),
 		ON_GROUP(a_key_that_wants_the_pin_each_time_is_not_used_before_it),
