@@ -2,10 +2,14 @@
 /* The beginning that commands on a group share. */
 #include "admin.h"
 
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/err.h"
+#include "base/mem.h"
 #include "base/str.h"
 #include "cli/cli.h"
 #include "provider/inventory.h"
@@ -249,4 +253,18 @@ void admin_complete_credentials(struct cli *cli, struct cli_completion *c)
 	(void)cli;
 	for (size_t i = 0; names[i]; i++)
 		cli_candidate(c, names[i]);
+}
+
+char *admin_module_path(void)
+{
+	static const char below[] = "/../../lib/pkcs11/hsmctl-pkcs11.so";
+	char path[PATH_MAX], beside[PATH_MAX];
+	ssize_t len = readlink("/proc/self/exe", path, PATH_MAX - sizeof(below));
+	char *slash;
+
+	path[len > 0 ? len : 0] = 0;
+	slash = strrchr(path, '/');
+	if (slash)
+		memcpy(slash, below, sizeof(below));
+	return mem_strdup(slash && realpath(path, beside) ? beside : HSMCTL_MODULE);
 }

@@ -39,6 +39,10 @@ int admin_keep_marks(struct admin *admin, struct err *err);
 int admin_emit(struct cli *cli, const struct store *store, const struct json_type *type, const void *data,
 	       struct err *err);
 
+/* The PKCS#11 module that goes with this program: the one beside it in a tree as it was built, else where it is
+ * installed. New memory, NULL without. */
+char *admin_module_path(void);
+
 /* Print the devices of the store, without asking anybody. */
 int admin_print_devices(struct cli *cli, struct store *store, struct err *err);
 

@@ -63,23 +63,6 @@ static const struct cli_param args[] = {
 	CLI_END
 };
 
-/* In a tree as it was built, the module stands beside the programs. */
-static const char *own_module(char path[static PATH_MAX])
-{
-	static const char below[] = "/../../lib/pkcs11/hsmctl-pkcs11.so";
-	ssize_t len = readlink("/proc/self/exe", path, PATH_MAX - sizeof(below));
-	char *slash;
-
-	if (len <= 0)
-		return HSMCTL_MODULE;
-	path[len] = 0;
-	slash = strrchr(path, '/');
-	if (!slash)
-		return HSMCTL_MODULE;
-	memcpy(slash, below, sizeof(below));
-	return file_exists(path) ? path : HSMCTL_MODULE;
-}
-
 /* Known before the drill, not after it: is there a folder we may write into? */
 static int check_report(const char *path, struct err *err)
 {
@@ -134,10 +117,10 @@ static int show(struct cli *cli, const struct run *a, const struct drill_report 
 
 static int drill(struct cli *cli, const struct run *a, struct store *store, struct drill_report *report, struct err *err)
 {
-	char path[PATH_MAX];
+	owned(mem) char *beside = a->module ? NULL : admin_module_path();
 	struct drill_config config = {
 		.scenario = a->scenario, .group = a->group, .targets = a->targets.items, .n_targets = a->targets.count,
-		.module = a->module ? a->module : own_module(path),
+		.module = a->module ? a->module : beside,
 		.duration_ms = a->duration_ms, .threads = a->threads,
 		.limits = {a->rto_ms, a->max_latency_ms}, .force = a->force,
 	};

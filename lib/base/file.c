@@ -260,7 +260,7 @@ int file_check_ours(const char *path, bool secret_file, struct err *err)
 		err_set(err, ERR_NOT_OURS, "others can write '%s'", path);
 		return err_hint(err, "chmod go-w '%s'", path);
 	}
-	if (secret_file && (st.st_mode & (S_IRGRP | S_IROTH))) {
+	if (secret_file && ((st.st_mode & S_IROTH) || ((st.st_mode & S_IRGRP) && (st.st_uid || !st.st_gid)))) {
 		err_set(err, ERR_NOT_OURS, "others can read '%s'", path);
 		return err_hint(err, "chmod 600 '%s'", path);
 	}

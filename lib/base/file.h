@@ -43,7 +43,7 @@ bool file_is_at(int fd, const char *path);
 
 /*
  * ERR_NOT_OURS unless path belongs to this user or root and neither group nor
- * others can write it. secret_file: nor read it.
+ * others can write it. secret_file: nor read it, but for a group to which root gave it.
  */
 int file_check_ours(const char *path, bool secret_file, struct err *err);
 

@@ -183,7 +183,7 @@ static bool still_good(const struct pair *pair, const struct pair *authority,
 	       X509_cmp_current_time(X509_get0_notAfter(pair->cert)) > 0;
 }
 
-static int issue(const char *folder, const char *name, enum cert_role role,
+static int issue(const char *folder, const char *name, const char *holder, enum cert_role role,
 		 const struct pair *authority, struct err *err)
 {
 	owned(mem) char *names =
@@ -202,32 +202,75 @@ static int issue(const char *folder, const char *name, enum cert_role role,
 
 	if (!names)
 		return err_no_memory(err);
-	rc = pair_make(name, CERTIFICATE_DAYS, extensions, authority, &new, err);
+	rc = pair_make(holder, CERTIFICATE_DAYS, extensions, authority, &new, err);
 	return rc < 0 ? rc : pair_write(folder, name, &new, err);
+}
+
+/* By an authority that is there. */
+static int issue_unless_good(const char *folder, const char *name, const char *holder, enum cert_role role,
+			     const struct pair *authority, struct err *err)
+{
+	owned(pair) struct pair old = {0};
+	int rc = pair_read(folder, name, &old, err);
+
+	if (rc < 0 && rc != -ERR_INVALID)
+		return rc;
+	if (rc > 0 && still_good(&old, authority, holder, role))
+		return 0;
+	err_clear(err);
+	return issue(folder, name, holder, role, authority, err);
+}
+
+static int check_wish(const char *name, enum cert_role role, struct err *err)
+{
+	if (!str_is_name(name) || str_eq(name, "ca"))
+		return err_set(err, ERR_INVALID, "'%s' is no name for a certificate", name);
+	if (role <= CERT_ROLE_NONE || role > CERT_ROLE_APPLICATION)
+		return err_set(err, ERR_INVALID, "a certificate for '%s' needs a role", name);
+	return 0;
+}
+
+static int read_authority(const char *folder, struct pair *ret, struct err *err)
+{
+	int rc = pair_read(folder, "ca", ret, err);
+
+	if (rc < 0)
+		return err_wrap(err, "cannot use the certificate authority");
+	return rc == 0 ? err_set(err, ERR_NOT_FOUND, "no certificate authority in '%s'", folder) : 0;
 }
 
 int cert_issue(const char *folder, const char *name, enum cert_role role, struct err *err)
 {
 	OPENSSL_ENTER();
-	owned(pair) struct pair authority = {0}, old = {0};
-	int rc;
+	owned(pair) struct pair authority = {0};
+	int rc = check_wish(name, role, err);
 
-	if (!str_is_name(name) || str_eq(name, "ca"))
-		return err_set(err, ERR_INVALID, "'%s' is no name for a certificate", name);
-	if (role <= CERT_ROLE_NONE || role > CERT_ROLE_APPLICATION)
-		return err_set(err, ERR_INVALID, "a certificate for '%s' needs a role", name);
-	rc = pair_read(folder, "ca", &authority, err);
-	if (rc < 0)
-		return err_wrap(err, "cannot use the certificate authority");
 	if (rc == 0)
-		return err_set(err, ERR_NOT_FOUND, "no certificate authority in '%s'", folder);
-	rc = pair_read(folder, name, &old, err);
-	if (rc < 0 && rc != -ERR_INVALID)
-		return rc;
-	if (rc > 0 && still_good(&old, &authority, name, role))
-		return 0;
-	err_clear(err);
-	return issue(folder, name, role, &authority, err);
+		rc = read_authority(folder, &authority, err);
+	return rc < 0 ? rc : issue_unless_good(folder, name, name, role, &authority, err);
+}
+
+static int copy_authority(const char *from, const char *to, struct err *err)
+{
+	owned(mem) char *source = file_join(from, "ca.pem"), *target = file_join(to, "ca.pem");
+	owned(buf) struct buf text = {.max = 64 << 10};
+	int rc = source && target ? file_read(source, &text, err) : err_no_memory(err);
+
+	return rc < 0 ? rc : file_write(target, text.data, text.len, 0644, err);
+}
+
+int cert_issue_to(const char *from, const char *folder, const char *name, const char *holder, enum cert_role role,
+		  struct err *err)
+{
+	OPENSSL_ENTER();
+	owned(pair) struct pair authority = {0};
+	int rc = check_wish(name, role, err);
+
+	if (rc == 0)
+		rc = read_authority(from, &authority, err);
+	if (rc == 0)
+		rc = issue_unless_good(folder, name, holder, role, &authority, err);
+	return rc < 0 ? rc : copy_authority(from, folder, err);
 }
 
 int cert_fingerprint(const char *path, char ret[static SHA256_TEXT], struct err *err)

@@ -27,6 +27,11 @@ int cert_authority_make(const char *folder, const char *fleet_name, struct err *
  * str_is_name() other than "ca". ERR_NOT_FOUND without a CA. */
 int cert_issue(const char *folder, const char *name, enum cert_role role, struct err *err);
 
+/* The same in another folder, for somebody else: FOLDER/NAME.pem and NAME.key, by the authority of AUTHORITY, and
+ * AUTHORITY's ca.pem beside them. holder: its subject's name, where it is not NAME. */
+int cert_issue_to(const char *authority, const char *folder, const char *name, const char *holder, enum cert_role role,
+		  struct err *err);
+
 /* SHA-256 of the DER form of the certificate in a PEM file, hex. */
 int cert_fingerprint(const char *path, char ret[static SHA256_TEXT], struct err *err);
 
