@@ -9,6 +9,7 @@
 enum {
 	PIECE = 16 << 10,	/* what fits a TLS record is sent and waited for at once */
 	OVERSLEPT_MS = 200,	/* a wait longer than asked for by so much: it was us who slept */
+	LATE_MS = 20,		/* by so much: this host is too busy to say of a peer that it is silent */
 };
 
 static int64_t earlier(int64_t a, int64_t b)
@@ -115,10 +116,13 @@ static int receive_some(struct stream *stream, uint8_t *data, size_t len, struct
 		int rc = beat(stream, pace, err);
 		int64_t next = pace->beats ? earlier(deadline, pace->beat_ms) : deadline;
 		int n = rc < 0 ? rc : stream_read(stream, data, len, next, err);
+		bool late = clock_now_ms() - next >= LATE_MS;
 
 		forgive(pace, next);
-		if (n != -ERR_TIMEOUT || rc < 0 || next == deadline)
+		if (n != -ERR_TIMEOUT || rc < 0 || (next == deadline && (!late || clock_now_ms() >= pace->end_ms)))
 			return n;
+		if (next == deadline)
+			deadline = earlier(later(clock_now_ms(), pace->silence_ms), pace->end_ms);
 	}
 }
 

@@ -25,7 +25,7 @@ enum {
 
 /* Milliseconds, of one batch. */
 struct call_limit {
-	int64_t silence_ms;	/* without a byte from the peer */
+	int64_t silence_ms;	/* without a byte from the peer; less, where its rhythm is known (rhythm.h) */
 	int64_t total_ms;	/* until the end of the reply, whatever comes */
 	int64_t longest_ms;	/* the same with all that a large size grants */
 };

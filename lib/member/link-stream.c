@@ -102,11 +102,17 @@ static int greet(struct stream_link *s, uint8_t version, struct frame_pace *pace
 /* Beats and every byte grant another silence; in all there is what the pace has left. */
 static int await_reply(struct stream_link *s, struct frame_pace *pace, struct err *err)
 {
+	int64_t since = clock_now_ns(), now;
 	int kind;
 
-	do
+	s->link.silence_us = 0;
+	do {
 		kind = frame_receive(s->stream, &s->in, pace, err);
-	while (kind == FRAME_BEAT);
+		now = clock_now_ns();
+		if ((now - since) / 1000 > s->link.silence_us)
+			s->link.silence_us = (now - since) / 1000;
+		since = now;
+	} while (kind == FRAME_BEAT);
 	if (kind == FRAME_REFUSED)
 		return refused(s, ERR_PROTOCOL, err);
 	if (kind < 0 || kind == FRAME_REPLY)

@@ -40,6 +40,7 @@ struct link {
 	const struct member_config *config;
 	uint64_t epoch;
 	uint64_t changes;	/* newest change counter, 0 = unknown */
+	int64_t silence_us;	/* the longest of the last call, of a link that hears its peer */
 	bool ended;		/* the peer ended the connection during a call */
 	bool logged_in;		/* when it was opened: by another connection of this member */
 };

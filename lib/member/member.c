@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A member: its pool of channels, login, measurements. */
 #include "member/member.h"
+#include "member/rhythm.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -53,6 +54,7 @@ struct member {
 	_Atomic uint64_t changes;
 	atomic_uint load;
 	_Atomic int64_t latency_us;
+	struct rhythm rhythm;
 };
 
 static void channel_close(struct member_channel *channel)
@@ -534,8 +536,7 @@ int member_call(struct member_channel *channel, struct p11_call *calls, size_t c
 		struct err *err)
 {
 	struct member *m = channel->member;
-	const struct call_limit limit =
-		call_limit_within(call_limit(calls, count, m->config.answer_ms, m->config.call_ms), own);
+	struct call_limit limit = call_limit(calls, count, m->config.answer_ms, m->config.call_ms);
 	int64_t start = clock_now_ns(), took;
 	int rc;
 
@@ -543,6 +544,8 @@ int member_call(struct member_channel *channel, struct p11_call *calls, size_t c
 		return is_cut(m, err);
 	if (refused(calls, count))
 		return 0;
+	limit.silence_ms = rhythm_silence_ms(&m->rhythm, limit.silence_ms);
+	limit = call_limit_within(limit, own);
 	atomic_fetch_add(&m->load, 1);
 	rc = channel->link->ops->call(channel->link, calls, count, &limit, err);
 	atomic_fetch_sub(&m->load, 1);
@@ -556,6 +559,7 @@ int member_call(struct member_channel *channel, struct p11_call *calls, size_t c
 		return err_wrap(err, "'%s'", m->config.name);
 	}
 	took = (clock_now_ns() - start) / 1000;
+	rhythm_hear(&m->rhythm, channel->link->silence_us);
 	if (count)
 		log_debug("member", "%s: %s%s: 0x%lx, %lld us", m->config.name, p11_fn_table[calls[0].fn].name,
 			  count > 1 ? " and what follows" : "", calls[count - 1].rv, (long long)took);

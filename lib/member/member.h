@@ -5,7 +5,7 @@
  * A member keeps a pool of channels. A channel is one connection with one
  * PKCS#11 session on it, logged in when the member was given a PIN; one
  * thread uses it at a time. Every call has an end: when the peer is silent
- * for answer_ms (heartbeats and every byte count as sound), or the call lasts
+ * for answer_ms (heartbeats and every byte count as sound; less where its rhythm is known, rhythm.h), or the call lasts
  * longer than its kind may (limit.h: five seconds, or call_ms where keys are
  * made, and more for what is large) or than the caller lets it, the link is cut
  * and the channel is broken.
