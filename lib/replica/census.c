@@ -446,15 +446,30 @@ const struct record *census_face(const struct census *census, const struct censu
 	return NULL;
 }
 
+/* Without memory it is believed: whoever asks has other troubles. */
+static bool is_held_nested(const CK_ATTRIBUTE *there, const CK_ATTRIBUTE *want)
+{
+	const struct p11_attrs has = {(CK_ATTRIBUTE *)there, 1, 0};
+	owned(p11_attrs) struct p11_attrs held = {0};
+	CK_ATTRIBUTE wanted;
+
+	if (key_nested_held(want, &held, NULL) < 0)
+		return true;
+	wanted = (CK_ATTRIBUTE){want->type, held.items, held.count * sizeof(*held.items)};
+	return p11_attrs_match(&has, &wanted, 1);
+}
+
 /* Does a copy hold an attribute as it should? What the token has no value of it cannot hold; the record does (key.h). */
 static bool is_held(const struct p11_attr_info *info, const struct p11_attrs *there, const struct p11_attrs *wanted)
 {
-	const CK_ATTRIBUTE *want = p11_attrs_find(wanted, info->type);
+	const CK_ATTRIBUTE *want = p11_attrs_find(wanted, info->type), *has = p11_attrs_find(there, info->type);
 
 	switch (info->replica) {
 	case P11_ALIKE:
 	case P11_WHERE_KNOWN:
-		return !want || !p11_attrs_find(there, info->type) || p11_attrs_match(there, want, 1);
+		if (!want || !has)
+			return true;
+		return p11_attr_is_nested(info->type) ? is_held_nested(has, want) : p11_attrs_match(there, want, 1);
 	case P11_HELD_TRUE:
 		return p11_attrs_bool(there, info->type, true);
 	case P11_HELD_FALSE:

@@ -206,6 +206,40 @@ static void remove_empty(struct p11_attrs *attrs)
 			p11_attrs_remove(attrs, attrs->items[i].type);
 }
 
+int key_nested_held(const CK_ATTRIBUTE *value, struct p11_attrs *ret, struct err *err)
+{
+	const CK_ATTRIBUTE *items = value->pValue;
+	int rc = 0;
+
+	for (CK_ULONG i = 0; i < value->ulValueLen / sizeof(*items) && rc == 0; i++) {
+		enum p11_replica replica = replica_of(items[i].type);
+
+		bool otherwise = replica == P11_HELD_TRUE || replica == P11_HELD_FALSE || replica == P11_BY_RECORD ||
+				 items[i].type == CKA_ID;
+
+		if (!otherwise)
+			rc = p11_attrs_merge(ret, &items[i], 1, err);
+	}
+	return rc;
+}
+
+static int narrow_nested(struct p11_attrs *attrs, struct err *err)
+{
+	int rc = 0;
+
+	for (CK_ULONG i = 0; i < attrs->count && rc == 0; i++) {
+		owned(p11_attrs) struct p11_attrs held = {0};
+		CK_ATTRIBUTE_TYPE type = attrs->items[i].type;
+
+		if (!p11_attr_is_nested(type))
+			continue;
+		rc = key_nested_held(&attrs->items[i], &held, err);
+		if (rc == 0)
+			rc = p11_attrs_set(attrs, type, held.items, held.count * sizeof(*held.items), err);
+	}
+	return rc;
+}
+
 /* What every copy holds true. */
 static int open_up(struct p11_attrs *template, struct p11_object object, struct err *err)
 {
@@ -260,6 +294,8 @@ int key_member_template(const struct key_request *request, size_t index, const u
 		if (replica == P11_BY_RECORD || replica == P11_HELD_FALSE)
 			p11_attrs_remove(ret, ret->items[i].type);
 	}
+	if (rc == 0)
+		rc = narrow_nested(ret, err);
 	remove_empty(ret);
 	return rc;
 }
@@ -353,6 +389,8 @@ int key_replica_template(const struct record *record, size_t index, struct p11_a
 		if (is_given(object, info, hidden ? P11_UNWRAP : P11_CREATE))
 			rc = p11_attrs_set(ret, info->type, from->items[i].pValue, from->items[i].ulValueLen, err);
 	}
+	if (rc == 0)
+		rc = narrow_nested(ret, err);
 	remove_empty(ret);
 	if (rc == 0)
 		rc = give_mark(ret, object, record->uid, err);

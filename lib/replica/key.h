@@ -69,6 +69,10 @@ int key_label_check(const char *label, struct err *err);
 /* CKA_LABEL byte for byte (a zero byte as '?'), new memory; "" when there is none, NULL without memory. */
 char *key_label(const struct p11_attrs *attrs);
 
+/* What members hold of a template that a key has for others (CKA_WRAP_TEMPLATE and its like): not what those others hold on
+ * members otherwise than their records say. The record enforces all of it. */
+int key_nested_held(const CK_ATTRIBUTE *value, struct p11_attrs *ret, struct err *err);
+
 /* May it be destroyed, its public half with it (CKA_DESTROYABLE)? */
 bool key_is_destroyable(const struct record *record);
 
