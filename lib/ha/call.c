@@ -4,11 +4,12 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "ha/internal.h"
 #include "member/member.h"
 #include "p11/rv.h"
 
-enum { SAME_MEMBER_TRIES = 3 };
+enum { SAME_MEMBER_TRIES = 3, FRAME_BYTES = 16 << 20 };
 
 /* What to do after an answer, or the lack of one. */
 enum next { FINISHED, SAME_MEMBER, NEXT_MEMBER };
@@ -56,6 +57,65 @@ static void shape_learn(struct ha_group *group, uint64_t shape)
 }
 
 /* ---- binding ---- */
+
+/* ---- poison ---- */
+
+static CK_RV as_it_is(void *data, CK_OBJECT_HANDLE from, CK_OBJECT_HANDLE *ret)
+{
+	(void)data;
+	*ret = from;
+	return CKR_OK;
+}
+
+/* Of all that a batch says to a member, whatever session it is made in; 0 without memory. */
+static uint64_t digest_of(const struct p11_call *calls, size_t count)
+{
+	owned(buf) struct buf wire = {.max = FRAME_BYTES, .wipe = true};
+	struct p11_call plain[CALLS_MAX];
+	struct p11_inside inside;
+	uint64_t hash = 0xcbf29ce484222325u;
+
+	for (size_t i = 0; i < count; i++)
+		p11_bind(&calls[i], CK_INVALID_HANDLE, as_it_is, NULL, &plain[i], &inside);
+	p11_encode_request(&wire, plain, count);
+	for (size_t i = 0; i < wire.len; i++)
+		hash = mix(hash, wire.data[i]);
+	return wire.bad ? 0 : hash | 1;
+}
+
+/* Says it anything that a library could choke on? What is asked for alone is no different the next time. */
+static bool says_anything(const struct p11_call *call)
+{
+	const enum p11_arg_kind *kinds = p11_fn_table[call->fn].args;
+	bool says = false;
+
+	for (int n = 0; n < P11_ARGS_MAX && kinds[n] != P11_ARG_END; n++)
+		says = says || kinds[n] == P11_ARG_IN || kinds[n] == P11_ARG_TEMPLATE || kinds[n] == P11_ARG_MECHANISM;
+	return says;
+}
+
+static void remember_poison(struct ha_group *group, const struct p11_call *calls, size_t count)
+{
+	uint64_t digest = says_anything(&calls[0]) ? digest_of(calls, count) : 0;
+
+	if (!digest)
+		return;
+	atomic_store(&group->poison[atomic_fetch_add(&group->n_poison, 1) % POISON_MAX], digest);
+	log_error("ha", "two members of '%s' ended over a %s: it is not sent again", group->set->name,
+		  p11_fn_table[calls[count - 1].fn].name);
+}
+
+static bool is_poison(struct ha_group *group, const struct p11_call *calls, size_t count)
+{
+	uint64_t digest = atomic_load(&group->n_poison) ? digest_of(calls, count) : 0;
+	bool is = false;
+
+	for (int i = 0; digest && i < POISON_MAX; i++)
+		is = is || atomic_load(&group->poison[i]) == digest;
+	return is;
+}
+
+/* ---- sending ---- */
 
 /* Whose handles are looked up, and how that went: err.code is set when the link failed. */
 struct binding {
@@ -240,6 +300,7 @@ static enum next failed(struct run *run, size_t member, const struct member_chan
 	}
 	down(run, member, err);
 	if (channel && member_ended(channel) && !shape_known(run->group, run->shape) && ++run->ended >= RISKED_MAX) {
+		remember_poison(run->group, run->calls, run->count);
 		run->rv = CKR_FUNCTION_FAILED;
 		return FINISHED;
 	}
@@ -324,6 +385,8 @@ CK_RV ha_send(struct ha_group *group, struct p11_call *calls, size_t count, stru
 			  .shape = shape_of(calls, count), .rv = CKR_DEVICE_REMOVED};
 	size_t member;
 
+	if (is_poison(group, calls, count))
+		return CKR_FUNCTION_FAILED;
 	if (!group->background)
 		ha_recover(group);
 	keep_rooms(&run, false);

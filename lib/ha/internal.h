@@ -4,6 +4,7 @@
 #define HA_INTERNAL_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "ha/ha.h"
 #include "replica/record.h"
@@ -48,7 +49,7 @@ struct ha_health {
 	int64_t next_probe_ms, backoff_ms;
 };
 
-enum { SHAPES = 256 };
+enum { SHAPES = 256, POISON_MAX = 64 };
 
 struct ha_group {
 	struct replica_set *set;
@@ -83,6 +84,9 @@ struct ha_group {
 	CK_ULONG n_mechanisms;
 
 	_Atomic uint64_t shapes[SHAPES];	/* of calls that were answered; each in its place, the newest counts */
+
+	_Atomic uint64_t poison[POISON_MAX];	/* digests of requests that members ended over; 0 = none */
+	atomic_uint n_poison;			/* that there ever were; each takes the place of the oldest */
 
 	struct ha_config *config;	/* of the recoverer */
 	pthread_t thread;
@@ -177,7 +181,7 @@ enum { RISKED_MAX = 2, CALLS_MAX = 16 };
  * The one place where members are called for an application: choose, bind, send, judge the answer, go on to the next
  * member where the class of the return value says so. calls: one batch of at most CALLS_MAX, with the application's
  * handles; results are where they point. CKR_FUNCTION_FAILED when two members ended over it, and nobody ever answered
- * one of its shape. ret_channel: keep the channel that answered (NULL: give it back).
+ * one of its shape: nor is any asked for it again by this process. ret_channel: keep the channel that answered (NULL: give it back).
  */
 CK_RV ha_send(struct ha_group *group, struct p11_call *calls, size_t count, struct member_channel **ret_channel);
 /* One more call on a channel whose operation it continues. */
