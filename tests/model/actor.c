@@ -79,14 +79,39 @@ static bool could_have(const struct world *w, enum outcome said)
 	return said == NOT_MADE ? well >= 2 : well == w->n_members;
 }
 
-static void generate(struct process *p, struct replica_sites *sites)
+static int make_key(struct replica_sites *sites, const char *label, struct record *ret, struct err *err)
 {
 	owned(key_request) struct key_request request = {0};
+	uint32_t mask;
+	int rc = key_request_kind(KEY_AES_256, label, &request, err);
+
+	return rc < 0 ? rc : replica_generate(sites, &request, ret, &mask, err);
+}
+
+/* Public or private, by its number. */
+static int make_data(struct replica_sites *sites, const char *label, size_t number, struct record *ret, struct err *err)
+{
+	owned(p11_attrs) struct p11_attrs attrs = {0};
+	char value[32] = {0};
+	uint32_t mask;
+	int rc = p11_attrs_set_ulong(&attrs, CKA_CLASS, CKO_DATA, err);
+
+	snprintf(value, sizeof(value), "content of %s", label);
+	if (rc == 0)
+		rc = p11_attrs_set_bool(&attrs, CKA_PRIVATE, number % 2, err);
+	if (rc == 0)
+		rc = p11_attrs_set(&attrs, CKA_LABEL, label, strlen(label), err);
+	if (rc == 0)
+		rc = p11_attrs_set(&attrs, CKA_VALUE, value, sizeof(value), err);
+	return rc < 0 ? rc : replica_keep(sites, &attrs, ret, &mask, err);
+}
+
+static void generate(struct process *p, struct replica_sites *sites)
+{
 	owned(record) struct record record = {0};
 	struct world *w = p->world;
 	struct entry *entry = &w->ledger[w->n_ledger];
 	struct err err = {0};
-	uint32_t mask;
 	int rc;
 
 	if (w->n_ledger == LEDGER_MAX)
@@ -94,9 +119,8 @@ static void generate(struct process *p, struct replica_sites *sites)
 	*entry = (struct entry){.label_sure = true, .harm_at_make = world_harm(w)};
 	snprintf(entry->label, sizeof(entry->label), "key-%zu", w->n_ledger++);
 	memcpy(entry->label_now, entry->label, sizeof(entry->label_now));
-	rc = key_request_kind(KEY_AES_256, entry->label, &request, &err);
-	if (rc == 0)
-		rc = replica_generate(sites, &request, &record, &mask, &err);
+	rc = w->play.objects && w->n_ledger % 3 == 0 ? make_data(sites, entry->label, w->n_ledger, &record, &err)
+						      : make_key(sites, entry->label, &record, &err);
 	if (rc == 0)
 		memcpy(entry->uid, record.uid, UID_LEN);
 	entry->made = outcome_of(p, rc, &err);

@@ -45,6 +45,12 @@ static struct seen *seen_of(struct holding *h, const uint8_t *uid)
 	return &h->seen[h->n++];
 }
 
+static void see_value(struct seen *seen, const CK_ATTRIBUTE *value)
+{
+	seen->value_len = value->ulValueLen < sizeof(seen->value) ? value->ulValueLen : sizeof(seen->value);
+	memcpy(seen->value, value->pValue, seen->value_len);
+}
+
 static void see_record(struct holding *h, const CK_ATTRIBUTE *value)
 {
 	struct record record;
@@ -61,6 +67,11 @@ static void see_record(struct holding *h, const CK_ATTRIBUTE *value)
 		record_release(&seen->newest);
 	seen->newest = record;
 	seen->has_record = true;
+	/* The record is all that there is of it. */
+	if (record_is_all(&record)) {
+		seen->has_object = true;
+		see_value(seen, p11_attrs_find(&record.objects[0], CKA_VALUE));
+	}
 }
 
 static void see_deleted(struct holding *h, const uint8_t *uids, size_t count)
@@ -102,8 +113,7 @@ static void see_object(struct holding *h, const struct p11_attrs *attrs)
 		return;
 	}
 	seen->has_object = true;
-	seen->value_len = value->ulValueLen < sizeof(seen->value) ? value->ulValueLen : sizeof(seen->value);
-	memcpy(seen->value, value->pValue, seen->value_len);
+	see_value(seen, value);
 }
 
 static void see(void *data, CK_OBJECT_HANDLE handle, const struct p11_attrs *attrs)

@@ -8,6 +8,7 @@
  *	--only WORD		ask for one promise (the word before the colon: lost, back, doubled, made, changed, undone,
  *				refused, blame, destroyed, stale, told, unsettled, verify, idle)
  *	--alone --calm		with one process; with nothing that goes wrong
+ *	--objects		every third thing that is made is data
  *	--keep-going		only count what breaks, by promise
  *	--replay SEED:HEX	one history again; --messages tells each message of it
  */
@@ -179,7 +180,7 @@ int main(int argc, char **argv)
 	static const struct option options[] = {
 		{"seed", required_argument, NULL, 's'}, {"histories", required_argument, NULL, 'n'},
 		{"only", required_argument, NULL, 'o'}, {"replay", required_argument, NULL, 'r'},
-		{"alone", no_argument, NULL, 'a'}, {"calm", no_argument, NULL, 'c'},
+		{"alone", no_argument, NULL, 'a'}, {"calm", no_argument, NULL, 'c'}, {"objects", no_argument, NULL, 'd'},
 		{"keep-going", no_argument, NULL, 'k'}, {"messages", no_argument, NULL, 'm'}, {0},
 	};
 	unsigned long long seed = 1, histories = 1000;
@@ -206,6 +207,9 @@ int main(int argc, char **argv)
 			break;
 		case 'c':
 			play.calm = true;
+			break;
+		case 'd':
+			play.objects = true;
 			break;
 		case 'k':
 			keep_going = true;

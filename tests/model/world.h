@@ -88,6 +88,7 @@ struct play {
 	const char *only;	/* the promise that is asked, "lost"; NULL = all */
 	bool alone;		/* one process */
 	bool calm;		/* nothing happens to anybody */
+	bool objects;		/* some of what is made is data, all of it in its record */
 	bool verbose, messages;	/* tell what happens; each message too */
 };
 
