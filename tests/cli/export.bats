@@ -26,15 +26,17 @@ setup() {
 	rm -rf "${PLACE:?}"/*
 }
 
+# Whom neither the programs of the tests nor the tree need be open for.
 as_www() {
-	setpriv --reuid=www-data --regid=www-data --clear-groups "$@"
+	setpriv --reuid=www-data --regid=www-data --clear-groups /usr/bin/env PATH=/usr/bin:/bin "$@"
 }
 
 # FOLDER [COMMAND...]: an application that knows no other store signs.
 signs_from() {
 	local folder=$1
 	shift
-	head -c 32 /dev/zero | "$@" env HSMCTL_STORE="$folder" pkcs11-tool --module "$MODULE" --login --pin env:PIN --sign -m ECDSA \
+	cp "$MODULE" "$PLACE/module.so"
+	head -c 32 /dev/zero | "$@" env HSMCTL_STORE="$folder" pkcs11-tool --module "$PLACE/module.so" --login --pin env:PIN --sign -m ECDSA \
 		--id "$(id_of signing-1)" 2>/dev/null | wc -c | grep -qx 64
 }
 
