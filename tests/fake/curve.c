@@ -86,6 +86,30 @@ CK_RV curve_point(const struct curve *curve, uint8_t *value, struct buf *ret)
 	return len && !ret->bad ? CKR_OK : CKR_GENERAL_ERROR;
 }
 
+CK_RV curve_agree(const struct curve *curve, const CK_ATTRIBUTE *value, const uint8_t *point, size_t len, struct buf *ret)
+{
+	owned(BN_CTX) BN_CTX *ctx = BN_CTX_new();
+	owned(EC_POINT) EC_POINT *q = EC_POINT_new(curve->group);
+	uint8_t *out = buf_reserve(ret, curve->len);
+	size_t bare = 1 + 2 * curve->len, skip = len > bare ? len - bare : 0;
+	BIGNUM *d, *x;
+	bool good;
+
+	if (!ctx || !q || !out)
+		return CKR_HOST_MEMORY;
+	BN_CTX_start(ctx);
+	d = BN_CTX_get(ctx);
+	x = BN_CTX_get(ctx);
+	good = x && EC_POINT_oct2point(curve->group, q, point + skip, len - skip, ctx) == 1 &&
+	       BN_bin2bn(value->pValue, (int)value->ulValueLen, d) &&
+	       EC_POINT_mul(curve->group, q, NULL, q, d, ctx) == 1 &&
+	       EC_POINT_get_affine_coordinates(curve->group, q, x, NULL, ctx) == 1 &&
+	       BN_bn2binpad(x, out, (int)curve->len) > 0;
+	BN_CTX_end(ctx);
+	ret->len += good ? curve->len : 0;
+	return good ? CKR_OK : CKR_GENERAL_ERROR;
+}
+
 /* The leftmost bits of a digest, as a number. */
 static BIGNUM *digest_number(const struct curve *curve, const uint8_t *in, size_t len, BN_CTX *ctx)
 {

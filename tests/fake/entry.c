@@ -305,6 +305,8 @@ SESSION(C_WrapKey, (S h, CK_MECHANISM *m, O wrapping, O key, CK_BYTE *out, CK_UL
 SESSION(C_UnwrapKey,
 	(S h, CK_MECHANISM *m, O unwrapping, CK_BYTE *blob, CK_ULONG len, CK_ATTRIBUTE *t, CK_ULONG n, O *ret),
 	unwrap_key(session, m, unwrapping, blob, len, t, n, ret))
+SESSION(C_DeriveKey, (S h, CK_MECHANISM *m, O base, CK_ATTRIBUTE *t, CK_ULONG n, O *ret),
+	derive_key(session, m, base, t, n, ret))
 SESSION(C_SeedRandom, (S h, CK_BYTE *seed, CK_ULONG len), ((void)session, (void)seed, (void)len, CKR_OK))
 SESSION(C_GenerateRandom, (S h, CK_BYTE *ret, CK_ULONG len), ((void)session, generate_random(token, ret, len)))
 
@@ -363,7 +365,6 @@ ABSENT(C_DigestEncryptUpdate, S h, IN, OUT)
 ABSENT(C_DecryptDigestUpdate, S h, IN, OUT)
 ABSENT(C_SignEncryptUpdate, S h, IN, OUT)
 ABSENT(C_DecryptVerifyUpdate, S h, IN, OUT)
-ABSENT(C_DeriveKey, S h, CK_MECHANISM *m, O key, CK_ATTRIBUTE *t, CK_ULONG n, O *ret)
 ABSENT(C_GetFunctionStatus, S h)
 ABSENT(C_CancelFunction, S h)
 ABSENT(C_WaitForSlotEvent, CK_FLAGS flags, CK_SLOT_ID *slot, CK_VOID_PTR reserved)

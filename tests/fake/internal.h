@@ -111,7 +111,7 @@ CK_RV session_may_write(const struct session *session, const struct object *obje
 void operation_end(struct operation *op);
 
 /* ---- rule.c ---- */
-enum way { CREATE, GENERATE, UNWRAP, COPY, SET };
+enum way { CREATE, GENERATE, UNWRAP, DERIVE, COPY, SET };
 bool rule_has(const struct p11_attrs *attrs, CK_ATTRIBUTE_TYPE type);
 bool rule_hides(const struct p11_attrs *attrs, CK_ATTRIBUTE_TYPE type);
 /* Values for all that such an object has and attrs lacks. */
@@ -167,6 +167,10 @@ CK_RV unwrap_key(struct session *session, const CK_MECHANISM *mechanism, CK_OBJE
 		 const CK_BYTE *blob, CK_ULONG len, const CK_ATTRIBUTE *items, CK_ULONG count,
 		 CK_OBJECT_HANDLE *ret);
 
+/* ---- derive.c ---- */
+CK_RV derive_key(struct session *session, const CK_MECHANISM *mechanism, CK_OBJECT_HANDLE base,
+		 const CK_ATTRIBUTE *items, CK_ULONG count, CK_OBJECT_HANDLE *ret);
+
 /* ---- pkcs8.c: a private key's PrivateKeyInfo (RFC 5208) from its attributes, and back ---- */
 CK_RV pkcs8_write(const struct object *key, struct buf *ret);
 CK_RV pkcs8_read(struct object *key, const uint8_t *der, size_t len);
@@ -203,6 +207,8 @@ const struct curve *curve_of(const CK_ATTRIBUTE *params);	/* NULL = unknown */
 size_t curve_len(const struct curve *curve);			/* bytes of a coordinate */
 /* CKA_EC_POINT of a private value, which is brought into range. */
 CK_RV curve_point(const struct curve *curve, uint8_t *value, struct buf *ret);
+/* The coordinate that two sides agree on: of a private value, and of the other one's point, bare or as in CKA_EC_POINT. */
+CK_RV curve_agree(const struct curve *curve, const CK_ATTRIBUTE *value, const uint8_t *point, size_t len, struct buf *ret);
 CK_RV curve_sign(const struct curve *curve, const CK_ATTRIBUTE *value, const uint8_t *in, size_t len, struct buf *ret);
 /* CKR_OK, CKR_SIGNATURE_INVALID, CKR_SIGNATURE_LEN_RANGE. */
 CK_RV curve_verify(const struct curve *curve, const CK_ATTRIBUTE *point, const uint8_t *in, size_t len,

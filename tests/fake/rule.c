@@ -213,6 +213,8 @@ static bool read_only(const struct p11_attrs *attrs, const struct rule *rule, en
 
 	if ((rule->flags & OFFICERS) && !officer && *(const CK_BBOOL *)item->pValue)
 		return true;
+	if (way == DERIVE)
+		return (rule->flags & NEVER) == NEVER;
 	if (way < COPY)
 		return rule->flags & barred[way];
 	if (!(rule->flags & CHANGES) && !(way == COPY && (rule->flags & COPIES)))

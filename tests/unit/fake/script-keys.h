@@ -171,6 +171,84 @@ static void ec_keys(struct side *a, CK_OBJECT_HANDLE domain)
 	say(a, "destroy ec", a->f->C_DestroyObject(a->s, object));
 }
 
+static void derive_one(struct side *a, CK_MECHANISM *m, CK_OBJECT_HANDLE base, CK_ATTRIBUTE *t, CK_ULONG n)
+{
+	CK_BYTE value[64];
+	CK_ATTRIBUTE read = {CKA_VALUE, value, sizeof(value)};
+	CK_OBJECT_HANDLE key = 0;
+	CK_RV rv = a->f->C_DeriveKey(a->s, m, base, t, n, &key);
+
+	say(a, "derive", rv);
+	if (rv != CKR_OK)
+		return;
+	tell(a, "derived", key);
+	rv = a->f->C_GetAttributeValue(a->s, key, &read, 1);
+	say(a, "derived value", rv);
+	for (CK_ULONG i = 0; rv == CKR_OK && i < read.ulValueLen; i++)
+		fprintf(a->out, "derived byte: %02x\n", value[i]);
+}
+
+static void derive(struct side *a, CK_MECHANISM *m, CK_OBJECT_HANDLE base)
+{
+	CK_ULONG len8 = 8, len17 = 17, len64 = 64;
+	CK_ATTRIBUTE t[] = {NUM(CKA_CLASS, secret_class), NUM(CKA_KEY_TYPE, aes_type),   NUM(CKA_TOKEN, no),
+			    NUM(CKA_SENSITIVE, no),	  NUM(CKA_EXTRACTABLE, yes), NUM(CKA_VALUE_LEN, len16)};
+	CK_ATTRIBUTE closed[] = {t[0], t[1], t[2], NUM(CKA_SENSITIVE, yes), NUM(CKA_EXTRACTABLE, no), t[5]};
+	CK_ATTRIBUTE other_class[] = {NUM(CKA_CLASS, public_class), t[1], t[5]};
+	CK_ATTRIBUTE other_type[] = {t[0], NUM(CKA_KEY_TYPE, ec_type), t[5]};
+	CK_ATTRIBUTE local[] = {t[0], t[1], t[5], NUM(CKA_LOCAL, yes)};
+	CK_ULONG *lengths[] = {&len8, &len16, &len17, &len32, &len64};
+
+	for (int generic = 0; generic < 2; generic++) {
+		t[1].pValue = generic ? &generic_type : &aes_type;
+		for (size_t i = 0; i < COUNT(lengths); i++) {
+			t[5].pValue = lengths[i];
+			derive_one(a, m, base, t, COUNT(t));
+		}
+	}
+	derive_one(a, m, base, closed, COUNT(closed));
+	derive_one(a, m, base, closed, COUNT(closed) - 1);
+	derive_one(a, m, base, t + 1, COUNT(t) - 1);
+	derive_one(a, m, base, &t[5], 1);
+	derive_one(a, m, base, t, 1);
+	derive_one(a, m, base, other_class, COUNT(other_class));
+	derive_one(a, m, base, other_type, COUNT(other_type));
+	derive_one(a, m, base, local, COUNT(local));
+	derive_one(a, m, 4711, t, COUNT(t));
+}
+
+static void derived_keys(struct side *a)
+{
+	CK_BYTE value[32] = {0x12, 0x34};
+	CK_ATTRIBUTE aes[] = {NUM(CKA_CLASS, secret_class), NUM(CKA_KEY_TYPE, aes_type), {CKA_VALUE, ID, 16}, NUM(CKA_DERIVE, yes)};
+	CK_ATTRIBUTE ec[] = {NUM(CKA_CLASS, private_class), NUM(CKA_KEY_TYPE, ec_type), {CKA_VALUE, value, 32},
+			     {CKA_EC_PARAMS, P256, sizeof(P256)}, NUM(CKA_DERIVE, yes)};
+	/* The curve's own generator, as CKA_EC_POINT. */
+	static CK_BYTE point[] = {
+	    0x04, 0x41, 0x04, 0x6b, 0x17, 0xd1, 0xf2, 0xe1, 0x2c, 0x42, 0x47, 0xf8, 0xbc, 0xe6, 0xe5, 0x63, 0xa4,
+	    0x40, 0xf2, 0x77, 0x03, 0x7d, 0x81, 0x2d, 0xeb, 0x33, 0xa0, 0xf4, 0xa1, 0x39, 0x45, 0xd8, 0x98, 0xc2,
+	    0x96, 0x4f, 0xe3, 0x42, 0xe2, 0xfe, 0x1a, 0x7f, 0x9b, 0x8e, 0xe7, 0xeb, 0x4a, 0x7c, 0x0f, 0x9e, 0x16,
+	    0x2b, 0xce, 0x33, 0x57, 0x6b, 0x31, 0x5e, 0xce, 0xcb, 0xb6, 0x40, 0x68, 0x37, 0xbf, 0x51, 0xf5};
+	CK_ECDH1_DERIVE_PARAMS whole = {CKD_NULL, 0, NULL, sizeof(point), point}, bare = {CKD_NULL, 0, NULL, sizeof(point) - 2, point + 2};
+	CK_KEY_DERIVATION_STRING_DATA data = {(CK_BYTE *)"0123456789abcdef0123456789abcdef", 32}, odd = {data.pData, 15};
+	CK_MECHANISM ecdh = {CKM_ECDH1_DERIVE, &whole, sizeof(whole)}, ecb = {CKM_AES_ECB_ENCRYPT_DATA, &data, sizeof(data)};
+	CK_OBJECT_HANDLE from_aes = 0, from_ec = 0;
+
+	say(a, "base aes", a->f->C_CreateObject(a->s, aes, COUNT(aes), &from_aes));
+	say(a, "base ec", a->f->C_CreateObject(a->s, ec, COUNT(ec), &from_ec));
+	derive(a, &ecb, from_aes);
+	derive(a, &ecdh, from_ec);
+	ecdh.pParameter = &bare;
+	derive(a, &ecdh, from_ec);
+	derive_one(a, &ecdh, from_aes, aes, 2);
+	derive_one(a, &ecb, from_ec, aes, 2);
+	ecb.pParameter = &odd;
+	derive(a, &ecb, from_aes);
+	aes[3].pValue = &no;
+	say(a, "base for nothing", a->f->C_CreateObject(a->s, aes, COUNT(aes), &from_aes));
+	derive_one(a, &ecb, from_aes, aes, 2);
+}
+
 static void asking_keys(struct side *a)
 {
 	CK_ATTRIBUTE open[] = {{CKA_EC_PARAMS, P256, sizeof(P256)}},

@@ -33,6 +33,7 @@ static void script(struct side *a)
 	digest(a);
 	ciphers(a);
 	ec_keys(a, domain);
+	derived_keys(a);
 	asking_keys(a);
 	rsa_keys(a, domain);
 	farewell(a, domain);
