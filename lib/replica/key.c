@@ -257,6 +257,14 @@ static int give_mark(struct p11_attrs *template, struct p11_object object, const
 	return p11_object_has(object, CKA_ID) ? p11_attrs_set(template, CKA_ID, uid, UID_LEN, err) : 0;
 }
 
+/* What the standard assumes of what is derived, tokens want to be told. */
+static int say_kind(struct p11_attrs *template, struct p11_object object, struct err *err)
+{
+	int rc = p11_attrs_set_ulong(template, CKA_CLASS, object.class, err);
+
+	return rc < 0 ? rc : p11_attrs_set_ulong(template, CKA_KEY_TYPE, object.type, err);
+}
+
 int key_request_check(const struct key_request *request, bool allow_unreplicated, struct err *err)
 {
 	for (size_t i = 0; i < request->n_templates && !request->copy; i++) {
@@ -284,6 +292,8 @@ int key_member_template(const struct key_request *request, size_t index, const u
 	if (request->copy)
 		return key_replica_template(&described, 0, ret, err);
 	rc = p11_attrs_merge(ret, wish->items, wish->count, err);
+	if (rc == 0 && request->way == P11_DERIVE)
+		rc = say_kind(ret, key_object_made(request, index), err);
 	if (rc == 0)
 		rc = give_mark(ret, key_object_made(request, index), uid, err);
 	if (rc == 0)
