@@ -160,8 +160,7 @@ static CK_RV forget(void *data, CK_OBJECT_HANDLE from, CK_OBJECT_HANDLE *ret)
 	return CKR_OK;
 }
 
-/* What the member calls these objects has changed: those inside parameters, too. */
-static void forget_handles(struct ha_group *group, const struct p11_call *calls, size_t count, size_t member)
+void ha_forget_handles(struct ha_group *group, const struct p11_call *calls, size_t count, size_t member)
 {
 	struct binding binding = {.group = group, .member = member};
 
@@ -266,7 +265,7 @@ static enum next judge(struct run *run, size_t member)
 	case P11_SESSION:
 		return SAME_MEMBER;
 	case P11_HANDLE:
-		forget_handles(run->group, run->calls, run->count, member);
+		ha_forget_handles(run->group, run->calls, run->count, member);
 		return SAME_MEMBER;
 	case P11_BUSY:
 		clock_sleep_ms(10);

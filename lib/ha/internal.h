@@ -186,6 +186,8 @@ enum { RISKED_MAX = 2, CALLS_MAX = 16 };
 CK_RV ha_send(struct ha_group *group, struct p11_call *calls, size_t count, struct member_channel **ret_channel);
 /* One more call on a channel whose operation it continues. */
 int ha_send_on(struct ha_group *group, struct member_channel *channel, struct p11_call *call, struct err *err);
+/* What the member calls the objects of these calls has changed: those inside parameters, too. */
+void ha_forget_handles(struct ha_group *group, const struct p11_call *calls, size_t count, size_t member);
 /* The member that the channel leads to. */
 size_t ha_member_of(const struct ha_group *group, const struct member_channel *channel);
 

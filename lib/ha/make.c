@@ -20,11 +20,9 @@ static int copy_on(struct making *m, struct replica_site *site, const struct p11
 	return domain_carry(site, there, site, templates[0].items, templates[0].count, ret, err);
 }
 
-/* key_maker: a key of the group, on its first member. */
-static int make_on(void *data, struct replica_site *site, const struct p11_attrs templates[RECORD_OBJECTS_MAX],
-		   CK_OBJECT_HANDLE ret[RECORD_OBJECTS_MAX], struct err *err)
+static int make_once(struct making *m, struct replica_site *site, const struct p11_attrs templates[RECORD_OBJECTS_MAX],
+		     CK_OBJECT_HANDLE ret[RECORD_OBJECTS_MAX], struct err *err)
 {
-	struct making *m = data;
 	struct p11_call call = making_call(m, templates, ret);
 	int rc;
 
@@ -32,6 +30,26 @@ static int make_on(void *data, struct replica_site *site, const struct p11_attrs
 		return copy_on(m, site, templates, ret, err);
 	rc = ha_send_on(m->session->group, site->channel, &call, err);
 	return rc < 0 || call.rv == CKR_OK ? rc : p11_rv_err(err, call.rv, p11_fn_table[call.fn].name);
+}
+
+static bool lacks_object(int rc, const struct err *err)
+{
+	return rc == -ERR_TOKEN && p11_rv_class(err->rv) == P11_HANDLE;
+}
+
+/* key_maker: a key of the group, on its first member. What it is made of may have another handle there by now; where it is not
+ * at all, it is another member's turn. */
+static int make_on(void *data, struct replica_site *site, const struct p11_attrs templates[RECORD_OBJECTS_MAX],
+		   CK_OBJECT_HANDLE ret[RECORD_OBJECTS_MAX], struct err *err)
+{
+	struct making *m = data;
+	int rc = make_once(m, site, templates, ret, err);
+
+	if (!lacks_object(rc, err))
+		return rc;
+	ha_forget_handles(m->session->group, m->call, 1, site->of->index);
+	rc = make_once(m, site, templates, ret, err);
+	return lacks_object(rc, err) ? -(int)(err->code = ERR_DIFFERENT) : rc;
 }
 
 /* What is all in its record is first made for nobody, to see what it is. */

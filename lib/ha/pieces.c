@@ -153,12 +153,14 @@ static int describe_open(const struct p11_attrs *template, struct p11_attrs *ret
 	return rc;
 }
 
-/* A copy of a key: another record of the same blob. */
+/* A copy of a key: another record of the same blob, from a member that has the original. */
 static int copy_blob(struct making *m, struct piece *ret, struct err *err)
 {
 	struct ha_group *group = m->session->group;
-	struct p11_call ask;
-	CK_TOKEN_INFO info;
+	CK_OBJECT_HANDLE original = m->call->args[1].number;
+	CK_OBJECT_CLASS class;
+	CK_ATTRIBUTE any = {CKA_CLASS, &class, sizeof(class)};
+	struct p11_call ask = p11_C_GetAttributeValue(0, original, &any, 1);
 	struct replica_site site;
 	struct member_channel *channel = NULL;
 	CK_RV rv;
@@ -167,13 +169,12 @@ static int copy_blob(struct making *m, struct piece *ret, struct err *err)
 	rc = p11_attrs_merge(&ret->record.objects[0], m->request.templates[0].items, m->request.templates[0].count, err);
 	if (rc < 0)
 		return rc;
-	ask = p11_C_GetTokenInfo(0, &info);
 	rv = ha_send(group, &ask, 1, &channel);
 	if (rv != CKR_OK)
 		return p11_rv_err(err, rv, "C_CopyObject");
 	rc = ha_site(group, channel, &site, err);
 	if (rc == 0) {
-		rv = ha_resolve(group, m->call->args[1].number, site.of->index, channel, &ret->there, err);
+		rv = ha_resolve(group, original, site.of->index, channel, &ret->there, err);
 		rc = rv == CKR_OK ? 0 : err->code ? -(int)err->code : p11_rv_err(err, rv, "C_CopyObject");
 	}
 	if (rc == 0)
