@@ -40,26 +40,36 @@ static CK_FLAGS use_of(enum p11_fn fn)
 	}
 }
 
+/* What is said twice is said once, or the template does not agree with itself. */
+static CK_RV read_template(const struct p11_arg *arg, struct p11_attrs *ret)
+{
+	struct err err = {0};
+
+	if (p11_attrs_merge(ret, arg->in, arg->number, &err) < 0)
+		return p11_rv_from_err(&err);
+	return p11_attrs_match(ret, arg->in, arg->number) ? CKR_OK : CKR_TEMPLATE_INCONSISTENT;
+}
+
 /* Templates and places for handles, the private or secret half first, whatever the order of the call. */
-static int read_arguments(struct making *m, struct err *err)
+static CK_RV read_arguments(struct making *m)
 {
 	const enum p11_arg_kind *kinds = p11_fn_table[m->call->fn].args;
 	bool pair = m->call->fn == P11_C_GenerateKeyPair;
 	size_t templates = 0, outs = 0;
-	int rc = 0;
+	CK_RV rv = CKR_OK;
 
-	for (int n = 0; n < P11_ARGS_MAX && kinds[n] != P11_ARG_END && rc == 0; n++) {
+	for (int n = 0; n < P11_ARGS_MAX && kinds[n] != P11_ARG_END && rv == CKR_OK; n++) {
 		const struct p11_arg *arg = &m->call->args[n];
 
 		if (kinds[n] == P11_ARG_MECHANISM)
 			m->request.mechanism = *(const CK_MECHANISM *)arg->in;
 		else if (kinds[n] == P11_ARG_TEMPLATE)
-			rc = p11_attrs_merge(&m->request.templates[pair != templates++], arg->in, arg->number, err);
+			rv = read_template(arg, &m->request.templates[pair != templates++]);
 		else if (kinds[n] == P11_ARG_OUT_HANDLE)
 			m->out[pair != outs++] = arg->out;
 	}
 	m->request.n_templates = templates;
-	return rc;
+	return rv;
 }
 
 /* What keys unwrapped or derived by this one get beside their template (PKCS#11 v3.0 sections 4.10, 5.18.3). */
@@ -158,13 +168,11 @@ CK_RV making_read(struct making *m, bool *ret_token)
 {
 	CK_FLAGS use = use_of(m->call->fn);
 	struct err err = {0};
-	CK_RV rv = CKR_OK;
+	CK_RV rv = read_arguments(m);
 
-	if (read_arguments(m, &err) < 0)
-		return p11_rv_from_err(&err);
 	if (m->call->fn == P11_C_CreateObject)
 		m->request.way = P11_CREATE;
-	if (use)
+	if (rv == CKR_OK && use)
 		rv = ha_mechanism_check(m->session->group, m->request.mechanism.mechanism, use);
 	if (rv == CKR_OK)
 		rv = read_base(m);
