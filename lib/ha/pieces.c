@@ -125,6 +125,7 @@ static CK_RV make_there(struct making *m, struct pieces *ret)
 	CK_RV rv;
 	int rc = 0;
 
+	m->request.passing = true;
 	for (size_t i = 0; i < m->request.n_templates && rc == 0; i++) {
 		rc = key_member_template(&m->request, i, ret->list[i].record.uid, &templates[i], &err);
 		if (rc == 0)

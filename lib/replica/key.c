@@ -301,7 +301,7 @@ int key_member_template(const struct key_request *request, size_t index, const u
 	for (CK_ULONG i = ret->count; i-- > 0;) {
 		enum p11_replica replica = replica_of(ret->items[i].type);
 
-		if (replica == P11_BY_RECORD || replica == P11_HELD_FALSE)
+		if (replica == P11_BY_RECORD || replica == P11_HELD_FALSE || (request->passing && replica == P11_WHERE_KNOWN))
 			p11_attrs_remove(ret, ret->items[i].type);
 	}
 	if (rc == 0)

@@ -54,6 +54,7 @@ struct key_request {
 	const struct p11_attrs *base;	/* what it is derived from, or a copy of: its past goes on. NULL = none */
 	bool hides_public;		/* the public half is not to be seen (RECORD_GONE) */
 	bool copy;			/* the template is all that applications see of it, and was judged as such */
+	bool passing;			/* not for the group: what not all tokens know stands in the record alone */
 	key_maker make;
 	void *data;
 };
