@@ -156,21 +156,33 @@ uint32_t ha_local_where(struct ha_group *group, CK_OBJECT_HANDLE object)
 
 /* ---- its end ---- */
 
+static int leave_member(struct ha_group *group, size_t member, const struct ha_handle *there, struct err *err)
+{
+	struct member_channel *channel = NULL;
+	struct p11_call call;
+	int rc = ha_acquire(group, member, &channel, err);
+
+	if (rc == 0 && member_epoch(channel) == there->epoch) {
+		call = p11_C_DestroyObject(member_session(channel), there->handle);
+		rc = member_call(channel, &call, 1, NULL, err);
+	}
+	member_release(channel);
+	return rc;
+}
+
 /* From members that answer: whoever does not has lost it, or loses it with this process. */
 static void leave_members(struct ha_group *group, const struct ha_handle at[static SET_MAX])
 {
 	uint32_t up = ha_up(group);
 
 	for (size_t i = 0; i < group->set->n_members; i++) {
-		struct member_channel *channel = NULL;
-		struct p11_call call;
+		struct err why = {0};
 
-		if (!at[i].handle || !(up & 1u << i) || ha_acquire(group, i, &channel, NULL) < 0)
+		if (!at[i].handle || !(up & 1u << i) || leave_member(group, i, &at[i], &why) == 0)
 			continue;
-		call = p11_C_DestroyObject(member_session(channel), at[i].handle);
-		if (member_epoch(channel) == at[i].epoch)
-			member_call(channel, &call, 1, NULL, NULL);
-		member_release(channel);
+		/* The next object does not wait for it again. */
+		if (why.code != ERR_NO_MEMORY && !p11_err_busy(&why))
+			ha_member_down(group, i, &why);
 	}
 }
 
