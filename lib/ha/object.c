@@ -77,10 +77,13 @@ CK_RV ha_key_get(struct ha_group *group, CK_OBJECT_HANDLE key, CK_FLAGS use, CK_
 		 struct record *ret, size_t *ret_part)
 {
 	CK_KEY_TYPE wanted = p11_mech(mechanism)->key_type;
+	CK_RV rv = ha_object_get(group, key, ret, ret_part);
 
 	/* Without a login there is only what is public. */
-	if (ha_object_get(group, key, ret, ret_part) != CKR_OK)
+	if (rv == CKR_OBJECT_HANDLE_INVALID)
 		return ha_logged_in(group) ? CKR_KEY_HANDLE_INVALID : CKR_USER_NOT_LOGGED_IN;
+	if (rv != CKR_OK)
+		return rv;
 	if (wanted != CK_UNAVAILABLE_INFORMATION && p11_object_of(&ret->objects[*ret_part]).type != wanted)
 		return CKR_KEY_TYPE_INCONSISTENT;
 	/* The record, whatever the members hold of it. */

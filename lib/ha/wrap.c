@@ -34,7 +34,9 @@ CK_RV ha_wrap(struct ha_session *session, struct p11_call *call)
 
 	if (rv == CKR_OK)
 		rv = as_wrapping(ha_key_get(session->group, call->args[2].number, CKF_WRAP, type, &wrapper, &wrapper_part));
-	if (rv == CKR_OK && ha_object_get(session->group, call->args[3].number, &key, &key_part) != CKR_OK)
+	if (rv == CKR_OK)
+		rv = ha_object_get(session->group, call->args[3].number, &key, &key_part);
+	if (rv == CKR_OBJECT_HANDLE_INVALID)
 		rv = CKR_KEY_HANDLE_INVALID;
 	if (rv == CKR_OK)
 		rv = may_leave(&key.objects[key_part], &wrapper.objects[wrapper_part]);
