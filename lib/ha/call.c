@@ -172,6 +172,11 @@ void ha_forget_handles(struct ha_group *group, const struct p11_call *calls, siz
 	}
 }
 
+bool ha_lacks_object(int rc, const struct err *err)
+{
+	return rc == -ERR_TOKEN && p11_rv_class(err->rv) == P11_HANDLE;
+}
+
 size_t ha_member_of(const struct ha_group *group, const struct member_channel *channel)
 {
 	size_t i = 0;

@@ -160,6 +160,8 @@ void ha_forget_handle(struct ha_group *group, CK_OBJECT_HANDLE object, size_t me
 /* ---- local.c ---- */
 /* The member at the other end of a channel, for what lib/replica does on one. */
 int ha_site(struct ha_group *group, struct member_channel *channel, struct replica_site *ret, struct err *err);
+/* The domain key was made anew there: it has another handle. */
+int ha_site_again(struct ha_group *group, struct replica_site *site, struct err *err);
 /* Make the object on that member, to be used there. err.code: the link failed. */
 CK_RV ha_local_make(struct ha_group *group, CK_OBJECT_HANDLE object, struct member_channel *channel, CK_OBJECT_HANDLE *ret,
 		    struct err *err);
@@ -188,6 +190,8 @@ CK_RV ha_send(struct ha_group *group, struct p11_call *calls, size_t count, stru
 int ha_send_on(struct ha_group *group, struct member_channel *channel, struct p11_call *call, struct err *err);
 /* What the member calls the objects of these calls has changed: those inside parameters, too. */
 void ha_forget_handles(struct ha_group *group, const struct p11_call *calls, size_t count, size_t member);
+/* Did the member not know an object that it was told to use? It may have another handle by now. */
+bool ha_lacks_object(int rc, const struct err *err);
 /* The member that the channel leads to. */
 size_t ha_member_of(const struct ha_group *group, const struct member_channel *channel);
 

@@ -54,6 +54,12 @@ int ha_site(struct ha_group *group, struct member_channel *channel, struct repli
 	return 0;
 }
 
+int ha_site_again(struct ha_group *group, struct replica_site *site, struct err *err)
+{
+	know_domain(group, site->of->index, (struct ha_handle){0});
+	return ha_site(group, site->channel, site, err);
+}
+
 /* ---- making it there ---- */
 
 /* What is to be made, taken out of the index. */
@@ -128,14 +134,18 @@ CK_RV ha_local_make(struct ha_group *group, CK_OBJECT_HANDLE object, struct memb
 	rc = ha_site(group, channel, &site, err);
 	if (rc == 0)
 		rc = make_there(&original, &site, ret, err);
+	if (ha_lacks_object(rc, err)) {
+		rc = ha_site_again(group, &site, err);
+		if (rc == 0)
+			rc = make_there(&original, &site, ret, err);
+	}
 	if (rc == 0) {
 		ha_object_is_at(group, object, channel, *ret);
 		return CKR_OK;
 	}
 	if (member_broken(channel))
 		return CKR_DEVICE_REMOVED;
-	/* The member's own word: another one may take it. What it calls the domain key may have changed. */
-	know_domain(group, ha_member_of(group, channel), (struct ha_handle){0});
+	/* The member's own word: another one may take it. */
 	rv = p11_rv_from_err(err);
 	*err = (struct err){0};
 	return rv;

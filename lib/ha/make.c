@@ -32,11 +32,6 @@ static int make_once(struct making *m, struct replica_site *site, const struct p
 	return rc < 0 || call.rv == CKR_OK ? rc : p11_rv_err(err, call.rv, p11_fn_table[call.fn].name);
 }
 
-static bool lacks_object(int rc, const struct err *err)
-{
-	return rc == -ERR_TOKEN && p11_rv_class(err->rv) == P11_HANDLE;
-}
-
 /* key_maker: a key of the group, on its first member. What it is made of may have another handle there by now; where it is not
  * at all, it is another member's turn. */
 static int make_on(void *data, struct replica_site *site, const struct p11_attrs templates[RECORD_OBJECTS_MAX],
@@ -45,11 +40,11 @@ static int make_on(void *data, struct replica_site *site, const struct p11_attrs
 	struct making *m = data;
 	int rc = make_once(m, site, templates, ret, err);
 
-	if (!lacks_object(rc, err))
+	if (!ha_lacks_object(rc, err))
 		return rc;
 	ha_forget_handles(m->session->group, m->call, 1, site->of->index);
 	rc = make_once(m, site, templates, ret, err);
-	return lacks_object(rc, err) ? -(int)(err->code = ERR_DIFFERENT) : rc;
+	return ha_lacks_object(rc, err) ? -(int)(err->code = ERR_DIFFERENT) : rc;
 }
 
 /* What is all in its record is first made for nobody, to see what it is. */

@@ -31,12 +31,18 @@ static int begin_piece(struct making *m, struct piece *ret, struct err *err)
 
 /* Under the domain key, to be made again. A key that cannot leave, or a member without the domain key: it is where it is,
  * and goes with that. */
-static int keep_blob(struct replica_site *site, struct piece *piece, struct err *err)
+static int keep_blob(struct ha_group *group, struct replica_site *site, struct piece *piece, struct err *err)
 {
 	uint8_t blob[DOMAIN_BLOB_MAX];
 	CK_ULONG len = sizeof(blob);
 	int rc = domain_wrap(site, piece->there, blob, &len, err);
 
+	if (ha_lacks_object(rc, err)) {
+		len = sizeof(blob);
+		rc = ha_site_again(group, site, err);
+		if (rc == 0)
+			rc = domain_wrap(site, piece->there, blob, &len, err);
+	}
 	if (rc == -ERR_TOKEN || rc == -ERR_UNSUPPORTED)
 		return 0;
 	if (rc < 0)
@@ -55,7 +61,7 @@ static int take_piece(struct making *m, struct replica_site *site, size_t index,
 	/* The mark of ours is for members alone. */
 	if (rc == 0 && !p11_attrs_find(&m->request.templates[index], CKA_ID))
 		p11_attrs_remove(attrs, CKA_ID);
-	return rc < 0 || record_is_all(&piece->record) ? rc : keep_blob(site, piece, err);
+	return rc < 0 || record_is_all(&piece->record) ? rc : keep_blob(m->session->group, site, piece, err);
 }
 
 static int take_pieces(struct making *m, const CK_OBJECT_HANDLE there[RECORD_OBJECTS_MAX], struct pieces *ret,
@@ -179,7 +185,7 @@ static int copy_blob(struct making *m, struct piece *ret, struct err *err)
 		rc = rv == CKR_OK ? 0 : err->code ? -(int)err->code : p11_rv_err(err, rv, "C_CopyObject");
 	}
 	if (rc == 0)
-		rc = keep_blob(&site, ret, err);
+		rc = keep_blob(group, &site, ret, err);
 	if (rc == 0 && !ret->local->blob)
 		rc = p11_rv_err(err, CKR_KEY_UNEXTRACTABLE, "C_CopyObject");
 	ret->there = CK_INVALID_HANDLE;
@@ -217,13 +223,27 @@ CK_RV pieces_know(struct making *m, const struct p11_attrs *attrs, size_t index)
 	return publish_one(m, &pieces, index);
 }
 
+/* Of the first n the index has what there is. */
+static void withdraw(struct making *m, struct pieces *pieces, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		ha_local_destroy(m->session->group, *m->out[i]);
+		pieces->list[i].there = CK_INVALID_HANDLE;
+	}
+	pieces_destroy(pieces);
+}
+
 CK_RV pieces_publish(struct making *m, struct pieces *pieces)
 {
-	CK_RV rv = CKR_OK;
+	for (size_t i = 0; i < m->request.n_templates; i++) {
+		CK_RV rv = publish_one(m, pieces, i);
 
-	for (size_t i = 0; i < m->request.n_templates && rv == CKR_OK; i++)
-		rv = publish_one(m, pieces, i);
-	return rv;
+		if (rv == CKR_OK)
+			continue;
+		withdraw(m, pieces, i);
+		return rv;
+	}
+	return CKR_OK;
 }
 
 CK_RV pieces_make(struct making *m, struct pieces *ret)

@@ -561,18 +561,20 @@ int domain_wrap(struct replica_site *site, CK_OBJECT_HANDLE key, uint8_t *blob, 
 int domain_unwrap(struct replica_site *site, const uint8_t *blob, CK_ULONG len, const CK_ATTRIBUTE *template,
 		  CK_ULONG count, CK_OBJECT_HANDLE *ret, struct err *err)
 {
-	int rc = -ERR_UNSUPPORTED;
+	int rc = -ERR_TOKEN;
 
 	if (!site->domain)
 		return lacks_domain(site, err);
-	for (size_t i = 0; i < UNWRAPPINGS; i++) {
+	for (size_t i = 0; i < UNWRAPPINGS && rc == -ERR_TOKEN; i++) {
 		CK_MECHANISM mechanism = {pairs[i].unwrap, NULL, 0};
 		struct p11_call call = p11_C_UnwrapKey(member_session(site->channel), &mechanism, site->domain, blob, len,
 						       template, count, ret);
+		struct err why = {0};
 
-		rc = member_run(site->channel, &call, 1, err);
-		if (rc == 0 || rc != -ERR_TOKEN)
-			break;
+		rc = member_run(site->channel, &call, 1, &why);
+		/* A member that knows one of the numbers alone says of that what is wrong. */
+		if (rc != -ERR_TOKEN || why.rv != CKR_MECHANISM_INVALID || i == 0)
+			*err = why;
 	}
 	return rc;
 }

@@ -1,0 +1,534 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Objects of a session alone: no member keeps them, and none is needed for them. */
+#include "objects.h"
+
+#include <stdio.h>
+
+static struct ha_session *app;
+
+static int begin(void **state)
+{
+	open_kit(state);
+	app = session_of(group, CKF_RW_SESSION);
+	return 0;
+}
+
+static int end(void **state)
+{
+	ha_session_free(app);
+	return close_group(state);
+}
+
+#define ON_APP(f) cmocka_unit_test_setup_teardown(f, begin, end)
+
+static CK_OBJECT_HANDLE secret_in(struct ha_session *session)
+{
+	CK_OBJECT_HANDLE object;
+
+	assert_int_equal(generate_secret(session, NULL, 0, &object), CKR_OK);
+	return object;
+}
+
+static CK_RV use_it(CK_OBJECT_HANDLE object)
+{
+	struct effect ignored;
+
+	return effect_of(object, CKO_SECRET_KEY, &ignored);
+}
+
+static CK_RV set(struct ha_session *session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE item)
+{
+	return call_by(session, p11_C_SetAttributeValue(0, object, &item, 1));
+}
+
+/* ---- whoever is there ---- */
+
+static void any_member_serves_what_another_made(void **state)
+{
+	(void)state;
+	for (size_t w = 0; w < COUNT(making_ways); w++) {
+		const struct making_way *way = &making_ways[w];
+		const CK_ATTRIBUTE here = NUM(CKA_TOKEN, no);
+		struct effect effect;
+		CK_OBJECT_HANDLE object;
+
+		assert_int_equal(way->make(app, &here, 1, &object), CKR_OK);
+		if (!shows_effect(way))
+			continue;
+		assert_int_equal(effect_of(object, way->class, &effect), CKR_OK);
+		for (size_t m = 0; m < RIG_MEMBERS; m++) {
+			away(0xf & ~(1u << m));
+			has_effect(object, way->class, &effect);
+			away(0);
+			look_again();
+			has_effect(object, way->class, &effect);
+		}
+	}
+}
+
+/* The public half that an application gave verifies what the private one signed, on any member. */
+static void a_public_key_is_used_on_any_member(void **state)
+{
+	static const CK_MECHANISM ecdsa = {CKM_ECDSA, NULL, 0};
+
+	(void)state;
+	for (int token = 0; token < 2; token++) {
+		const CK_ATTRIBUTE place = {CKA_TOKEN, token ? &yes : &no, 1};
+		CK_OBJECT_HANDLE private, public;
+		struct effect signature;
+
+		assert_int_equal(create_private(app, NULL, 0, &private), CKR_OK);
+		assert_int_equal(create_public(app, &place, 1, &public), CKR_OK);
+		assert_int_equal(effect_of(private, CKO_PRIVATE_KEY, &signature), CKR_OK);
+		for (size_t m = 0; m < RIG_MEMBERS; m++) {
+			struct p11_call init = p11_init(P11_C_VerifyInit, 0, &ecdsa, public);
+			struct p11_call verify = p11_C_Verify(0, VALUE, VALUE_LEN, signature.bytes, signature.len);
+
+			away(0xf & ~(1u << m));
+			assert_int_equal(ha_call(app, &init), CKR_OK);
+			assert_int_equal(ha_call(app, &verify), CKR_OK);
+			signature.bytes[3] ^= 1;
+			assert_int_equal(ha_call(app, &init), CKR_OK);
+			assert_int_equal(ha_call(app, &verify), CKR_SIGNATURE_INVALID);
+			signature.bytes[3] ^= 1;
+			away(0);
+			look_again();
+		}
+	}
+}
+
+static bool make_while_lost(const struct making_way *way, size_t member, unsigned message, enum rig_when when)
+{
+	CK_ULONG before = seen(group);
+	struct effect effect;
+	CK_OBJECT_HANDLE object;
+	bool came;
+
+	look_again();
+	rig_lose(member, message, when);
+	assert_int_equal(way->make(app, NULL, 0, &object), CKR_OK);
+	if (shows_effect(way) && !is_copy(way))
+		assert_int_equal(effect_of(object, way->class, &effect), CKR_OK);
+	came = rig_came();
+	for (size_t m = 0; m < RIG_MEMBERS && shows_effect(way) && !is_copy(way); m++) {
+		away(0xf & ~(1u << m));
+		has_effect(object, way->class, &effect);
+	}
+	away(0);
+	assert_int_equal(seen(group), before + 1 + (way->make == generate_pair));
+	return came;
+}
+
+static void one_that_is_lost_at_any_message_is_not_noticed(void **state)
+{
+	(void)state;
+	for (size_t w = 0; w < COUNT(making_ways); w++)
+		for (size_t m = 0; m < 2; m++)
+			for (unsigned n = RIG_WHENS; !is_copy(&making_ways[w]) &&
+			     make_while_lost(&making_ways[w], m, n / RIG_WHENS, n % RIG_WHENS); n++) {
+				ha_session_free(app);
+				app = session_of(group, CKF_RW_SESSION);
+			}
+}
+
+/* While it is used, too. */
+static void a_use_is_not_disturbed_by_one_that_is_lost(void **state)
+{
+	CK_OBJECT_HANDLE object = secret_in(app);
+	struct effect effect;
+	bool came = true;
+
+	(void)state;
+	assert_int_equal(effect_of(object, CKO_SECRET_KEY, &effect), CKR_OK);
+	for (unsigned n = RIG_WHENS; came; n++) {
+		look_again();
+		for (size_t m = 0; m < 3; m++)
+			rig_lose(m, n / RIG_WHENS, n % RIG_WHENS);
+		has_effect(object, CKO_SECRET_KEY, &effect);
+		came = n < 8 * RIG_WHENS;
+		rig_came();
+		away(0);
+	}
+}
+
+static void restarts_are_not_noticed(void **state)
+{
+	CK_OBJECT_HANDLE objects[COUNT(making_ways)];
+	struct effect effects[COUNT(making_ways)];
+
+	(void)state;
+	for (size_t w = 0; w < COUNT(making_ways); w++) {
+		const CK_ATTRIBUTE here = NUM(CKA_TOKEN, no);
+
+		assert_int_equal(making_ways[w].make(app, &here, 1, &objects[w]), CKR_OK);
+		if (shows_effect(&making_ways[w]))
+			assert_int_equal(effect_of(objects[w], making_ways[w].class, &effects[w]), CKR_OK);
+	}
+	for (size_t m = 0; m < RIG_MEMBERS; m++)
+		rig_restore(m, fake_save(m));
+	look_again();
+	assert_int_equal(guests(), 0);
+	for (size_t w = 0; w < COUNT(making_ways); w++)
+		if (shows_effect(&making_ways[w]))
+			has_effect(objects[w], making_ways[w].class, &effects[w]);
+}
+
+/* The domain key was replaced on a member that goes on: what it is called there has changed. */
+static void a_domain_key_that_came_anew_carries_on(void **state)
+{
+	CK_OBJECT_HANDLE object = secret_in(app), later;
+	struct effect effect, then;
+
+	(void)state;
+	assert_int_equal(effect_of(object, CKO_SECRET_KEY, &effect), CKR_OK);
+	for (size_t m = 0; m < RIG_MEMBERS; m++) {
+		rig_destroy(m, rig_object(m, CKO_SECRET_KEY, rig_set->domain_id, 16, NULL));
+		rig_heals();
+		away(0xf & ~(1u << m));
+		/* A token knows one of the two numbers as a rule. */
+		fake_refuse_mechanism(m, CKM_AES_KEY_WRAP_PAD);
+		has_effect(object, CKO_SECRET_KEY, &effect);
+		fake_heal(m);
+		later = secret_in(app);
+		assert_int_equal(effect_of(later, CKO_SECRET_KEY, &then), CKR_OK);
+		away(1u << m);
+		has_effect(later, CKO_SECRET_KEY, &then);
+		away(0);
+		look_again();
+	}
+}
+
+/* The same where it is not called for by the object before. */
+static void what_is_made_by_a_domain_key_that_came_anew_can_be_carried(void **state)
+{
+	(void)state;
+	secret_in(app);
+	for (size_t m = 0; m < RIG_MEMBERS; m++) {
+		rig_destroy(m, rig_object(m, CKO_SECRET_KEY, rig_set->domain_id, 16, NULL));
+		rig_heals();
+	}
+	for (size_t m = 0; m < RIG_MEMBERS; m++) {
+		CK_OBJECT_HANDLE object;
+		struct effect effect;
+
+		away(0xf & ~(1u << m));
+		object = secret_in(app);
+		assert_int_equal(effect_of(object, CKO_SECRET_KEY, &effect), CKR_OK);
+		away(1u << m);
+		has_effect(object, CKO_SECRET_KEY, &effect);
+		away(0);
+		look_again();
+	}
+}
+
+/* ---- sessions ---- */
+
+static void a_session_takes_its_objects_with_it_from_every_member(void **state)
+{
+	struct ha_session *other = session_of(group, 0);
+	CK_OBJECT_HANDLE mine = secret_in(app), theirs = secret_in(other);
+	CK_ULONG before;
+
+	(void)state;
+	for (size_t m = 0; m < RIG_MEMBERS; m++) {
+		away(0xf & ~(1u << m));
+		assert_int_equal(use_it(mine), CKR_OK);
+		assert_int_equal(use_it(theirs), CKR_OK);
+		away(0);
+		look_again();
+	}
+	assert_int_equal(use_it(mine), CKR_OK);
+	before = seen(group);
+	ha_session_free(other);
+	assert_int_equal(use_it(theirs), CKR_KEY_HANDLE_INVALID);
+	assert_int_equal(use_it(mine), CKR_OK);
+	assert_int_equal(seen(group), before - 1);
+	assert_int_equal(destroy(mine), CKR_OK);
+	assert_int_equal(guests(), 0);
+}
+
+static void a_session_that_ends_asks_nobody_twice_who_does_not_answer(void **state)
+{
+	enum { OBJECTS = 20 };
+	unsigned long before;
+
+	(void)state;
+	for (int i = 0; i < OBJECTS; i++)
+		secret_in(app);
+	before = rig_messages(0);
+	rig_lose(0, 1, RIG_BEFORE);
+	ha_session_free(app);
+	assert_true(rig_came());
+	assert_int_equal(rig_messages(0), before + 1);
+	app = session_of(group, CKF_RW_SESSION);
+}
+
+static void any_session_of_the_application_finds_and_uses_an_object_and_no_other_process(void **state)
+{
+	const CK_ATTRIBUTE label = TEXT(CKA_LABEL, "k"), here = NUM(CKA_TOKEN, no), there = NUM(CKA_TOKEN, yes);
+	struct ha_group *other = another_group();
+	owned(mem) CK_OBJECT_HANDLE *list = NULL, *own = NULL, *kept = NULL;
+	CK_ATTRIBUTE both[] = {label, here};
+	CK_OBJECT_HANDLE mine;
+	CK_ULONG count;
+
+	(void)state;
+	key(KEY_AES_256, "k");
+	assert_int_equal(generate_secret(app, &label, 1, &mine), CKR_OK);
+	assert_int_equal(find_all(group, &label, 1, &list, &count), CKR_OK);
+	assert_int_equal(count, 2);
+	assert_int_equal(find_all(group, both, 2, &own, &count), CKR_OK);
+	assert_int_equal(count, 1);
+	assert_int_equal(own[0], mine);
+	both[1] = there;
+	assert_int_equal(find_all(group, both, 2, &kept, &count), CKR_OK);
+	assert_int_equal(count, 1);
+	assert_int_not_equal(kept[0], mine);
+	assert_int_equal(seen(other), seen(group) - 1);
+	assert_int_equal(call_in(other, p11_C_DestroyObject(0, mine)), CKR_OBJECT_HANDLE_INVALID);
+	ha_group_free(other);
+	rig_in_sync();
+}
+
+static void logging_out_ends_what_is_private(void **state)
+{
+	const CK_ATTRIBUTE open = NUM(CKA_PRIVATE, no);
+	CK_OBJECT_HANDLE hidden = secret_in(app), public, data;
+
+	(void)state;
+	assert_int_equal(create_public(app, &open, 1, &public), CKR_OK);
+	assert_int_equal(create_data(app, &open, 1, &data), CKR_OK);
+	assert_int_equal(ha_logout(group), CKR_OK);
+	assert_int_equal(use_it(hidden), CKR_USER_NOT_LOGGED_IN);
+	assert_int_equal(number_of(public, CKA_CLASS), CKO_PUBLIC_KEY);
+	assert_int_equal(number_of(data, CKA_CLASS), CKO_DATA);
+	assert_int_equal(ha_login(group, "1234", 4), CKR_OK);
+	assert_int_equal(use_it(hidden), CKR_KEY_HANDLE_INVALID);
+	assert_int_equal(number_of(public, CKA_CLASS), CKO_PUBLIC_KEY);
+	assert_int_equal(destroy(public), CKR_OK);
+	assert_int_equal(destroy(data), CKR_OK);
+	assert_int_equal(guests(), 0);
+}
+
+/* ---- places and handles ---- */
+
+static void handles_are_never_used_again_and_places_are(void **state)
+{
+	enum { ROUNDS = 300, AT_ONCE = 5 };
+	static CK_OBJECT_HANDLE handles[ROUNDS * AT_ONCE];
+	CK_OBJECT_HANDLE last_place = 0;
+
+	(void)state;
+	for (int r = 0; r < ROUNDS; r++) {
+		for (int i = 0; i < AT_ONCE; i++) {
+			CK_OBJECT_HANDLE *handle = &handles[r * AT_ONCE + i];
+
+			assert_int_equal(create_data(app, NULL, 0, handle), CKR_OK);
+			last_place = (*handle & 0xffffffff) > last_place ? *handle & 0xffffffff : last_place;
+		}
+		for (int i = 0; i < AT_ONCE; i++)
+			assert_int_equal(destroy(handles[r * AT_ONCE + (i * 3) % AT_ONCE]), CKR_OK);
+		/* What the group has does not get in between. */
+		if (r % 100 == 0)
+			key(KEY_AES_128, "more");
+	}
+	assert_true(last_place < 64);
+	for (int i = 0; i < ROUNDS * AT_ONCE; i++) {
+		CK_ULONG len = 0;
+
+		assert_int_equal(read_value(group, handles[i], CKA_LABEL, NULL, &len), CKR_OBJECT_HANDLE_INVALID);
+		for (int j = 0; j < i; j++)
+			assert_int_not_equal(handles[i], handles[j]);
+	}
+}
+
+static void many_objects_are_there_at_once(void **state)
+{
+	enum { OBJECTS = 500 };
+	CK_ULONG before = seen(group);
+	CK_OBJECT_HANDLE objects[OBJECTS];
+
+	(void)state;
+	for (int i = 0; i < OBJECTS; i++) {
+		char text[32];
+		CK_ATTRIBUTE label = {CKA_LABEL, text, (CK_ULONG)snprintf(text, sizeof(text), "object %d", i)};
+
+		assert_int_equal(create_data(app, &label, 1, &objects[i]), CKR_OK);
+	}
+	assert_int_equal(seen(group), before + OBJECTS);
+	assert_int_equal(found("object 499"), objects[499]);
+	assert_int_equal(found("object 0"), objects[0]);
+	ha_session_free(app);
+	app = session_of(group, 0);
+	assert_int_equal(seen(group), before);
+	/* What the group has is where it was. */
+	assert_int_equal(says(kit.aes, CKA_WRAP), true);
+}
+
+/* ---- changes ---- */
+
+static void a_change_is_seen_and_kept_to(void **state)
+{
+	struct ha_session *reader = session_of(group, 0);
+
+	(void)state;
+	for (size_t m = 0; m < RIG_MEMBERS; m++) {
+		const CK_ATTRIBUTE plain[] = {NUM(CKA_SENSITIVE, no), NUM(CKA_EXTRACTABLE, yes)};
+		CK_ATTRIBUTE label = TEXT(CKA_LABEL, "renamed"), deaf = NUM(CKA_ENCRYPT, no), shy = NUM(CKA_SENSITIVE, yes),
+			     bold = NUM(CKA_SENSITIVE, no), stays = NUM(CKA_EXTRACTABLE, no);
+		CK_OBJECT_HANDLE object;
+		uint8_t value[32];
+		CK_ULONG len = sizeof(value);
+
+		away(0xf & ~(1u << m));
+		assert_int_equal(create_secret(app, plain, 2, &object), CKR_OK);
+		assert_int_equal(use_it(object), CKR_OK);
+		assert_int_equal(read_value(group, object, CKA_VALUE, value, &len), CKR_OK);
+		assert_memory_equal(value, VALUE, VALUE_LEN);
+		assert_int_equal(set(reader, object, label), CKR_OK);
+		assert_int_equal(found("renamed"), object);
+		assert_int_equal(use_it(object), CKR_OK);
+		assert_int_equal(set(reader, object, deaf), CKR_OK);
+		assert_int_equal(use_it(object), CKR_KEY_FUNCTION_NOT_PERMITTED);
+		assert_int_equal(set(reader, object, shy), CKR_OK);
+		assert_int_equal(read_value(group, object, CKA_VALUE, value, &len), CKR_ATTRIBUTE_SENSITIVE);
+		assert_int_equal(set(reader, object, bold), CKR_ATTRIBUTE_READ_ONLY);
+		assert_int_equal(set(reader, object, stays), CKR_OK);
+		assert_false(says(object, CKA_NEVER_EXTRACTABLE));
+		deaf.pValue = &yes;
+		assert_int_equal(set(reader, object, deaf), CKR_OK);
+		away(0);
+		look_again();
+		assert_int_equal(use_it(object), CKR_OK);
+		assert_int_equal(destroy(object), CKR_OK);
+	}
+	ha_session_free(reader);
+	assert_int_equal(guests(), 0);
+}
+
+static void what_may_not_be_changed_is_not(void **state)
+{
+	const CK_ATTRIBUTE fixed = NUM(CKA_MODIFIABLE, no), label = TEXT(CKA_LABEL, "renamed"), local = NUM(CKA_LOCAL, yes),
+			   token = NUM(CKA_TOKEN, yes), keeps = NUM(CKA_DESTROYABLE, no);
+	CK_OBJECT_HANDLE object;
+
+	(void)state;
+	assert_int_equal(generate_secret(app, &fixed, 1, &object), CKR_OK);
+	assert_int_equal(set(app, object, label), CKR_ACTION_PROHIBITED);
+	assert_int_equal(generate_secret(app, &keeps, 1, &object), CKR_OK);
+	assert_int_equal(set(app, object, local), CKR_ATTRIBUTE_READ_ONLY);
+	assert_int_equal(set(app, object, token), CKR_ATTRIBUTE_READ_ONLY);
+	assert_int_equal(destroy(object), CKR_ACTION_PROHIBITED);
+	assert_int_equal(use_it(object), CKR_OK);
+	/* But it ends with its session. */
+	ha_session_free(app);
+	app = session_of(group, CKF_RW_SESSION);
+	assert_int_equal(guests(), 0);
+}
+
+/* An operation that is under way goes on, with the key that it began with. */
+static void a_change_disturbs_no_operation(void **state)
+{
+	static const CK_MECHANISM hmac = {CKM_SHA256_HMAC, NULL, 0};
+	const CK_ATTRIBUTE t[] = {NUM(CKA_VALUE_LEN, len32), NUM(CKA_SIGN, yes)};
+	CK_MECHANISM by = {CKM_GENERIC_SECRET_KEY_GEN, NULL, 0};
+	CK_OBJECT_HANDLE object;
+	uint8_t whole[32], parts[32];
+	CK_ULONG len = sizeof(parts);
+	struct use use;
+
+	(void)state;
+	assert_int_equal(call_by(app, p11_C_GenerateKey(0, &by, t, COUNT(t), &object)), CKR_OK);
+	assert_int_equal(sign_text(object, "some text", whole), CKR_OK);
+	assert_int_equal(use_begin(P11_OP_SIGN, &hmac, object, &use), CKR_OK);
+	assert_int_equal(use_call(&use, P11_PART_UPDATE, "some ", 5, NULL, NULL), CKR_OK);
+	assert_int_equal(set(app, object, (CK_ATTRIBUTE)TEXT(CKA_LABEL, "renamed")), CKR_OK);
+	assert_int_equal(use_call(&use, P11_PART_UPDATE, "text", 4, NULL, NULL), CKR_OK);
+	assert_int_equal(use_call(&use, P11_PART_FINAL, NULL, 0, parts, &len), CKR_OK);
+	assert_memory_equal(whole, parts, 32);
+	use_end(&use);
+}
+
+/* ---- what cannot be carried ---- */
+
+/* Made without a login: nobody sees the domain key then. It goes with its member, and is said to be gone. */
+static void what_cannot_be_carried_goes_with_its_member(void **state)
+{
+	const CK_ATTRIBUTE open = NUM(CKA_PRIVATE, no);
+	CK_OBJECT_HANDLE object;
+
+	(void)state;
+	for (size_t m = 0; m < RIG_MEMBERS; m++)
+		fake_refuse_mechanism(m, CKM_AES_KEY_WRAP_PAD), fake_refuse_mechanism(m, CKM_AES_KEY_WRAP_KWP);
+	assert_int_equal(generate_secret(app, &open, 1, &object), CKR_OK);
+	for (size_t m = 0; m < RIG_MEMBERS; m++)
+		fake_heal(m);
+	assert_int_equal(use_it(object), CKR_OK);
+	assert_int_equal(set(app, object, (CK_ATTRIBUTE)TEXT(CKA_LABEL, "renamed")), CKR_OK);
+	assert_int_equal(set(app, object, (CK_ATTRIBUTE)NUM(CKA_DECRYPT, no)), CKR_OK);
+	assert_int_equal(use_it(object), CKR_OK);
+	for (size_t m = 0; m < RIG_MEMBERS; m++)
+		rig_restore(m, fake_save(m));
+	look_again();
+	assert_int_equal(use_it(object), CKR_KEY_HANDLE_INVALID);
+	assert_int_equal(found("renamed"), object);
+	assert_int_equal(destroy(object), CKR_OK);
+}
+
+/* ---- memory ---- */
+
+static void memory_that_runs_out_leaves_nothing_or_an_object(void **state)
+{
+	(void)state;
+	for (size_t w = 0; w < COUNT(making_ways); w++) {
+		const CK_ATTRIBUTE here = NUM(CKA_TOKEN, no);
+		bool enough = false;
+
+		for (unsigned long n = 1; !enough; n++) {
+			CK_ULONG before = seen(group), guests_before;
+			struct ha_session *s = session_of(group, CKF_RW_SESSION);
+			CK_OBJECT_HANDLE object;
+			CK_RV rv;
+
+			look_again();
+			guests_before = guests();
+			mem_fail_after = n;
+			rv = making_ways[w].make(s, &here, 1, &object);
+			enough = mem_fail_after != 0;
+			mem_fail_after = 0;
+			if (rv != CKR_OK) {
+				assert_int_equal(rv, CKR_HOST_MEMORY);
+				assert_int_equal(seen(group), before);
+				assert_true(guests() <= guests_before);
+			}
+			ha_session_free(s);
+			assert_int_equal(seen(group), before);
+		}
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		ON_APP(any_member_serves_what_another_made),
+		ON_APP(a_public_key_is_used_on_any_member),
+		ON_APP(one_that_is_lost_at_any_message_is_not_noticed),
+		ON_APP(a_use_is_not_disturbed_by_one_that_is_lost),
+		ON_APP(restarts_are_not_noticed),
+		ON_APP(a_domain_key_that_came_anew_carries_on),
+		ON_APP(what_is_made_by_a_domain_key_that_came_anew_can_be_carried),
+		ON_APP(a_session_takes_its_objects_with_it_from_every_member),
+		ON_APP(a_session_that_ends_asks_nobody_twice_who_does_not_answer),
+		ON_APP(any_session_of_the_application_finds_and_uses_an_object_and_no_other_process),
+		ON_APP(logging_out_ends_what_is_private),
+		ON_APP(handles_are_never_used_again_and_places_are),
+		ON_APP(many_objects_are_there_at_once),
+		ON_APP(a_change_is_seen_and_kept_to),
+		ON_APP(what_may_not_be_changed_is_not),
+		ON_APP(a_change_disturbs_no_operation),
+		ON_APP(what_cannot_be_carried_goes_with_its_member),
+		ON_APP(memory_that_runs_out_leaves_nothing_or_an_object),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
