@@ -47,6 +47,8 @@ static int keep_blob(struct ha_group *group, struct replica_site *site, struct p
 		return 0;
 	if (rc < 0)
 		return rc;
+	/* Of the one that was lost with the member before. */
+	free(piece->local->blob);
 	piece->local->blob = mem_dup(blob, len);
 	piece->local->blob_len = len;
 	return piece->local->blob ? 0 : err_no_memory(err);

@@ -36,7 +36,6 @@ static void each_is_made_for_a_session_and_for_the_group(void **state)
 	for (size_t w = 0; w < COUNT(making_ways); w++) {
 		const struct making_way *way = &making_ways[w];
 
-		print_message("%s\n", way->name);
 		for (int token = 0; token < 2; token++) {
 			struct ha_session *s = session_of(group, CKF_RW_SESSION);
 			struct ha_group *other = another_group();
