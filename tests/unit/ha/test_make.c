@@ -423,6 +423,52 @@ static void what_it_is_made_of_is_missing_on_one_member(void **state)
 	ha_session_free(s);
 }
 
+/* ---- members are lost ---- */
+
+/* Whatever is said of it is so, once all are back: it is there for everybody, or nothing of it is. */
+static bool make_while_lost(struct ha_session *s, const struct making_way *way, uint32_t lost, unsigned message,
+			    enum rig_when when)
+{
+	CK_ULONG before = seen(group);
+	CK_OBJECT_HANDLE object;
+	bool came, few = __builtin_popcount(lost) == 1;
+	CK_RV rv;
+
+	for (size_t m = 0; m < RIG_MEMBERS; m++)
+		if (lost & 1u << m)
+			rig_lose(m, message, when);
+	rv = way->make(s, &in_token, 1, &object);
+	came = rig_came();
+	away(0);
+	rig_settles();
+	look_again();
+	if (rv == CKR_OK) {
+		assert_true(says(object, CKA_TOKEN));
+		assert_int_equal(destroy(object), CKR_OK);
+		assert_int_equal(seen(group), before);
+	} else {
+		assert_false(few);
+		assert_true(seen(group) - before <= (rv == CKR_FUNCTION_FAILED));
+	}
+	return came;
+}
+
+static void whatever_is_said_of_a_creation_is_so_whoever_was_lost(void **state)
+{
+	static const uint32_t lost[] = {0x1, 0x8, 0x7};
+	/* One of each kind: a record, a record that a member has to make, a maker of a key, a copy. */
+	static const struct making_way ways[] = {
+		{.make = create_data}, {.make = create_public}, {.make = unwrap_private}, {.make = copy_secret}};
+	struct ha_session *s = session_of(group, CKF_RW_SESSION);
+
+	(void)state;
+	for (size_t w = 0; w < COUNT(ways); w++)
+		for (size_t l = 0; l < COUNT(lost); l++)
+			for (unsigned n = RIG_WHENS; make_while_lost(s, &ways[w], lost[l], n / RIG_WHENS, n % RIG_WHENS); n++)
+				;
+	ha_session_free(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -438,6 +484,7 @@ int main(void)
 		ON_KIT(what_is_derived_need_not_say_what_it_is),
 		ON_KIT(what_it_is_made_of_was_made_anew_on_the_members),
 		ON_KIT(what_it_is_made_of_is_missing_on_one_member),
+		ON_KIT(whatever_is_said_of_a_creation_is_so_whoever_was_lost),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
