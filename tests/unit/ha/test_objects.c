@@ -230,6 +230,164 @@ static void halves_of_a_pair_go_one_by_one(void **state)
 	}
 }
 
+static CK_OBJECT_HANDLE public_of(struct ha_group *in)
+{
+	CK_OBJECT_CLASS class = CKO_PUBLIC_KEY;
+	const CK_ATTRIBUTE template = {CKA_CLASS, &class, sizeof(class)};
+	owned(mem) CK_OBJECT_HANDLE *list = NULL;
+	CK_ULONG count;
+
+	assert_int_equal(find_all(in, &template, 1, &list, &count), CKR_OK);
+	return count ? list[0] : CK_INVALID_HANDLE;
+}
+
+static CK_RV verify_text(CK_OBJECT_HANDLE public, const uint8_t *signature, CK_ULONG len)
+{
+	static const CK_MECHANISM ecdsa = {CKM_ECDSA, NULL, 0};
+	owned(ha_session) struct ha_session *session = NULL;
+	struct p11_call init = p11_init(P11_C_VerifyInit, 0, &ecdsa, public);
+	struct p11_call verify = p11_C_Verify(0, "thirty-two bytes of text to sign", 32, signature, len);
+	CK_RV rv;
+
+	assert_int_equal(ha_session_open(group, CKF_SERIAL_SESSION, &session), CKR_OK);
+	rv = ha_call(session, &init);
+	return rv == CKR_OK ? ha_call(session, &verify) : rv;
+}
+
+static CK_RV sign_with_pair(CK_OBJECT_HANDLE private, uint8_t ret[static 64])
+{
+	static const CK_MECHANISM ecdsa = {CKM_ECDSA, NULL, 0};
+	CK_ULONG len = 64;
+	struct use use;
+	CK_RV rv = use_begin(P11_OP_SIGN, &ecdsa, private, &use);
+
+	if (rv != CKR_OK)
+		return rv;
+	rv = use_call(&use, P11_PART_ONCE, "thirty-two bytes of text to sign", 32, ret, &len);
+	use_end(&use);
+	return rv;
+}
+
+/* What is left is used as before, whoever of the members is there. */
+static void the_half_that_is_left_does_what_it_did(void **state)
+{
+	uint8_t signature[64], again[64];
+
+	(void)state;
+	for (int public_first = 0; public_first < 2; public_first++) {
+		CK_OBJECT_HANDLE private = key(KEY_EC_P256, "pair"), public = public_of(group);
+
+		assert_int_equal(sign_with_pair(private, signature), CKR_OK);
+		assert_int_equal(verify_text(public, signature, 64), CKR_OK);
+		assert_int_equal(destroy(public_first ? public : private), CKR_OK);
+		for (size_t m = 0; m < RIG_MEMBERS; m++) {
+			away(0xf & ~(1u << m));
+			if (public_first)
+				assert_int_equal(sign_with_pair(private, again), CKR_OK);
+			assert_int_equal(verify_text(public, signature, 64), public_first ? CKR_KEY_HANDLE_INVALID : CKR_OK);
+			if (!public_first)
+				assert_int_equal(sign_with_pair(private, again), CKR_KEY_HANDLE_INVALID);
+			away(0);
+			look_again();
+		}
+		assert_int_equal(destroy(public_first ? private : public), CKR_OK);
+		assert_int_equal(seen_by_all(), 0);
+	}
+}
+
+/* A member that was away when halves were destroyed brings none of them back. */
+static void a_half_that_was_destroyed_does_not_come_back(void **state)
+{
+	(void)state;
+	for (int n = 0; n < 4; n++)
+		for (size_t m = 0; m < RIG_MEMBERS; m++) {
+			bool public_first = n & 1, both = n & 2;
+			CK_OBJECT_HANDLE private = key(KEY_EC_P256, "pair"), public = public_of(group);
+
+			away(1u << m);
+			assert_int_equal(destroy(public_first ? public : private), CKR_OK);
+			if (both)
+				assert_int_equal(destroy(public_first ? private : public), CKR_OK);
+			away(0);
+			rig_settles();
+			look_again();
+			assert_int_equal(seen_by_all(), !both);
+			if (!both)
+				assert_int_equal(destroy(public_first ? private : public), CKR_OK);
+			rig_settles();
+			assert_int_equal(seen_by_all(), 0);
+		}
+}
+
+/* Members are lost while halves are destroyed: the other half is there whatever comes of it. */
+static bool destroy_while_lost(bool public_first, uint32_t lost, unsigned message, enum rig_when when)
+{
+	CK_OBJECT_HANDLE private = key(KEY_EC_P256, "pair"), public = public_of(group);
+	CK_ULONG left;
+	bool came;
+	CK_RV rv;
+
+	for (size_t m = 0; m < RIG_MEMBERS; m++)
+		if (lost & 1u << m)
+			rig_lose(m, message, when);
+	rv = destroy(public_first ? public : private);
+	came = rig_came();
+	away(0);
+	rig_settles();
+	look_again();
+	left = seen_by_all();
+	if (rv == CKR_OK)
+		assert_int_equal(left, 1);
+	else
+		assert_true(left == 2 || (rv == CKR_FUNCTION_FAILED && left <= 3));
+	/* Nobody lost the half that was not asked for. */
+	if (public_first)
+		assert_int_not_equal(found("pair"), CK_INVALID_HANDLE);
+	else
+		assert_int_not_equal(public_of(group), CK_INVALID_HANDLE);
+	for (CK_OBJECT_HANDLE object; (object = found("pair")) != CK_INVALID_HANDLE;)
+		assert_int_equal(destroy(object), CKR_OK);
+	assert_int_equal(seen_by_all(), 0);
+	return came;
+}
+
+static void whatever_is_said_of_a_half_is_so_whoever_was_lost(void **state)
+{
+	static const uint32_t lost[] = {0x1, 0x8, 0x7};
+
+	(void)state;
+	for (int public_first = 0; public_first < 2; public_first++)
+		for (size_t l = 0; l < COUNT(lost); l++)
+			for (unsigned n = RIG_WHENS; destroy_while_lost(public_first, lost[l], n / RIG_WHENS, n % RIG_WHENS); n++)
+				;
+}
+
+/* Another process, which has seen the pair. */
+static void another_process_sees_what_became_of_the_halves(void **state)
+{
+	struct ha_group *other = another_group();
+
+	(void)state;
+	for (int public_first = 0; public_first < 2; public_first++) {
+		CK_OBJECT_HANDLE private = key(KEY_EC_P256, "pair"), public = public_of(group), theirs = public_of(other);
+		CK_ATTRIBUTE class = {CKA_CLASS, NULL, 0};
+
+		assert_int_not_equal(theirs, CK_INVALID_HANDLE);
+		assert_int_equal(destroy(public_first ? public : private), CKR_OK);
+		assert_int_equal(public_of(other) == CK_INVALID_HANDLE, public_first);
+		if (public_first)
+			assert_int_equal(call_in(other, p11_C_GetAttributeValue(0, theirs, &class, 1)), CKR_OBJECT_HANDLE_INVALID);
+		/* What it does goes over what was done, and does not undo it. */
+		if (!public_first)
+			assert_int_equal(call_in(other, p11_C_DestroyObject(0, public_of(other))), CKR_OK);
+		else
+			assert_int_equal(destroy(private), CKR_OK);
+		assert_int_equal(seen_by_all(), 0);
+		rig_in_sync();
+	}
+	ha_group_free(other);
+}
+
 /* What is said of a write, by how many members are there. */
 static void a_write_is_made_refused_or_not_known(void **state)
 {
@@ -325,6 +483,10 @@ int main(void)
 		ON_GROUP(a_change_goes_over_what_others_changed),
 		ON_GROUP(a_key_that_others_deleted_can_neither_be_changed_nor_comes_back),
 		ON_GROUP(halves_of_a_pair_go_one_by_one),
+		ON_GROUP(the_half_that_is_left_does_what_it_did),
+		ON_GROUP(a_half_that_was_destroyed_does_not_come_back),
+		ON_GROUP(whatever_is_said_of_a_half_is_so_whoever_was_lost),
+		ON_GROUP(another_process_sees_what_became_of_the_halves),
 		ON_GROUP(a_write_is_made_refused_or_not_known),
 		ON_GROUP(a_write_whose_members_are_lost_is_not_called_refused),
 		ON_GROUP(memory_that_runs_out_hides_no_key_for_good),
