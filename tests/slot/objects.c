@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* objects CHECK [ARGUMENTS]: sessions' own keys while members come and go, and objects of every class kept by the group. */
+/* objects CHECK [ARGUMENTS]: sessions' own keys while members come and go, and objects of every class kept by the
+ * group. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <unistd.h>
@@ -8,8 +9,14 @@
 
 enum { THREADS = 4, MANY = 24 };
 #define N(list) (sizeof(list) / sizeof((list)[0]))
-#define NUM(type, variable) {type, &(variable), sizeof(variable)}
-#define TEXT(type, text) {type, (void *)(text), sizeof(text) - 1}
+#define NUM(type, variable)                                                                                            \
+	{                                                                                                              \
+		type, &(variable), sizeof(variable)                                                                    \
+	}
+#define TEXT(type, text)                                                                                               \
+	{                                                                                                              \
+		type, (void *)(text), sizeof(text) - 1                                                                 \
+	}
 
 static CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
 static CK_ULONG len32 = 32;
@@ -32,7 +39,7 @@ static CK_RV agree(struct own *own, CK_BYTE ret[32])
 	CK_ECDH1_DERIVE_PARAMS with = {CKD_NULL, 0, NULL, own->point_len, own->point};
 	CK_MECHANISM mechanism = {CKM_ECDH1_DERIVE, &with, sizeof(with)};
 	CK_ATTRIBUTE t[] = {NUM(CKA_CLASS, secret), NUM(CKA_KEY_TYPE, generic), NUM(CKA_TOKEN, no),
-			    NUM(CKA_SENSITIVE, no), NUM(CKA_EXTRACTABLE, yes), NUM(CKA_VALUE_LEN, len32)};
+			    NUM(CKA_SENSITIVE, no), NUM(CKA_EXTRACTABLE, yes),	NUM(CKA_VALUE_LEN, len32)};
 	CK_ATTRIBUTE value = {CKA_VALUE, ret, 32};
 	CK_OBJECT_HANDLE made;
 	CK_RV rv = p11->C_DeriveKey(own->session, &mechanism, own->private, t, N(t), &made);
@@ -166,7 +173,8 @@ static void paused(char **args)
 /* objects closed: "made", and after a line a session ends that has many. */
 static void closed(char **args)
 {
-	CK_ATTRIBUTE t[] = {NUM(CKA_CLASS, secret), NUM(CKA_KEY_TYPE, aes), {CKA_VALUE, plain, 32}, NUM(CKA_ENCRYPT, yes)};
+	CK_ATTRIBUTE t[] = {
+	    NUM(CKA_CLASS, secret), NUM(CKA_KEY_TYPE, aes), {CKA_VALUE, plain, 32}, NUM(CKA_ENCRYPT, yes)};
 	CK_OBJECT_HANDLE made;
 	struct own own;
 
@@ -194,13 +202,19 @@ static void fill(void)
 static void make(char **args)
 {
 	CK_CERTIFICATE_TYPE x509 = CKC_X_509;
-	CK_ATTRIBUTE cert[] = {NUM(CKA_CLASS, certificate), NUM(CKA_CERTIFICATE_TYPE, x509), NUM(CKA_TOKEN, yes),
-			       TEXT(CKA_LABEL, "kept"), TEXT(CKA_ID, "the id"), TEXT(CKA_SUBJECT, "somebody"),
+	CK_ATTRIBUTE cert[] = {NUM(CKA_CLASS, certificate),
+			       NUM(CKA_CERTIFICATE_TYPE, x509),
+			       NUM(CKA_TOKEN, yes),
+			       TEXT(CKA_LABEL, "kept"),
+			       TEXT(CKA_ID, "the id"),
+			       TEXT(CKA_SUBJECT, "somebody"),
 			       {CKA_VALUE, content, sizeof(content)}};
-	CK_ATTRIBUTE datum[] = {NUM(CKA_CLASS, data), NUM(CKA_TOKEN, yes), NUM(CKA_PRIVATE, yes), TEXT(CKA_LABEL, "kept"),
+	CK_ATTRIBUTE datum[] = {NUM(CKA_CLASS, data),		NUM(CKA_TOKEN, yes),
+				NUM(CKA_PRIVATE, yes),		TEXT(CKA_LABEL, "kept"),
 				TEXT(CKA_APPLICATION, "tests"), {CKA_VALUE, content, sizeof(content)}};
-	CK_ATTRIBUTE key[] = {NUM(CKA_CLASS, secret), NUM(CKA_KEY_TYPE, generic), NUM(CKA_TOKEN, yes), TEXT(CKA_LABEL, "kept"),
-			      NUM(CKA_SENSITIVE, no), NUM(CKA_EXTRACTABLE, yes), {CKA_VALUE, content, 64}};
+	CK_ATTRIBUTE key[] = {NUM(CKA_CLASS, secret),  NUM(CKA_KEY_TYPE, generic), NUM(CKA_TOKEN, yes),
+			      TEXT(CKA_LABEL, "kept"), NUM(CKA_SENSITIVE, no),	   NUM(CKA_EXTRACTABLE, yes),
+			      {CKA_VALUE, content, 64}};
 	CK_OBJECT_HANDLE made;
 
 	(void)args;
@@ -237,8 +251,7 @@ static void read_back(char **args)
 }
 
 static const struct check checks[] = {
-	{"crowd", many, 1}, {"paused", paused, 0}, {"closed", closed, 0}, {"make", make, 0}, {"read", read_back, 0},
-	{0},
+    {"crowd", many, 1}, {"paused", paused, 0}, {"closed", closed, 0}, {"make", make, 0}, {"read", read_back, 0}, {0},
 };
 
 int main(int argc, char **argv)

@@ -2,8 +2,9 @@
 /*
  * objects - every way in which an application makes an object, and how it is seen what came of it.
  *
- * What is made of something else is made of the kit, which the group has: an AES key that wraps and is derived from, two
- * blobs under it, and a private key to derive from. Private keys are 1, so their public halves are the curve's generator.
+ * What is made of something else is made of the kit, which the group has: an AES key that wraps and is derived from,
+ * two blobs under it, and a private key to derive from. Private keys are 1, so their public halves are the curve's
+ * generator.
  */
 #ifndef UNIT_HA_OBJECTS_H
 #define UNIT_HA_OBJECTS_H
@@ -42,6 +43,9 @@ static inline CK_RV call_by(struct ha_session *session, struct p11_call call)
 }
 
 /* ---- what is made ---- */
+
+/* Makes one, with more in its template. */
+typedef CK_RV way_to_make(struct ha_session *s, const CK_ATTRIBUTE *more, CK_ULONG n, CK_OBJECT_HANDLE *ret);
 
 /* A template, with more behind it. */
 struct wish {
@@ -88,7 +92,8 @@ static CK_MECHANISM encrypting = {CKM_AES_ECB_ENCRYPT_DATA, &two_blocks, sizeof(
 
 #define SECRET_USES NUM(CKA_ENCRYPT, yes), NUM(CKA_DECRYPT, yes)
 
-WAY(create_secret, NUM(CKA_CLASS, secret), NUM(CKA_KEY_TYPE, aes), {CKA_VALUE, (void *)(uintptr_t)VALUE, VALUE_LEN}, SECRET_USES)
+WAY(create_secret, NUM(CKA_CLASS, secret), NUM(CKA_KEY_TYPE, aes), {CKA_VALUE, (void *)(uintptr_t)VALUE, VALUE_LEN},
+    SECRET_USES)
 	return call_by(s, p11_C_CreateObject(0, w.items, w.count, ret));
 END
 WAY(create_private, NUM(CKA_CLASS, private), NUM(CKA_KEY_TYPE, ec), BYTES(CKA_EC_PARAMS, P256), BYTES(CKA_VALUE, ONE),
@@ -123,10 +128,12 @@ WAY(generate_pair, NUM(CKA_SIGN, yes))
 	return call_by(s, p11_C_GenerateKeyPair(0, &m, open, token ? 3 : 2, w.items, w.count, &other, ret));
 END
 WAY(unwrap_secret, NUM(CKA_CLASS, secret), NUM(CKA_KEY_TYPE, aes), SECRET_USES)
-	return call_by(s, p11_C_UnwrapKey(0, &wrapping, kit.aes, kit.secret_blob, kit.secret_len, w.items, w.count, ret));
+	return call_by(s, p11_C_UnwrapKey(0, &wrapping, kit.aes, kit.secret_blob, kit.secret_len, w.items, w.count,
+					  ret));
 END
 WAY(unwrap_private, NUM(CKA_CLASS, private), NUM(CKA_KEY_TYPE, ec), NUM(CKA_SIGN, yes))
-	return call_by(s, p11_C_UnwrapKey(0, &wrapping, kit.aes, kit.private_blob, kit.private_len, w.items, w.count, ret));
+	return call_by(s, p11_C_UnwrapKey(0, &wrapping, kit.aes, kit.private_blob, kit.private_len, w.items, w.count,
+					  ret));
 END
 WAY(derive_by_ecdh, NUM(CKA_CLASS, secret), NUM(CKA_KEY_TYPE, aes), NUM(CKA_VALUE_LEN, len32), SECRET_USES)
 	return call_by(s, p11_C_DeriveKey(0, &ecdh, kit.private, w.items, w.count, ret));
@@ -144,7 +151,12 @@ WAY(copy_public, TEXT(CKA_LABEL, "copy"))
 	return call_by(s, p11_C_CopyObject(0, kit.public, w.items, w.count, ret));
 END
 
-/* The key is of the same value as the kit's blobs say, in a group that has these. */
+static inline CK_ULONG wrap_into(struct ha_session *s, CK_OBJECT_HANDLE object, uint8_t *blob, CK_ULONG room)
+{
+	assert_int_equal(call_by(s, p11_C_WrapKey(0, &wrapping, kit.aes, object, blob, &room)), CKR_OK);
+	return room;
+}
+
 static inline void make_kit(void)
 {
 	owned(ha_session) struct ha_session *s = session_of(group, CKF_RW_SESSION);
@@ -152,17 +164,18 @@ static inline void make_kit(void)
 				      NUM(CKA_SENSITIVE, yes), TEXT(CKA_LABEL, "kit")};
 	const CK_ATTRIBUTE derives[] = {NUM(CKA_TOKEN, yes), NUM(CKA_DERIVE, yes), NUM(CKA_SENSITIVE, yes),
 					TEXT(CKA_LABEL, "kit")};
-	const CK_ATTRIBUTE open[] = {NUM(CKA_TOKEN, yes), TEXT(CKA_LABEL, "kit")}, leaves[] = {NUM(CKA_EXTRACTABLE, yes)};
+	const CK_ATTRIBUTE open[] = {NUM(CKA_TOKEN, yes), TEXT(CKA_LABEL, "kit")};
+	const CK_ATTRIBUTE leaves = NUM(CKA_EXTRACTABLE, yes);
 	CK_OBJECT_HANDLE secret, private;
 
-	kit = (struct kit){.secret_len = sizeof(kit.secret_blob), .private_len = sizeof(kit.private_blob)};
+	kit = (struct kit){0};
 	assert_int_equal(create_secret(s, wraps, COUNT(wraps), &kit.aes), CKR_OK);
 	assert_int_equal(create_private(s, derives, COUNT(derives), &kit.private), CKR_OK);
 	assert_int_equal(create_public(s, open, COUNT(open), &kit.public), CKR_OK);
-	assert_int_equal(create_secret(s, leaves, 1, &secret), CKR_OK);
-	assert_int_equal(create_private(s, leaves, 1, &private), CKR_OK);
-	assert_int_equal(call_by(s, p11_C_WrapKey(0, &wrapping, kit.aes, secret, kit.secret_blob, &kit.secret_len)), CKR_OK);
-	assert_int_equal(call_by(s, p11_C_WrapKey(0, &wrapping, kit.aes, private, kit.private_blob, &kit.private_len)), CKR_OK);
+	assert_int_equal(create_secret(s, &leaves, 1, &secret), CKR_OK);
+	assert_int_equal(create_private(s, &leaves, 1, &private), CKR_OK);
+	kit.secret_len = wrap_into(s, secret, kit.secret_blob, sizeof(kit.secret_blob));
+	kit.private_len = wrap_into(s, private, kit.private_blob, sizeof(kit.private_blob));
 }
 
 static int open_kit(void **state)
@@ -180,7 +193,7 @@ enum { OWN_PAST, NO_PAST, BASES_PAST };	/* what may be said of always sensitive,
 
 static const struct making_way {
 	const char *name;
-	CK_RV (*make)(struct ha_session *s, const CK_ATTRIBUTE *more, CK_ULONG n, CK_OBJECT_HANDLE *ret);
+	way_to_make *make;
 	CK_OBJECT_CLASS class;
 	bool hidden;			/* a private or secret key */
 	bool local;			/* CKA_LOCAL */
@@ -211,7 +224,8 @@ static inline bool is_copy(const struct making_way *way)
 
 /* ---- what came of it ---- */
 
-static inline CK_RV read_value(struct ha_group *in, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type, void *ret, CK_ULONG *len)
+static inline CK_RV read_value(struct ha_group *in, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type, void *ret,
+			       CK_ULONG *len)
 {
 	CK_ATTRIBUTE item = {type, ret, *len};
 	CK_RV rv = call_in(in, p11_C_GetAttributeValue(0, object, &item, 1));
@@ -237,7 +251,7 @@ static inline CK_ULONG number_of(CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type
 	return value;
 }
 
-/* What an object does, for any member to do the same: a cipher's block, a signature, the content of what is none of these. */
+/* What an object does, for any member to do the same: a cipher's block, a signature, the content of what does nothing. */
 struct effect {
 	uint8_t bytes[64];
 	CK_ULONG len;

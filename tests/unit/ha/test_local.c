@@ -125,7 +125,8 @@ static void one_that_is_lost_at_any_message_is_not_noticed(void **state)
 	for (size_t w = 0; w < COUNT(making_ways); w++)
 		for (size_t m = 0; m < 2; m++)
 			for (unsigned n = RIG_WHENS; !is_copy(&making_ways[w]) &&
-			     make_while_lost(&making_ways[w], m, n / RIG_WHENS, n % RIG_WHENS); n++) {
+						     make_while_lost(&making_ways[w], m, n / RIG_WHENS, n % RIG_WHENS);
+			     n++) {
 				ha_session_free(app);
 				app = session_of(group, CKF_RW_SESSION);
 			}
@@ -374,8 +375,9 @@ static void a_change_is_seen_and_kept_to(void **state)
 	(void)state;
 	for (size_t m = 0; m < RIG_MEMBERS; m++) {
 		const CK_ATTRIBUTE plain[] = {NUM(CKA_SENSITIVE, no), NUM(CKA_EXTRACTABLE, yes)};
-		CK_ATTRIBUTE label = TEXT(CKA_LABEL, "renamed"), deaf = NUM(CKA_ENCRYPT, no), shy = NUM(CKA_SENSITIVE, yes),
-			     bold = NUM(CKA_SENSITIVE, no), stays = NUM(CKA_EXTRACTABLE, no);
+		CK_ATTRIBUTE label = TEXT(CKA_LABEL, "renamed"), deaf = NUM(CKA_ENCRYPT, no),
+			     shy = NUM(CKA_SENSITIVE, yes), bold = NUM(CKA_SENSITIVE, no),
+			     stays = NUM(CKA_EXTRACTABLE, no);
 		CK_OBJECT_HANDLE object;
 		uint8_t value[32];
 		CK_ULONG len = sizeof(value);
@@ -408,8 +410,8 @@ static void a_change_is_seen_and_kept_to(void **state)
 
 static void what_may_not_be_changed_is_not(void **state)
 {
-	const CK_ATTRIBUTE fixed = NUM(CKA_MODIFIABLE, no), label = TEXT(CKA_LABEL, "renamed"), local = NUM(CKA_LOCAL, yes),
-			   token = NUM(CKA_TOKEN, yes), keeps = NUM(CKA_DESTROYABLE, no);
+	const CK_ATTRIBUTE fixed = NUM(CKA_MODIFIABLE, no), label = TEXT(CKA_LABEL, "renamed"),
+			   local = NUM(CKA_LOCAL, yes), token = NUM(CKA_TOKEN, yes), keeps = NUM(CKA_DESTROYABLE, no);
 	CK_OBJECT_HANDLE object;
 
 	(void)state;
@@ -510,24 +512,24 @@ static void memory_that_runs_out_leaves_nothing_or_an_object(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		ON_APP(any_member_serves_what_another_made),
-		ON_APP(a_public_key_is_used_on_any_member),
-		ON_APP(one_that_is_lost_at_any_message_is_not_noticed),
-		ON_APP(a_use_is_not_disturbed_by_one_that_is_lost),
-		ON_APP(restarts_are_not_noticed),
-		ON_APP(a_domain_key_that_came_anew_carries_on),
-		ON_APP(what_is_made_by_a_domain_key_that_came_anew_can_be_carried),
-		ON_APP(a_session_takes_its_objects_with_it_from_every_member),
-		ON_APP(a_session_that_ends_asks_nobody_twice_who_does_not_answer),
-		ON_APP(any_session_of_the_application_finds_and_uses_an_object_and_no_other_process),
-		ON_APP(logging_out_ends_what_is_private),
-		ON_APP(handles_are_never_used_again_and_places_are),
-		ON_APP(many_objects_are_there_at_once),
-		ON_APP(a_change_is_seen_and_kept_to),
-		ON_APP(what_may_not_be_changed_is_not),
-		ON_APP(a_change_disturbs_no_operation),
-		ON_APP(what_cannot_be_carried_goes_with_its_member),
-		ON_APP(memory_that_runs_out_leaves_nothing_or_an_object),
+	    ON_APP(any_member_serves_what_another_made),
+	    ON_APP(a_public_key_is_used_on_any_member),
+	    ON_APP(one_that_is_lost_at_any_message_is_not_noticed),
+	    ON_APP(a_use_is_not_disturbed_by_one_that_is_lost),
+	    ON_APP(restarts_are_not_noticed),
+	    ON_APP(a_domain_key_that_came_anew_carries_on),
+	    ON_APP(what_is_made_by_a_domain_key_that_came_anew_can_be_carried),
+	    ON_APP(a_session_takes_its_objects_with_it_from_every_member),
+	    ON_APP(a_session_that_ends_asks_nobody_twice_who_does_not_answer),
+	    ON_APP(any_session_of_the_application_finds_and_uses_an_object_and_no_other_process),
+	    ON_APP(logging_out_ends_what_is_private),
+	    ON_APP(handles_are_never_used_again_and_places_are),
+	    ON_APP(many_objects_are_there_at_once),
+	    ON_APP(a_change_is_seen_and_kept_to),
+	    ON_APP(what_may_not_be_changed_is_not),
+	    ON_APP(a_change_disturbs_no_operation),
+	    ON_APP(what_cannot_be_carried_goes_with_its_member),
+	    ON_APP(memory_that_runs_out_leaves_nothing_or_an_object),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

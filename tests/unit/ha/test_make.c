@@ -62,9 +62,11 @@ static void each_is_made_for_a_session_and_for_the_group(void **state)
 
 /* ---- its past ---- */
 
-static void says_of_its_past(const struct making_way *way, bool sensitive, bool extractable, bool base_always, bool base_never)
+static void says_of_its_past(const struct making_way *way, bool sensitive, bool extractable, bool base_always,
+			     bool base_never)
 {
-	const CK_ATTRIBUTE more[] = {NUM(CKA_TOKEN, no), {CKA_SENSITIVE, sensitive ? &yes : &no, 1},
+	const CK_ATTRIBUTE more[] = {NUM(CKA_TOKEN, no),
+				     {CKA_SENSITIVE, sensitive ? &yes : &no, 1},
 				     {CKA_EXTRACTABLE, extractable ? &yes : &no, 1}};
 	bool own = way->past == OWN_PAST, bases = way->past == BASES_PAST;
 
@@ -171,34 +173,34 @@ static CK_BYTE nothing[1];
 static CK_MECHANISM_TYPE some_type = CKM_AES_ECB;
 static const struct refusal {
 	CK_ATTRIBUTE item;
-	CK_RV (*only)(struct ha_session *s, const CK_ATTRIBUTE *more, CK_ULONG n, CK_OBJECT_HANDLE *ret);	/* NULL = all */
+	way_to_make *only; /* NULL = all */
 	CK_RV rv;
 } refusals[] = {
-	{{CKA_MECHANISM_TYPE, &some_type, sizeof(some_type)}, NULL, CKR_ATTRIBUTE_TYPE_INVALID},
-	{{CKA_UNIQUE_ID, nothing, 1}, NULL, CKR_ATTRIBUTE_READ_ONLY},
-	{{CKA_PRIVATE, nothing, 0}, NULL, CKR_ATTRIBUTE_VALUE_INVALID},
-	{{CKA_LOCAL, &yes, 1}, create_secret, CKR_ATTRIBUTE_READ_ONLY},
-	{{CKA_LOCAL, &yes, 1}, create_public, CKR_ATTRIBUTE_READ_ONLY},
-	{{CKA_LOCAL, &yes, 1}, generate_secret, CKR_ATTRIBUTE_READ_ONLY},
-	{{CKA_LOCAL, &yes, 1}, unwrap_secret, CKR_ATTRIBUTE_READ_ONLY},
-	{{CKA_LOCAL, &yes, 1}, derive_by_aes, CKR_ATTRIBUTE_READ_ONLY},
-	{{CKA_LOCAL, &yes, 1}, copy_secret, CKR_ATTRIBUTE_READ_ONLY},
-	{{CKA_VALUE, (CK_BYTE *)(uintptr_t)VALUE, VALUE_LEN}, generate_secret, CKR_ATTRIBUTE_READ_ONLY},
-	{{CKA_VALUE, (CK_BYTE *)(uintptr_t)VALUE, VALUE_LEN}, unwrap_secret, CKR_ATTRIBUTE_READ_ONLY},
-	{{CKA_VALUE, (CK_BYTE *)(uintptr_t)VALUE, VALUE_LEN}, derive_by_ecdh, CKR_ATTRIBUTE_READ_ONLY},
-	{{CKA_VALUE, (CK_BYTE *)(uintptr_t)VALUE, VALUE_LEN}, copy_secret, CKR_ATTRIBUTE_READ_ONLY},
-	{{CKA_VALUE_LEN, &len32, sizeof(len32)}, create_secret, CKR_ATTRIBUTE_READ_ONLY},
-	{{CKA_VALUE_LEN, &len32, sizeof(len32)}, unwrap_secret, CKR_ATTRIBUTE_READ_ONLY},
-	{{CKA_TRUSTED, &yes, 1}, create_secret, CKR_ATTRIBUTE_READ_ONLY},
-	{{CKA_TRUSTED, &yes, 1}, create_certificate, CKR_ATTRIBUTE_READ_ONLY},
-	{{CKA_ENCRYPT, &no, 1}, create_secret, CKR_TEMPLATE_INCONSISTENT},
-	{{CKA_ENCRYPT, &no, 1}, generate_secret, CKR_TEMPLATE_INCONSISTENT},
-	{{CKA_ENCRYPT, &yes, 1}, create_private, CKR_ATTRIBUTE_TYPE_INVALID},
-	{{CKA_VALUE, NULL, 0}, create_certificate, CKR_TEMPLATE_INCONSISTENT},
-	{{CKA_SENSITIVE, &no, 1}, copy_secret, CKR_ATTRIBUTE_READ_ONLY},
-	{{CKA_EXTRACTABLE, &yes, 1}, copy_secret, CKR_ATTRIBUTE_READ_ONLY},
-	{{CKA_EXTRACTABLE, &yes, 1}, copy_public, CKR_ATTRIBUTE_TYPE_INVALID},
-	{{CKA_PRIVATE, &no, 1}, copy_secret, CKR_TEMPLATE_INCONSISTENT},
+    {{CKA_MECHANISM_TYPE, &some_type, sizeof(some_type)}, NULL, CKR_ATTRIBUTE_TYPE_INVALID},
+    {{CKA_UNIQUE_ID, nothing, 1}, NULL, CKR_ATTRIBUTE_READ_ONLY},
+    {{CKA_PRIVATE, nothing, 0}, NULL, CKR_ATTRIBUTE_VALUE_INVALID},
+    {{CKA_LOCAL, &yes, 1}, create_secret, CKR_ATTRIBUTE_READ_ONLY},
+    {{CKA_LOCAL, &yes, 1}, create_public, CKR_ATTRIBUTE_READ_ONLY},
+    {{CKA_LOCAL, &yes, 1}, generate_secret, CKR_ATTRIBUTE_READ_ONLY},
+    {{CKA_LOCAL, &yes, 1}, unwrap_secret, CKR_ATTRIBUTE_READ_ONLY},
+    {{CKA_LOCAL, &yes, 1}, derive_by_aes, CKR_ATTRIBUTE_READ_ONLY},
+    {{CKA_LOCAL, &yes, 1}, copy_secret, CKR_ATTRIBUTE_READ_ONLY},
+    {{CKA_VALUE, (CK_BYTE *)(uintptr_t)VALUE, VALUE_LEN}, generate_secret, CKR_ATTRIBUTE_READ_ONLY},
+    {{CKA_VALUE, (CK_BYTE *)(uintptr_t)VALUE, VALUE_LEN}, unwrap_secret, CKR_ATTRIBUTE_READ_ONLY},
+    {{CKA_VALUE, (CK_BYTE *)(uintptr_t)VALUE, VALUE_LEN}, derive_by_ecdh, CKR_ATTRIBUTE_READ_ONLY},
+    {{CKA_VALUE, (CK_BYTE *)(uintptr_t)VALUE, VALUE_LEN}, copy_secret, CKR_ATTRIBUTE_READ_ONLY},
+    {{CKA_VALUE_LEN, &len32, sizeof(len32)}, create_secret, CKR_ATTRIBUTE_READ_ONLY},
+    {{CKA_VALUE_LEN, &len32, sizeof(len32)}, unwrap_secret, CKR_ATTRIBUTE_READ_ONLY},
+    {{CKA_TRUSTED, &yes, 1}, create_secret, CKR_ATTRIBUTE_READ_ONLY},
+    {{CKA_TRUSTED, &yes, 1}, create_certificate, CKR_ATTRIBUTE_READ_ONLY},
+    {{CKA_ENCRYPT, &no, 1}, create_secret, CKR_TEMPLATE_INCONSISTENT},
+    {{CKA_ENCRYPT, &no, 1}, generate_secret, CKR_TEMPLATE_INCONSISTENT},
+    {{CKA_ENCRYPT, &yes, 1}, create_private, CKR_ATTRIBUTE_TYPE_INVALID},
+    {{CKA_VALUE, NULL, 0}, create_certificate, CKR_TEMPLATE_INCONSISTENT},
+    {{CKA_SENSITIVE, &no, 1}, copy_secret, CKR_ATTRIBUTE_READ_ONLY},
+    {{CKA_EXTRACTABLE, &yes, 1}, copy_secret, CKR_ATTRIBUTE_READ_ONLY},
+    {{CKA_EXTRACTABLE, &yes, 1}, copy_public, CKR_ATTRIBUTE_TYPE_INVALID},
+    {{CKA_PRIVATE, &no, 1}, copy_secret, CKR_TEMPLATE_INCONSISTENT},
 };
 
 static void a_template_that_is_refused_leaves_nothing(void **state)
@@ -230,8 +232,9 @@ static void a_template_that_is_refused_leaves_nothing(void **state)
 /* The members refuse it, and nobody else can know why. */
 static void what_the_members_refuse_leaves_nothing(void **state)
 {
-	static const enum p11_fn functions[] = {P11_C_GenerateKey, P11_C_GenerateKeyPair, P11_C_UnwrapKey, P11_C_DeriveKey,
-						P11_C_WrapKey, P11_C_CreateObject, P11_C_GetAttributeValue};
+	static const enum p11_fn functions[] = {P11_C_GenerateKey,	P11_C_GenerateKeyPair, P11_C_UnwrapKey,
+						P11_C_DeriveKey,	P11_C_WrapKey,	       P11_C_CreateObject,
+						P11_C_GetAttributeValue};
 	struct ha_session *s = session_of(group, CKF_RW_SESSION);
 
 	(void)state;
@@ -294,8 +297,9 @@ static void who_did_not_log_in_makes_public_objects_of_a_session(void **state)
 	for (size_t w = 0; w < COUNT(making_ways); w++) {
 		const struct making_way *way = &making_ways[w];
 		const CK_ATTRIBUTE token[] = {open, in_token}, here[] = {open, in_session};
-		bool of_ours = way->make == unwrap_secret || way->make == unwrap_private || way->make == derive_by_ecdh ||
-			       way->make == derive_by_aes || way->make == copy_secret || way->make == copy_private;
+		bool of_ours = way->make == unwrap_secret || way->make == unwrap_private ||
+			       way->make == derive_by_ecdh || way->make == derive_by_aes || way->make == copy_secret ||
+			       way->make == copy_private;
 		bool alone = way->make == copy_public || !way->hidden;
 		CK_RV rv = way->make(s, &closed, 1, &object);
 
@@ -374,8 +378,7 @@ static void what_is_derived_need_not_say_what_it_is(void **state)
 /* A member calls what it is made of by another name now, and its host is the same. */
 static void what_it_is_made_of_was_made_anew_on_the_members(void **state)
 {
-	static CK_RV (*const ways[])(struct ha_session *s, const CK_ATTRIBUTE *more, CK_ULONG n, CK_OBJECT_HANDLE *ret) = {
-		unwrap_secret, derive_by_aes, copy_secret};
+	static way_to_make *const ways[] = {unwrap_secret, derive_by_aes, copy_secret};
 	struct ha_session *s = session_of(group, CKF_RW_SESSION);
 
 	(void)state;
@@ -402,8 +405,7 @@ static void what_it_is_made_of_was_made_anew_on_the_members(void **state)
 /* The first member lacks it, another one has it. */
 static void what_it_is_made_of_is_missing_on_one_member(void **state)
 {
-	static CK_RV (*const ways[])(struct ha_session *s, const CK_ATTRIBUTE *more, CK_ULONG n, CK_OBJECT_HANDLE *ret) = {
-		unwrap_secret, derive_by_aes, copy_secret};
+	static way_to_make *const ways[] = {unwrap_secret, derive_by_aes, copy_secret};
 	struct ha_session *s = session_of(group, CKF_RW_SESSION);
 	uint8_t id[UID_LEN];
 	CK_ULONG len = sizeof(id);
@@ -458,13 +460,14 @@ static void whatever_is_said_of_a_creation_is_so_whoever_was_lost(void **state)
 	static const uint32_t lost[] = {0x1, 0x8, 0x7};
 	/* One of each kind: a record, a record that a member has to make, a maker of a key, a copy. */
 	static const struct making_way ways[] = {
-		{.make = create_data}, {.make = create_public}, {.make = unwrap_private}, {.make = copy_secret}};
+	    {.make = create_data}, {.make = create_public}, {.make = unwrap_private}, {.make = copy_secret}};
 	struct ha_session *s = session_of(group, CKF_RW_SESSION);
 
 	(void)state;
 	for (size_t w = 0; w < COUNT(ways); w++)
 		for (size_t l = 0; l < COUNT(lost); l++)
-			for (unsigned n = RIG_WHENS; make_while_lost(s, &ways[w], lost[l], n / RIG_WHENS, n % RIG_WHENS); n++)
+			for (unsigned n = RIG_WHENS;
+			     make_while_lost(s, &ways[w], lost[l], n / RIG_WHENS, n % RIG_WHENS); n++)
 				;
 	ha_session_free(s);
 }
@@ -472,19 +475,19 @@ static void whatever_is_said_of_a_creation_is_so_whoever_was_lost(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		ON_KIT(each_is_made_for_a_session_and_for_the_group),
-		ON_KIT(a_past_is_told_as_far_as_it_is_known),
-		ON_KIT(a_past_goes_on_in_what_is_made_of_it),
-		ON_KIT(what_is_not_said_is_as_the_standard_says),
-		ON_KIT(a_template_that_is_refused_leaves_nothing),
-		ON_KIT(what_the_members_refuse_leaves_nothing),
-		ON_KIT(who_may_not_write_makes_nothing_for_the_group),
-		ON_KIT(who_did_not_log_in_makes_public_objects_of_a_session),
-		ON_KIT(what_is_no_key_for_it_is_named_as_such),
-		ON_KIT(what_is_derived_need_not_say_what_it_is),
-		ON_KIT(what_it_is_made_of_was_made_anew_on_the_members),
-		ON_KIT(what_it_is_made_of_is_missing_on_one_member),
-		ON_KIT(whatever_is_said_of_a_creation_is_so_whoever_was_lost),
+	    ON_KIT(each_is_made_for_a_session_and_for_the_group),
+	    ON_KIT(a_past_is_told_as_far_as_it_is_known),
+	    ON_KIT(a_past_goes_on_in_what_is_made_of_it),
+	    ON_KIT(what_is_not_said_is_as_the_standard_says),
+	    ON_KIT(a_template_that_is_refused_leaves_nothing),
+	    ON_KIT(what_the_members_refuse_leaves_nothing),
+	    ON_KIT(who_may_not_write_makes_nothing_for_the_group),
+	    ON_KIT(who_did_not_log_in_makes_public_objects_of_a_session),
+	    ON_KIT(what_is_no_key_for_it_is_named_as_such),
+	    ON_KIT(what_is_derived_need_not_say_what_it_is),
+	    ON_KIT(what_it_is_made_of_was_made_anew_on_the_members),
+	    ON_KIT(what_it_is_made_of_is_missing_on_one_member),
+	    ON_KIT(whatever_is_said_of_a_creation_is_so_whoever_was_lost),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Keys that are given away, and keys that decide what others are made like: the record says, whatever the members hold. */
+/* Keys that are given away, and keys that say what others are made like: by the record, whatever members hold. */
 #include "objects.h"
 
 static struct ha_session *app;
@@ -36,11 +36,11 @@ static void a_key_leaves_only_when_its_record_lets_it(void **state)
 		CK_ULONG count;
 		CK_RV rv;
 	} cases[] = {
-		{{NUM(CKA_EXTRACTABLE, yes)}, 1, CKR_OK},
-		{{NUM(CKA_EXTRACTABLE, no)}, 1, CKR_KEY_UNEXTRACTABLE},
-		{{NUM(CKA_SENSITIVE, yes)}, 1, CKR_KEY_UNEXTRACTABLE},
-		{{NUM(CKA_EXTRACTABLE, yes), NUM(CKA_WRAP_WITH_TRUSTED, yes)}, 2, CKR_KEY_NOT_WRAPPABLE},
-		{{NUM(CKA_EXTRACTABLE, yes), NUM(CKA_WRAP_WITH_TRUSTED, no)}, 2, CKR_OK},
+	    {{NUM(CKA_EXTRACTABLE, yes)}, 1, CKR_OK},
+	    {{NUM(CKA_EXTRACTABLE, no)}, 1, CKR_KEY_UNEXTRACTABLE},
+	    {{NUM(CKA_SENSITIVE, yes)}, 1, CKR_KEY_UNEXTRACTABLE},
+	    {{NUM(CKA_EXTRACTABLE, yes), NUM(CKA_WRAP_WITH_TRUSTED, yes)}, 2, CKR_KEY_NOT_WRAPPABLE},
+	    {{NUM(CKA_EXTRACTABLE, yes), NUM(CKA_WRAP_WITH_TRUSTED, no)}, 2, CKR_OK},
 	};
 
 	(void)state;
@@ -90,7 +90,8 @@ static void what_does_not_wrap_is_named_as_such(void **state)
 static void what_a_key_wraps_is_as_its_template_says(void **state)
 {
 	const CK_ATTRIBUTE wanted[] = {TEXT(CKA_LABEL, "this"), NUM(CKA_SENSITIVE, yes)};
-	const CK_ATTRIBUTE wrapper[] = {NUM(CKA_WRAP, yes), {CKA_WRAP_TEMPLATE, (void *)(uintptr_t)wanted, sizeof(wanted)}};
+	const CK_ATTRIBUTE wrapper[] = {NUM(CKA_WRAP, yes),
+					{CKA_WRAP_TEMPLATE, (void *)(uintptr_t)wanted, sizeof(wanted)}};
 	const CK_ATTRIBUTE good[] = {NUM(CKA_EXTRACTABLE, yes), TEXT(CKA_LABEL, "this"), NUM(CKA_SENSITIVE, yes)};
 	const CK_ATTRIBUTE named[] = {NUM(CKA_EXTRACTABLE, yes), TEXT(CKA_LABEL, "that"), NUM(CKA_SENSITIVE, yes)};
 	const CK_ATTRIBUTE bare[] = {NUM(CKA_EXTRACTABLE, yes), TEXT(CKA_LABEL, "this"), NUM(CKA_SENSITIVE, no)};
@@ -132,7 +133,8 @@ static void what_was_wrapped_comes_back_as_it_was(void **state)
 		assert_int_equal(call_by(app, p11_C_WrapKey(0, &wrapping, kit.aes, object, blob, &len)), CKR_OK);
 		for (size_t m = 0; m < RIG_MEMBERS; m++) {
 			away(0xf & ~(1u << m));
-			assert_int_equal(call_by(app, p11_C_UnwrapKey(0, &wrapping, kit.aes, blob, len, t, 3, &again)), CKR_OK);
+			assert_int_equal(call_by(app, p11_C_UnwrapKey(0, &wrapping, kit.aes, blob, len, t, 3, &again)),
+					 CKR_OK);
 			has_effect(again, way->class, &effect);
 			away(0);
 			look_again();
@@ -145,7 +147,9 @@ static void what_was_wrapped_comes_back_as_it_was(void **state)
 /* A key by which others are made, with a template for them. */
 static CK_OBJECT_HANDLE maker(CK_ATTRIBUTE_TYPE type, const CK_ATTRIBUTE *items, CK_ULONG count, bool token)
 {
-	const CK_ATTRIBUTE more[] = {NUM(CKA_UNWRAP, yes), NUM(CKA_DERIVE, yes), {CKA_TOKEN, token ? &yes : &no, 1},
+	const CK_ATTRIBUTE more[] = {NUM(CKA_UNWRAP, yes),
+				     NUM(CKA_DERIVE, yes),
+				     {CKA_TOKEN, token ? &yes : &no, 1},
 				     {type, (void *)(uintptr_t)items, count * sizeof(*items)}};
 	CK_OBJECT_HANDLE made;
 
@@ -155,8 +159,7 @@ static CK_OBJECT_HANDLE maker(CK_ATTRIBUTE_TYPE type, const CK_ATTRIBUTE *items,
 
 static void what_is_unwrapped_or_derived_is_as_the_template_of_its_maker_says(void **state)
 {
-	static CK_RV (*const ways[])(struct ha_session *s, const CK_ATTRIBUTE *more, CK_ULONG n, CK_OBJECT_HANDLE *ret) = {
-		unwrap_secret, derive_by_aes};
+	static way_to_make *const ways[] = {unwrap_secret, derive_by_aes};
 	static const CK_ATTRIBUTE_TYPE types[] = {CKA_UNWRAP_TEMPLATE, CKA_DERIVE_TEMPLATE};
 	const CK_ATTRIBUTE wanted[] = {TEXT(CKA_LABEL, "like this"), NUM(CKA_SENSITIVE, yes), NUM(CKA_EXTRACTABLE, no)};
 	const CK_ATTRIBUTE same = TEXT(CKA_LABEL, "like this"), other = TEXT(CKA_LABEL, "like that");
@@ -194,9 +197,9 @@ static void a_copy_differs_in_what_was_asked_and_its_original_in_nothing(void **
 	(void)state;
 	for (int from = 0; from < 2; from++)
 		for (int token = 0; token < 2; token++) {
-			const CK_ATTRIBUTE wish[] = {NUM(CKA_EXTRACTABLE, no), NUM(CKA_SENSITIVE, yes), NUM(CKA_DECRYPT, no),
-						     TEXT(CKA_LABEL, "copy"), NUM(CKA_MODIFIABLE, no),
-						     {CKA_TOKEN, token ? &yes : &no, 1}};
+			const CK_ATTRIBUTE wish[] = {NUM(CKA_EXTRACTABLE, no), NUM(CKA_SENSITIVE, yes),
+						     NUM(CKA_DECRYPT, no),     TEXT(CKA_LABEL, "copy"),
+						     NUM(CKA_MODIFIABLE, no),  {CKA_TOKEN, token ? &yes : &no, 1}};
 
 			assert_int_equal(create_secret(app, open, from ? 3 : 1, &original), CKR_OK);
 			assert_int_equal(effect_of(original, CKO_SECRET_KEY, &effect), CKR_OK);
@@ -208,7 +211,8 @@ static void a_copy_differs_in_what_was_asked_and_its_original_in_nothing(void **
 			assert_false(says(copy, CKA_ALWAYS_SENSITIVE));
 			assert_false(says(copy, CKA_DECRYPT));
 			assert_int_equal(says(copy, CKA_TOKEN), token);
-			assert_int_equal(call_by(app, p11_C_SetAttributeValue(0, copy, &wish[3], 1)), CKR_ACTION_PROHIBITED);
+			assert_int_equal(call_by(app, p11_C_SetAttributeValue(0, copy, &wish[3], 1)),
+					 CKR_ACTION_PROHIBITED);
 			assert_int_equal(wrap(kit.aes, copy), CKR_KEY_UNEXTRACTABLE);
 			assert_true(says(original, CKA_EXTRACTABLE));
 			assert_true(says(original, CKA_DECRYPT));
@@ -241,7 +245,8 @@ static void objects_of_every_class_are_copied_from_place_to_place(void **state)
 	for (size_t w = 0; w < COUNT(making_ways); w++)
 		for (int n = 0; n < 4; n++) {
 			const struct making_way *way = &making_ways[w];
-			const CK_ATTRIBUTE from = {CKA_TOKEN, n & 1 ? &yes : &no, 1}, to = {CKA_TOKEN, n & 2 ? &yes : &no, 1};
+			const CK_ATTRIBUTE from = {CKA_TOKEN, n & 1 ? &yes : &no, 1},
+					   to = {CKA_TOKEN, n & 2 ? &yes : &no, 1};
 			CK_OBJECT_HANDLE object, copy;
 			struct effect effect;
 
@@ -261,15 +266,15 @@ static void objects_of_every_class_are_copied_from_place_to_place(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		ON_APP(a_key_leaves_only_when_its_record_lets_it),
-		ON_APP(what_is_no_private_or_secret_key_is_not_wrapped),
-		ON_APP(what_does_not_wrap_is_named_as_such),
-		ON_APP(what_a_key_wraps_is_as_its_template_says),
-		ON_APP(what_was_wrapped_comes_back_as_it_was),
-		ON_APP(what_is_unwrapped_or_derived_is_as_the_template_of_its_maker_says),
-		ON_APP(a_copy_differs_in_what_was_asked_and_its_original_in_nothing),
-		ON_APP(what_is_not_to_be_copied_is_not),
-		ON_APP(objects_of_every_class_are_copied_from_place_to_place),
+	    ON_APP(a_key_leaves_only_when_its_record_lets_it),
+	    ON_APP(what_is_no_private_or_secret_key_is_not_wrapped),
+	    ON_APP(what_does_not_wrap_is_named_as_such),
+	    ON_APP(what_a_key_wraps_is_as_its_template_says),
+	    ON_APP(what_was_wrapped_comes_back_as_it_was),
+	    ON_APP(what_is_unwrapped_or_derived_is_as_the_template_of_its_maker_says),
+	    ON_APP(a_copy_differs_in_what_was_asked_and_its_original_in_nothing),
+	    ON_APP(what_is_not_to_be_copied_is_not),
+	    ON_APP(objects_of_every_class_are_copied_from_place_to_place),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,7 +8,6 @@
 #include "member/member.h"
 #include "replica/domain.h"
 
-
 static struct err err;
 static struct record kept;
 static CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
@@ -24,9 +23,11 @@ static int end(void **state)
 static int keep(struct replica_sites *sites, bool private, uint32_t *ret_mask)
 {
 	CK_OBJECT_CLASS class = CKO_DATA;
-	CK_ATTRIBUTE items[] = {{CKA_CLASS, &class, sizeof(class)}, {CKA_TOKEN, &yes, 1},
-				{CKA_PRIVATE, private ? &yes : &no, 1}, {CKA_LABEL, (void *)(uintptr_t)"old", 3},
-				{CKA_VALUE, (void *)(uintptr_t)"some data", 9}};
+	CK_ATTRIBUTE items[] = {{CKA_CLASS, &class, sizeof(class)},
+				{CKA_TOKEN, &yes, 1},
+				{CKA_PRIVATE, private ? &yes : &no, 1},
+				{CKA_LABEL, (void *)(uintptr_t) "old", 3},
+				{CKA_VALUE, (void *)(uintptr_t) "some data", 9}};
 	const struct p11_attrs attrs = {items, 5, 5};
 	uint32_t ignored;
 
@@ -89,7 +90,7 @@ static void holds(int rc)
 static void an_object_is_on_all_members_and_proven(void **state)
 {
 	(void)state;
-	for (int private = 0; private < 2; private++) {
+	for (int private = 0; private < 2; private ++) {
 		uint32_t mask = 0;
 
 		assert_int_equal(keep(rig_open(UINT32_MAX), private, &mask), 0);
@@ -317,9 +318,11 @@ static const CK_BYTE P256[] = {0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0
 static CK_OBJECT_CLASS private_class = CKO_PRIVATE_KEY;
 static CK_KEY_TYPE ec = CKK_EC;
 
-static int create(void *data, struct replica_site *site, const struct p11_attrs *templates, CK_OBJECT_HANDLE *ret, struct err *why)
+static int create(void *data, struct replica_site *site, const struct p11_attrs *templates, CK_OBJECT_HANDLE *ret,
+		  struct err *why)
 {
-	struct p11_call call = p11_C_CreateObject(member_session(site->channel), templates[0].items, templates[0].count, ret);
+	struct p11_call call =
+	    p11_C_CreateObject(member_session(site->channel), templates[0].items, templates[0].count, ret);
 
 	(void)data;
 	return member_run(site->channel, &call, 1, why);
@@ -327,8 +330,10 @@ static int create(void *data, struct replica_site *site, const struct p11_attrs 
 
 static int make_private(void)
 {
-	CK_ATTRIBUTE items[] = {{CKA_CLASS, &private_class, sizeof(private_class)}, {CKA_KEY_TYPE, &ec, sizeof(ec)},
-				{CKA_TOKEN, &yes, 1}, {CKA_SIGN, &yes, 1},
+	CK_ATTRIBUTE items[] = {{CKA_CLASS, &private_class, sizeof(private_class)},
+				{CKA_KEY_TYPE, &ec, sizeof(ec)},
+				{CKA_TOKEN, &yes, 1},
+				{CKA_SIGN, &yes, 1},
 				{CKA_EC_PARAMS, (void *)(uintptr_t)P256, sizeof(P256)},
 				{CKA_VALUE, (void *)(uintptr_t)ONE, sizeof(ONE)}};
 	owned(key_request) struct key_request request = {.way = P11_CREATE, .n_templates = 1, .make = create};
@@ -366,7 +371,8 @@ static void what_one_member_wrapped_another_unwraps(void **state)
 {
 	CK_OBJECT_CLASS class = CKO_SECRET_KEY;
 	CK_KEY_TYPE type = CKK_AES;
-	const CK_ATTRIBUTE t[] = {{CKA_CLASS, &class, sizeof(class)}, {CKA_KEY_TYPE, &type, sizeof(type)}, {CKA_TOKEN, &no, 1}};
+	const CK_ATTRIBUTE t[] = {
+	    {CKA_CLASS, &class, sizeof(class)}, {CKA_KEY_TYPE, &type, sizeof(type)}, {CKA_TOKEN, &no, 1}};
 	owned(record) struct record record = {0};
 
 	(void)state;
@@ -414,19 +420,19 @@ static void who_has_no_domain_key_neither_wraps_nor_unwraps(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		ON_FOUR(an_object_is_on_all_members_and_proven),
-		ON_FOUR(whatever_is_said_of_it_is_so_whoever_was_lost),
-		ON_FOUR(with_too_few_members_nothing_is_begun),
-		ON_FOUR(what_too_few_took_is_taken_back),
-		ON_FOUR(what_cannot_be_taken_back_is_not_called_refused),
-		ON_FOUR(who_was_away_gets_it_with_a_sync_and_loses_it_so),
-		ON_FOUR(a_record_that_was_lost_is_missed_and_written_again),
-		ON_FOUR(a_change_reaches_who_was_away),
-		ON_FOUR(two_changes_at_once_are_both_made),
-		ON_FOUR(what_was_deleted_is_not_changed),
-		ON_FOUR(a_private_key_without_a_public_half_is_proven),
-		ON_FOUR(what_one_member_wrapped_another_unwraps),
-		ON_FOUR(who_has_no_domain_key_neither_wraps_nor_unwraps),
+	    ON_FOUR(an_object_is_on_all_members_and_proven),
+	    ON_FOUR(whatever_is_said_of_it_is_so_whoever_was_lost),
+	    ON_FOUR(with_too_few_members_nothing_is_begun),
+	    ON_FOUR(what_too_few_took_is_taken_back),
+	    ON_FOUR(what_cannot_be_taken_back_is_not_called_refused),
+	    ON_FOUR(who_was_away_gets_it_with_a_sync_and_loses_it_so),
+	    ON_FOUR(a_record_that_was_lost_is_missed_and_written_again),
+	    ON_FOUR(a_change_reaches_who_was_away),
+	    ON_FOUR(two_changes_at_once_are_both_made),
+	    ON_FOUR(what_was_deleted_is_not_changed),
+	    ON_FOUR(a_private_key_without_a_public_half_is_proven),
+	    ON_FOUR(what_one_member_wrapped_another_unwraps),
+	    ON_FOUR(who_has_no_domain_key_neither_wraps_nor_unwraps),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
