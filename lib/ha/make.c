@@ -53,13 +53,11 @@ static int keep(struct making *m, struct replica_sites *sites, struct record *re
 	owned(pieces) struct pieces pieces = {0};
 	CK_RV rv = pieces_make(m, &pieces);
 	uint32_t mask;
-	int rc;
 
 	if (rv != CKR_OK)
 		return p11_rv_err(err, rv, p11_fn_table[m->call->fn].name);
 	pieces_destroy(&pieces);
-	rc = p11_attrs_set_bool(&pieces.list[0].record.objects[0], CKA_TOKEN, true, err);
-	return rc < 0 ? rc : replica_keep(sites, &pieces.list[0].record.objects[0], ret, &mask, err);
+	return replica_keep(sites, &pieces.list[0].record.objects[0], ret, &mask, err);
 }
 
 static CK_RV make_for_group(struct making *m)

@@ -102,6 +102,11 @@ end_crowd() {
 	all_well
 }
 
+@test "what was unwrapped is as the template of the key says that unwrapped it" {
+	passes objects templates
+	in_sync
+}
+
 @test "a certificate, data and a key are read byte for byte by another process, from any member" {
 	passes objects make
 	passes objects read

@@ -250,8 +250,45 @@ static void read_back(char **args)
 	holds(CKO_SECRET_KEY, CKA_VALUE, content, 64);
 }
 
+/* objects templates: what is unwrapped by a key with a template for it, here and for the group. */
+static void templates(char **args)
+{
+	CK_ATTRIBUTE inner[] = {NUM(CKA_EXTRACTABLE, no), NUM(CKA_SENSITIVE, yes), TEXT(CKA_LABEL, "inner")};
+	CK_ATTRIBUTE wrapper[] = {NUM(CKA_VALUE_LEN, len32),
+				  NUM(CKA_WRAP, yes),
+				  NUM(CKA_UNWRAP, yes),
+				  NUM(CKA_TOKEN, no),
+				  {CKA_UNWRAP_TEMPLATE, inner, sizeof(inner)}};
+	CK_ATTRIBUTE leaves[] = {NUM(CKA_VALUE_LEN, len32), NUM(CKA_EXTRACTABLE, yes)};
+	CK_ATTRIBUTE wish[] = {NUM(CKA_CLASS, secret), NUM(CKA_KEY_TYPE, aes), NUM(CKA_TOKEN, no),
+			       NUM(CKA_EXTRACTABLE, yes)};
+	CK_MECHANISM gen = {CKM_AES_KEY_GEN, NULL, 0}, wrap = {CKM_AES_KEY_WRAP_PAD, NULL, 0};
+
+	(void)args;
+	begin();
+	for (int n = 0; n < 4; n++) {
+		CK_OBJECT_HANDLE by, key, made;
+		CK_BYTE blob[64];
+		CK_ULONG len = sizeof(blob);
+		CK_BBOOL extractable = CK_TRUE;
+		CK_ATTRIBUTE read = NUM(CKA_EXTRACTABLE, extractable);
+
+		wrapper[3].pValue = n & 1 ? &yes : &no;
+		wish[2].pValue = n & 2 ? &yes : &no;
+		OK(p11->C_GenerateKey(session, &gen, wrapper, N(wrapper), &by));
+		OK(p11->C_GenerateKey(session, &gen, leaves, N(leaves), &key));
+		OK(p11->C_WrapKey(session, &wrap, by, key, blob, &len));
+		IS(p11->C_UnwrapKey(session, &wrap, by, blob, len, wish, 4, &made), CKR_TEMPLATE_INCONSISTENT);
+		OK(p11->C_UnwrapKey(session, &wrap, by, blob, len, wish, 3, &made));
+		OK(p11->C_GetAttributeValue(session, made, &read, 1));
+		HOLDS(!extractable);
+		OK(p11->C_DestroyObject(session, made));
+		OK(p11->C_DestroyObject(session, by));
+	}
+}
+
 static const struct check checks[] = {
-    {"crowd", many, 1}, {"paused", paused, 0}, {"closed", closed, 0}, {"make", make, 0}, {"read", read_back, 0}, {0},
+    {"crowd", many, 1}, {"paused", paused, 0}, {"closed", closed, 0}, {"make", make, 0}, {"read", read_back, 0}, {"templates", templates, 0}, {0},
 };
 
 int main(int argc, char **argv)

@@ -66,6 +66,24 @@ static void any_member_serves_what_another_made(void **state)
 	}
 }
 
+/* Others would have to make it before. */
+static void who_has_it_already_is_asked_first(void **state)
+{
+	CK_OBJECT_HANDLE object;
+
+	(void)state;
+	for (size_t m = RIG_MEMBERS; m-- > 0;) {
+		away(0xf & ~(1u << m));
+		object = secret_in(app);
+		away(0);
+		look_again();
+		assert_int_equal(use_it(object), CKR_OK);
+		for (size_t other = 0; other < RIG_MEMBERS; other++)
+			assert_int_equal(guests_on(other), other == m);
+		assert_int_equal(destroy(object), CKR_OK);
+	}
+}
+
 /* The public half that an application gave verifies what the private one signed, on any member. */
 static void a_public_key_is_used_on_any_member(void **state)
 {
@@ -513,6 +531,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    ON_APP(any_member_serves_what_another_made),
+	    ON_APP(who_has_it_already_is_asked_first),
 	    ON_APP(a_public_key_is_used_on_any_member),
 	    ON_APP(one_that_is_lost_at_any_message_is_not_noticed),
 	    ON_APP(a_use_is_not_disturbed_by_one_that_is_lost),

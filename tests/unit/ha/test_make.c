@@ -101,9 +101,12 @@ static void a_past_is_told_as_far_as_it_is_known(void **state)
 static void a_past_goes_on_in_what_is_made_of_it(void **state)
 {
 	struct ha_session *s = session_of(group, CKF_RW_SESSION);
-	const CK_ATTRIBUTE more[] = {NUM(CKA_TOKEN, yes), NUM(CKA_SENSITIVE, yes), NUM(CKA_DERIVE, yes)};
-	static const struct making_way derived = {.make = derive_by_aes, .past = BASES_PAST};
-	CK_OBJECT_HANDLE copy;
+	const CK_ATTRIBUTE more[] = {NUM(CKA_TOKEN, yes), NUM(CKA_SENSITIVE, yes), NUM(CKA_DERIVE, yes),
+				     NUM(CKA_WRAP, yes), NUM(CKA_UNWRAP, yes)};
+	const CK_ATTRIBUTE leaves = NUM(CKA_EXTRACTABLE, yes);
+	static const struct making_way derived = {.make = derive_by_aes, .past = BASES_PAST},
+				       unwrapped = {.make = unwrap_secret, .past = NO_PAST};
+	CK_OBJECT_HANDLE copy, key;
 
 	(void)state;
 	assert_int_equal(generate_secret(s, more, COUNT(more), &kit.aes), CKR_OK);
@@ -111,6 +114,11 @@ static void a_past_goes_on_in_what_is_made_of_it(void **state)
 	assert_true(says(kit.aes, CKA_NEVER_EXTRACTABLE));
 	for (int n = 0; n < 4; n++)
 		says_of_its_past(&derived, n & 2, n & 1, true, true);
+	/* The key that unwraps is no part of what it unwraps. */
+	assert_int_equal(create_secret(s, &leaves, 1, &key), CKR_OK);
+	kit.secret_len = wrap_into(s, key, kit.secret_blob, sizeof(kit.secret_blob));
+	for (int n = 0; n < 4; n++)
+		says_of_its_past(&unwrapped, n & 2, n & 1, true, true);
 	for (int token = 0; token < 2; token++) {
 		assert_int_equal(copy_secret(s, token ? &in_token : &in_session, 1, &copy), CKR_OK);
 		assert_true(says(copy, CKA_LOCAL));
