@@ -187,6 +187,24 @@ static int open_kit(void **state)
 
 #define ON_KIT(f) cmocka_unit_test_setup_teardown(f, open_kit, close_group)
 
+/* The same with a session of the application. */
+static struct ha_session *app;
+
+static inline int open_app(void **state)
+{
+	open_kit(state);
+	app = session_of(group, CKF_RW_SESSION);
+	return 0;
+}
+
+static inline int close_app(void **state)
+{
+	ha_session_free(app);
+	return close_group(state);
+}
+
+#define ON_APP(f) cmocka_unit_test_setup_teardown(f, open_app, close_app)
+
 /* ---- the ways ---- */
 
 enum { OWN_PAST, NO_PAST, BASES_PAST };	/* what may be said of always sensitive, never extractable */
@@ -324,15 +342,6 @@ static inline CK_ULONG seen(struct ha_group *in)
 
 	assert_int_equal(find_all(in, NULL, 0, &list, &count), CKR_OK);
 	return count;
-}
-
-static inline size_t objects_on_all(void)
-{
-	size_t sum = 0;
-
-	for (size_t m = 0; m < RIG_MEMBERS; m++)
-		sum += rig_objects(m);
-	return sum;
 }
 
 #endif

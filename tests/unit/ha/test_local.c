@@ -4,23 +4,6 @@
 
 #include <stdio.h>
 
-static struct ha_session *app;
-
-static int begin(void **state)
-{
-	open_kit(state);
-	app = session_of(group, CKF_RW_SESSION);
-	return 0;
-}
-
-static int end(void **state)
-{
-	ha_session_free(app);
-	return close_group(state);
-}
-
-#define ON_APP(f) cmocka_unit_test_setup_teardown(f, begin, end)
-
 static CK_OBJECT_HANDLE secret_in(struct ha_session *session)
 {
 	CK_OBJECT_HANDLE object;
@@ -192,49 +175,30 @@ static void restarts_are_not_noticed(void **state)
 			has_effect(objects[w], making_ways[w].class, &effects[w]);
 }
 
-/* The domain key was replaced on a member that goes on: what it is called there has changed. */
+/* The domain key was replaced on a member that goes on: what it is called there has changed. What was made before is
+ * carried there, or what is made there is carried away: each meets it first once. */
 static void a_domain_key_that_came_anew_carries_on(void **state)
 {
-	CK_OBJECT_HANDLE object = secret_in(app), later;
-	struct effect effect, then;
+	CK_OBJECT_HANDLE before = secret_in(app), object;
+	struct effect effect, made;
 
 	(void)state;
-	assert_int_equal(effect_of(object, CKO_SECRET_KEY, &effect), CKR_OK);
-	for (size_t m = 0; m < RIG_MEMBERS; m++) {
-		rig_destroy(m, rig_object(m, CKO_SECRET_KEY, rig_set->domain_id, 16, NULL));
+	assert_int_equal(effect_of(before, CKO_SECRET_KEY, &effect), CKR_OK);
+	for (size_t m = 0; m < 2 * RIG_MEMBERS; m++) {
+		size_t member = m / 2;
+
+		rig_destroy(member, rig_object(member, CKO_SECRET_KEY, rig_set->domain_id, 16, NULL));
 		rig_heals();
-		away(0xf & ~(1u << m));
+		away(0xf & ~(1u << member));
 		/* A token knows one of the two numbers as a rule. */
-		fake_refuse_mechanism(m, CKM_AES_KEY_WRAP_PAD);
-		has_effect(object, CKO_SECRET_KEY, &effect);
-		fake_heal(m);
-		later = secret_in(app);
-		assert_int_equal(effect_of(later, CKO_SECRET_KEY, &then), CKR_OK);
-		away(1u << m);
-		has_effect(later, CKO_SECRET_KEY, &then);
-		away(0);
-		look_again();
-	}
-}
-
-/* The same where it is not called for by the object before. */
-static void what_is_made_by_a_domain_key_that_came_anew_can_be_carried(void **state)
-{
-	(void)state;
-	secret_in(app);
-	for (size_t m = 0; m < RIG_MEMBERS; m++) {
-		rig_destroy(m, rig_object(m, CKO_SECRET_KEY, rig_set->domain_id, 16, NULL));
-		rig_heals();
-	}
-	for (size_t m = 0; m < RIG_MEMBERS; m++) {
-		CK_OBJECT_HANDLE object;
-		struct effect effect;
-
-		away(0xf & ~(1u << m));
+		fake_refuse_mechanism(member, CKM_AES_KEY_WRAP_PAD);
+		if (m & 1)
+			has_effect(before, CKO_SECRET_KEY, &effect);
 		object = secret_in(app);
-		assert_int_equal(effect_of(object, CKO_SECRET_KEY, &effect), CKR_OK);
-		away(1u << m);
-		has_effect(object, CKO_SECRET_KEY, &effect);
+		fake_heal(member);
+		assert_int_equal(effect_of(object, CKO_SECRET_KEY, &made), CKR_OK);
+		away(1u << member);
+		has_effect(object, CKO_SECRET_KEY, &made);
 		away(0);
 		look_again();
 	}
@@ -426,6 +390,22 @@ static void a_change_is_seen_and_kept_to(void **state)
 	assert_int_equal(guests(), 0);
 }
 
+/* A member that keeps what it was to destroy is not asked to use that. */
+static void what_was_there_before_a_change_is_not_used(void **state)
+{
+	const CK_ATTRIBUTE t[] = {NUM(CKA_VALUE_LEN, len32), NUM(CKA_ENCRYPT, no), NUM(CKA_DECRYPT, yes)};
+	CK_MECHANISM by = {CKM_AES_KEY_GEN, NULL, 0};
+	CK_OBJECT_HANDLE object;
+
+	(void)state;
+	assert_int_equal(call_by(app, p11_C_GenerateKey(0, &by, t, COUNT(t), &object)), CKR_OK);
+	assert_int_equal(use_it(object), CKR_KEY_FUNCTION_NOT_PERMITTED);
+	for (size_t m = 0; m < RIG_MEMBERS; m++)
+		fake_fail(m, P11_C_DestroyObject, 1, CKR_FUNCTION_FAILED, FAKE_BEFORE);
+	assert_int_equal(set(app, object, (CK_ATTRIBUTE)NUM(CKA_ENCRYPT, yes)), CKR_OK);
+	assert_int_equal(use_it(object), CKR_OK);
+}
+
 static void what_may_not_be_changed_is_not(void **state)
 {
 	const CK_ATTRIBUTE fixed = NUM(CKA_MODIFIABLE, no), label = TEXT(CKA_LABEL, "renamed"),
@@ -537,7 +517,6 @@ int main(void)
 	    ON_APP(a_use_is_not_disturbed_by_one_that_is_lost),
 	    ON_APP(restarts_are_not_noticed),
 	    ON_APP(a_domain_key_that_came_anew_carries_on),
-	    ON_APP(what_is_made_by_a_domain_key_that_came_anew_can_be_carried),
 	    ON_APP(a_session_takes_its_objects_with_it_from_every_member),
 	    ON_APP(a_session_that_ends_asks_nobody_twice_who_does_not_answer),
 	    ON_APP(any_session_of_the_application_finds_and_uses_an_object_and_no_other_process),
@@ -545,6 +524,7 @@ int main(void)
 	    ON_APP(handles_are_never_used_again_and_places_are),
 	    ON_APP(many_objects_are_there_at_once),
 	    ON_APP(a_change_is_seen_and_kept_to),
+	    ON_APP(what_was_there_before_a_change_is_not_used),
 	    ON_APP(what_may_not_be_changed_is_not),
 	    ON_APP(a_change_disturbs_no_operation),
 	    ON_APP(what_cannot_be_carried_goes_with_its_member),

@@ -314,6 +314,9 @@ static void who_did_not_log_in_makes_public_objects_of_a_session(void **state)
 		assert_true(rv == CKR_USER_NOT_LOGGED_IN || (of_ours && rv != CKR_OK));
 		rv = way->make(s, token, 2, &object);
 		assert_true(rv == CKR_USER_NOT_LOGGED_IN || (of_ours && rv != CKR_OK));
+		/* What is not said may be private. */
+		if (!is_copy(way))
+			assert_int_not_equal(way->make(s, &in_session, 1, &object), CKR_OK);
 		rv = way->make(s, here, 2, &object);
 		if (alone)
 			assert_int_equal(rv, CKR_OK);

@@ -472,6 +472,35 @@ static void memory_that_runs_out_hides_no_key_for_good(void **state)
 	}
 }
 
+/* Of a pair of which a half is destroyed. */
+static void memory_that_runs_out_loses_and_leaves_no_half(void **state)
+{
+	bool enough = false;
+
+	(void)state;
+	for (unsigned long n = 1; !enough; n++) {
+		CK_OBJECT_HANDLE private = key(KEY_EC_P256, "pair"), public = public_of(group);
+		CK_ULONG left;
+		CK_RV rv;
+
+		look_again();
+		mem_fail_after = n;
+		rv = destroy(private);
+		enough = mem_fail_after != 0;
+		mem_fail_after = 0;
+		rig_settles();
+		look_again();
+		assert_int_not_equal(public_of(group), CK_INVALID_HANDLE);
+		/* The pair as it was, or the half that is left; not both, unless that is said. */
+		left = seen_by_all();
+		assert_true(left == 1 || (left == 2 && rv != CKR_OK) || rv == CKR_FUNCTION_FAILED);
+		if (rv == CKR_OK)
+			assert_int_equal(public_of(group), public);
+		for (CK_OBJECT_HANDLE object; (object = found("pair")) != CK_INVALID_HANDLE;)
+			assert_int_equal(destroy(object), CKR_OK);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -490,6 +519,7 @@ int main(void)
 		ON_GROUP(a_write_is_made_refused_or_not_known),
 		ON_GROUP(a_write_whose_members_are_lost_is_not_called_refused),
 		ON_GROUP(memory_that_runs_out_hides_no_key_for_good),
+		ON_GROUP(memory_that_runs_out_loses_and_leaves_no_half),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

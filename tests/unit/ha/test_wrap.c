@@ -2,23 +2,6 @@
 /* Keys that are given away, and keys that say what others are made like: by the record, whatever members hold. */
 #include "objects.h"
 
-static struct ha_session *app;
-
-static int begin(void **state)
-{
-	open_kit(state);
-	app = session_of(group, CKF_RW_SESSION);
-	return 0;
-}
-
-static int end(void **state)
-{
-	ha_session_free(app);
-	return close_group(state);
-}
-
-#define ON_APP(f) cmocka_unit_test_setup_teardown(f, begin, end)
-
 static CK_RV wrap(CK_OBJECT_HANDLE by, CK_OBJECT_HANDLE object)
 {
 	uint8_t blob[1024];

@@ -193,6 +193,8 @@ static void who_was_away_gets_it_with_a_sync_and_loses_it_so(void **state)
 		assert_int_equal(mask, 0xf & ~(1u << m));
 		rig_away(m, false);
 		rig_finds(FINDING_MISSING, m);
+		/* Before anybody was told that it is made, those that took it knew who did not. */
+		assert_int_equal(rig_findings(FINDING_STALE, m, NULL), 1);
 		rig_heals();
 		are_there(1, UINT32_MAX);
 		rig_away(m, true);
@@ -250,6 +252,8 @@ static void a_change_reaches_who_was_away(void **state)
 		assert_int_equal(change_to(rig_open(UINT32_MAX), CKA_LABEL, label), 0);
 		rig_away(m, false);
 		rig_finds(FINDING_ATTRIBUTE, m);
+		assert_int_equal(rig_sync(SYNC_DRY_RUN)->n_planned, 1);
+		assert_int_equal(rig_sync(SYNC_DRY_RUN)->planned[0].action, SYNC_REPAIR);
 		rig_heals();
 		are_called(label);
 	}
