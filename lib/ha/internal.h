@@ -126,9 +126,17 @@ bool ha_config_refresh(struct ha_group *group);
 /* member_acquire(), also where the member is now. */
 int ha_acquire(struct ha_group *group, size_t member, struct member_channel **ret, struct err *err);
 
-/* ---- index.c ---- */
+/* ---- refresh.c ---- */
 /* Read the records when they may have changed. */
 CK_RV ha_index_refresh(struct ha_group *group);
+
+/* ---- index.c ---- */
+/* Writes of ours so far: what is read after one says less than it. */
+uint64_t ha_index_writes(struct ha_group *group);
+/* Replace what the index knows of the group's objects by these records (several of a uid: the newest counts; their order
+ * changes). 0 when a write came in between or the application logged in or out, 1 when it is done. */
+int ha_index_take_over(struct ha_group *group, struct record *records, size_t count, uint64_t writes, bool logged_in,
+		       struct err *err);
 /* What an object was when it was looked at; released by the caller. */
 CK_RV ha_object_get(struct ha_group *group, CK_OBJECT_HANDLE handle, struct record *ret, size_t *ret_part);
 /* With index_lock held: the object of a handle, NULL when it is gone; and the other way round. */
