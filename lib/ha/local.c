@@ -200,15 +200,17 @@ static void leave_members(struct ha_group *group, const struct ha_handle at[stat
 static bool take_out(struct ha_group *group, CK_OBJECT_HANDLE object, struct ha_handle ret[static SET_MAX])
 {
 	struct ha_object *o;
+	bool own;
 
 	pthread_rwlock_wrlock(&group->index_lock);
 	o = ha_object_at(group, object);
-	if (o && o->local) {
+	own = o && o->local;
+	if (own) {
 		memcpy(ret, o->at, sizeof(o->at));
 		ha_index_drop_local(group, o);
 	}
 	pthread_rwlock_unlock(&group->index_lock);
-	return o != NULL;
+	return own;
 }
 
 void ha_local_destroy(struct ha_group *group, CK_OBJECT_HANDLE object)

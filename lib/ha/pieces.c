@@ -29,20 +29,29 @@ static int begin_piece(struct making *m, struct piece *ret, struct err *err)
 	return 0;
 }
 
+/* A code that libraries use for everything must come twice, and the domain key may have been made anew. */
+static int wrap(struct ha_group *group, struct replica_site *site, CK_OBJECT_HANDLE key, uint8_t *blob, CK_ULONG *len,
+		struct err *err)
+{
+	const CK_ULONG room = *len;
+	int rc = domain_wrap(site, key, blob, len, err);
+	bool passing = rc == -ERR_TOKEN && p11_rv_class(err->rv) == P11_AMBIGUOUS;
+
+	if (!passing && !ha_lacks_object(rc, err))
+		return rc;
+	*len = room;
+	rc = ha_site_again(group, site, err);
+	return rc < 0 ? rc : domain_wrap(site, key, blob, len, err);
+}
+
 /* Under the domain key, to be made again. A key that cannot leave, or a member without the domain key: it is where it is,
  * and goes with that. */
 static int keep_blob(struct ha_group *group, struct replica_site *site, struct piece *piece, struct err *err)
 {
 	uint8_t blob[DOMAIN_BLOB_MAX];
 	CK_ULONG len = sizeof(blob);
-	int rc = domain_wrap(site, piece->there, blob, &len, err);
+	int rc = wrap(group, site, piece->there, blob, &len, err);
 
-	if (ha_lacks_object(rc, err)) {
-		len = sizeof(blob);
-		rc = ha_site_again(group, site, err);
-		if (rc == 0)
-			rc = domain_wrap(site, piece->there, blob, &len, err);
-	}
 	if (rc == -ERR_TOKEN || rc == -ERR_UNSUPPORTED)
 		return 0;
 	if (rc < 0)
