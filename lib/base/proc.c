@@ -50,19 +50,13 @@ bool proc_daemon_keeps(const char *entry)
 	return false;
 }
 
-static bool any_variable(const char *entry)
-{
-	(void)entry;
-	return true;
-}
-
-/* What may pass of our environment, with env's entries put over it; entries are borrowed. */
-static const char **merge_environment(const char *const *env, bool (*may_pass)(const char *entry))
+const char **proc_environment(const char *const *env, bool (*may_pass)(const char *entry))
 {
 	size_t ours = 0, theirs = 0, n = 0;
 	const char **merged;
 
-	while (environ[ours])
+	/* A host may have none. */
+	while (environ && environ[ours])
 		ours++;
 	while (env && env[theirs])
 		theirs++;
@@ -72,7 +66,7 @@ static const char **merge_environment(const char *const *env, bool (*may_pass)(c
 
 		while (j < theirs && strncmp(environ[i], env[j], name) != 0)
 			j++;
-		if (j == theirs && may_pass(environ[i]))
+		if (j == theirs && (!may_pass || may_pass(environ[i])))
 			merged[n++] = environ[i];
 	}
 	for (size_t j = 0; merged && j < theirs; j++)
@@ -220,7 +214,7 @@ int proc_run(const char *const *argv, const char *const *env, struct buf *ret_st
 	__attribute__((cleanup(close_two))) int errors[2] = {-1, -1};
 	__attribute__((cleanup(close_two))) int report[2] = {-1, -1};
 	__attribute__((cleanup(close_one))) int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	owned(mem) const char **merged = merge_environment(env, any_variable);
+	owned(mem) const char **merged = proc_environment(env, NULL);
 	int status = 0, rc;
 	pid_t pid;
 
@@ -276,7 +270,7 @@ pid_t proc_spawn_daemon(const char *const *argv, const char *const *env,
 	__attribute__((cleanup(close_one))) int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	__attribute__((cleanup(close_one))) int log =
 		file_open(log_path, O_WRONLY | O_CREAT | O_APPEND, 0600, err);
-	owned(mem) const char **merged = merge_environment(env, proc_daemon_keeps);
+	owned(mem) const char **merged = proc_environment(env, proc_daemon_keeps);
 	pid_t child, daemon_pid = -1;
 	int status, rc;
 

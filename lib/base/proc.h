@@ -42,6 +42,9 @@ pid_t proc_spawn_daemon(const char *const *argv, const char *const *env,
 /* May a daemon keep this variable ("NAME=value") of whoever started it? PATH, HOME, the language, and what the
  * loader, libc and hosted libraries look at. Not HSMCTL_LOG: a daemon has a log of its own, and another folder. */
 bool proc_daemon_keeps(const char *entry);
+/* An environment for a program: what may pass of ours (NULL: all), with env's entries (may be NULL) put over it. The
+ * list is the caller's to free, its entries are borrowed. NULL without memory. */
+const char **proc_environment(const char *const *env, bool (*may_pass)(const char *entry));
 
 /*
  * A process as a pid file names it: its pid and when it started (clock ticks

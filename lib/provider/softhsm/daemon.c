@@ -14,10 +14,10 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/program.h"
 #include "base/str.h"
 #include "provider/softhsm/address.h"
 #include "provider/softhsm/paths.h"
-#include "provider/softhsm/program.h"
 
 enum { START_MS = 10000, STOP_MS = 5000, POLL_MS = 5, GONE_POLLS = 10, LOG_LINE = 300 };
 
@@ -149,7 +149,7 @@ int softhsm_daemon_start(const struct softhsm_paths *paths, const struct softhsm
 
 	if (!conf)
 		return err_no_memory(err);
-	rc = softhsm_program("hsmctl-appliance", &program, err);
+	rc = program_find("hsmctl-appliance", &program, err);
 	if (rc == 0)
 		rc = softhsm_address_free(serve->address, err);
 	if (rc < 0)

@@ -15,11 +15,11 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/proc.h"
+#include "base/program.h"
 #include "base/str.h"
 #include "fleet/fleet.h"
 #include "member/guard.h"
 #include "provider/softhsm/paths.h"
-#include "provider/softhsm/program.h"
 
 /* SoftHSM reads lines of up to 1023 bytes, cuts them at a # and splits them at each =. What is longer it cuts
  * without a word, and then works in another folder. */
@@ -132,7 +132,7 @@ static int run_init(const struct fleet_device *device, const char *library, cons
 		"--so-pin-source", partition->so_pin_source, "--pin-source", partition->pin_source,
 		"-o", "json", NULL
 	};
-	int rc = variable ? softhsm_program("hsmctl-appliance", &program, err) : err_no_memory(err);
+	int rc = variable ? program_find("hsmctl-appliance", &program, err) : err_no_memory(err);
 
 	if (rc < 0)
 		return rc;

@@ -16,7 +16,6 @@
 #include "provider/softhsm/daemon.h"
 #include "provider/softhsm/library.h"
 #include "provider/softhsm/paths.h"
-#include "provider/softhsm/program.h"
 #include "provider/softhsm/token.h"
 #include "store/store.h"
 
@@ -112,26 +111,6 @@ static void libraries(void **state)
 	setenv("HSMCTL_SOFTHSM_LIBRARY", "/nonexistent", 1);
 	assert_int_equal(softhsm_library(&device, &other, &err), -ERR_MISSING);
 	assert_string_equal(err.hint, "apt-get install softhsm2");
-}
-
-static void a_program_that_is_nowhere_is_missing(void **state)
-{
-	owned(mem) char *path = NULL;
-	struct err err;
-
-	(void)state;
-	assert_int_equal(softhsm_program("hsmctl-nothing", &path, &err), -ERR_MISSING);
-	assert_null(path);
-}
-
-static void a_program_beside_us_comes_first(void **state)
-{
-	owned(mem) char *path = NULL;
-	struct err err;
-
-	(void)state;
-	assert_int_equal(softhsm_program("test_softhsm", &path, &err), 0);
-	assert_int_equal(access(path, X_OK), 0);
 }
 
 static void what_is_left_of_a_token(void **state)
@@ -279,8 +258,6 @@ int main(void)
 		softhsm_test(addresses),
 		softhsm_test(a_port_in_use_is_told),
 		softhsm_test(libraries),
-		softhsm_test(a_program_that_is_nowhere_is_missing),
-		softhsm_test(a_program_beside_us_comes_first),
 		softhsm_test(what_is_left_of_a_token),
 		softhsm_test(states_and_faults_without_a_process),
 		softhsm_test(faults_hit_the_process),
