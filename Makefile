@@ -36,8 +36,9 @@ srcs = $(filter-out $(if $(filter lib/provider,$(1)),lib/provider/azure/%),$(sor
 objs = $(patsubst %.c,$(BUILD)/%.o,$(call srcs,$(1)))
 ROOM_LIBS := $(foreach r,$(ROOMS),$(BUILD)/lib/$(r).a)
 CLOUD_LIBS := $(foreach r,$(CLOUD_ROOMS),$(BUILD)/lib/$(r).a)
-GROUPS_ := $(filter-out hsmctl,$(notdir $(patsubst %/,%,$(sort $(wildcard cmd/*/)))))
-PROGRAMS := $(BUILD)/bin/hsmctl $(patsubst %,$(BUILD)/libexec/hsmctl/hsmctl-%,$(GROUPS_))
+GROUPS_ := $(filter-out hsmctl worker,$(notdir $(patsubst %/,%,$(sort $(wildcard cmd/*/)))))
+WORKER := $(BUILD)/libexec/hsmctl/hsmctl-worker
+PROGRAMS := $(BUILD)/bin/hsmctl $(WORKER) $(patsubst %,$(BUILD)/libexec/hsmctl/hsmctl-%,$(GROUPS_))
 CORE := $(BUILD)/lib/hsmctl/libhsmctl.so
 CLOUD := $(BUILD)/lib/hsmctl/libhsmctl-cloud.so
 MODULE := $(BUILD)/lib/pkcs11/hsmctl-pkcs11.so
@@ -74,6 +75,13 @@ $(BUILD)/bin/hsmctl: $(call objs,cmd/hsmctl) $(BUILD)/lib/cli/globals.o
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(HARDEN_LINK) $(LDFLAGS) -o $@ $^
 
+# Nobody types this one. It is started by programs that are setuid, too, for which the loader finds no library beside
+# it; and it starts quickly.
+$(WORKER): $(call objs,cmd/worker) $(ROOM_LIBS)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(HARDEN_LINK) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group \
+		-Wl,--as-needed $(CORE_LIBS)
+
 # Programs that know every command.
 KNOW_ALL := shell help completion
 ALL_GROUPS := $(foreach g,$(filter-out $(KNOW_ALL),$(GROUPS_)),$(filter-out %/main.o,$(call objs,cmd/$(g))))
@@ -108,7 +116,7 @@ FAKE := $(BUILD)/tests/fake/fake.a
 FAKE_LIBRARY := $(BUILD)/tests/fake/token.so
 # Histories of writers, syncs and faults over fake tokens.
 MODEL := $(BUILD)/tests/model/model
-unit: $(UNIT) $(STRANGERS) $(SHIMS) $(FAKE_LIBRARY) $(MODEL)
+unit: $(UNIT) $(STRANGERS) $(SHIMS) $(FAKE_LIBRARY) $(MODEL) $(WORKER)
 $(MODEL): $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/model/*.c))) $(FAKE) $(ROOM_LIBS)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(FAKE) $(ROOM_LIBS) -Wl,--end-group $(CORE_LIBS)

@@ -72,6 +72,17 @@ static bool is_address(const char *address)
 	return !memchr(address, ':', host);
 }
 
+static int check_environment(struct check *c, const struct fleet_link *link, const char *owner)
+{
+	if (link->n_environment && link->kind != FLEET_LINK_WORKER)
+		return fail(c, &link->environment, "the link of %s has an environment; only a worker has one", owner);
+	for (size_t i = 0; i < link->n_environment; i++)
+		if (!*link->environment[i].name || strchr(link->environment[i].name, '='))
+			return fail(c, &link->environment, "the environment of %s names no variable with '%s'", owner,
+				    link->environment[i].name);
+	return 0;
+}
+
 static int check_link(struct check *c, const struct fleet_link *link, const char *owner)
 {
 	int rc;
@@ -79,9 +90,11 @@ static int check_link(struct check *c, const struct fleet_link *link, const char
 	if (link->kind == FLEET_LINK_TLS && (!link->address || !is_address(link->address)))
 		return fail(c, link->address ? &link->address : (void *)link,
 			    "the link of %s needs an address HOST:PORT", owner);
-	if (link->kind == FLEET_LINK_MODULE && !link->module)
+	if (fleet_link_is_local(link) && !link->module)
 		return fail(c, link, "the link of %s needs a module", owner);
 	rc = check_path(c, &link->module, owner);
+	if (rc == 0)
+		rc = check_environment(c, link, owner);
 	return rc < 0 ? rc : check_hex(c, &link->certificate, "certificate", owner, 64);
 }
 
@@ -105,11 +118,13 @@ static int check_serial(struct check *c, const struct fleet_partition *partition
 }
 
 static int check_partition(struct check *c, const struct fleet_device *device,
-			   const struct fleet_partition *partition)
+			   struct fleet_partition *partition)
 {
 	char owner[200];
 	int rc;
 
+	if (partition->link.kind == FLEET_LINK_NONE && partition->link.module)
+		partition->link.kind = FLEET_LINK_WORKER;
 	snprintf(owner, sizeof(owner), "partition '%s/%s'", device->name, partition->name);
 	rc = check_reference(c, &partition->pin_source, "pin_source", owner);
 	if (rc == 0)

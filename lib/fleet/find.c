@@ -8,6 +8,11 @@
 #include "fleet/fleet.h"
 #include "fleet/part.h"
 
+bool fleet_link_is_local(const struct fleet_link *link)
+{
+	return link->kind == FLEET_LINK_MODULE || link->kind == FLEET_LINK_WORKER;
+}
+
 struct fleet_datacenter *fleet_datacenter(const struct fleet *fleet, const char *name)
 {
 	return fleet_part(FLEET_PARTS(fleet, datacenters), name);

@@ -33,14 +33,17 @@ enum fleet_link_kind {
 	FLEET_LINK_NONE,	/* not provisioned yet */
 	FLEET_LINK_TLS,		/* an appliance across the network */
 	FLEET_LINK_MODULE,	/* a PKCS#11 library in this process */
+	FLEET_LINK_WORKER,	/* one in a process of its own, which this one starts */
 };
-extern const char *const fleet_link_names[];	/* "none", "tls", "module" */
+extern const char *const fleet_link_names[];	/* "none", "tls", "module", "worker" */
 
 struct fleet_link {
 	unsigned kind;
 	char *address;		/* tls: "127.0.0.1:41234" or "[::1]:41234" */
 	char *certificate;	/* tls: SHA-256 of the peer's certificate, hex */
-	char *module;		/* module: path of the library */
+	char *module;		/* module, worker: path of the library */
+	struct json_pair *environment;	/* worker: variables put over those of whoever starts it */
+	size_t n_environment;
 };
 
 struct fleet_partition {
@@ -160,13 +163,13 @@ struct fleet {
 };
 
 extern const struct json_type fleet_type;	/* schema "fleet" */
-extern const struct json_type fleet_azure_type, fleet_azure_device_type;	/* parts of it */
+extern const struct json_type fleet_azure_type, fleet_azure_device_type, fleet_link_type;	/* parts of it */
 
 /*
  * flags: JSON_COMMENTS for an administrator's FILE. Read, put in defaults (a
  * device without partitions gets one with the device's name; a member of a
- * device with one partition need not name it), then check what a table cannot:
- * references between parts, a partition that is twice a member, two partitions
+ * device with one partition need not name it; a link that names a library but
+ * no kind is of kind worker), then check what a table cannot: references between parts, a partition that is twice a member, two partitions
  * with one serial, providers, credential references (their text is never
  * repeated: it may be a PIN), links, policy within the group's size.
  * ERR_INVALID "SOURCE:LINE: …".
@@ -184,6 +187,9 @@ int fleet_rebase(const struct fleet *base, const struct fleet *ours, struct flee
 struct fleet *fleet_new(void);
 void fleet_free(struct fleet *fleet);
 OWN_DEFINE(fleet)
+
+/* Is it to a library on the host of whoever uses it? */
+bool fleet_link_is_local(const struct fleet_link *link);
 
 /* Look-ups return parts of the fleet, or NULL. */
 struct fleet_datacenter *fleet_datacenter(const struct fleet *fleet, const char *name);

@@ -8,21 +8,24 @@ const char *const fleet_azure_connection_names[] = {"auto", "none", "vpn", "peer
 const char *const fleet_azure_cloud_names[] = {"public", "usgov", "china", NULL};
 const char *const fleet_role_names[] = {"active", "standby", NULL};
 const char *const fleet_stale_names[] = {"refuse", "serve", NULL};
-const char *const fleet_link_names[] = {"none", "tls", "module", NULL};
+const char *const fleet_link_names[] = {"none", "tls", "module", "worker", NULL};
 
 enum { HOUR_MS = 3600000 };
 
 static const struct json_field link_fields[] = {
 	JSON_F_ENUM(struct fleet_link, kind, JSON_OMIT, fleet_link_names,
-		    "how the token is reached: across the network (tls) or a library (module)"),
+		    "how the token is reached: across the network (tls), or by a library, in a process of its own (worker, "
+		    "also when no kind is given) or in that of whoever uses it (module)"),
 	JSON_F_STRING(struct fleet_link, address, JSON_OMIT,
 		      "tls: HOST:PORT of the appliance, [HOST]:PORT for IPv6"),
 	JSON_F_STRING(struct fleet_link, certificate, JSON_OMIT,
 		      "tls: SHA-256 of the appliance's certificate, hexadecimal"),
-	JSON_F_STRING(struct fleet_link, module, JSON_OMIT, "module: path of the PKCS#11 library"),
+	JSON_F_STRING(struct fleet_link, module, JSON_OMIT, "worker, module: path of the PKCS#11 library"),
+	JSON_F_MAP(struct fleet_link, environment, JSON_OMIT,
+		   "worker: variables for the library's process, SOFTHSM2_CONF for example; nothing secret"),
 	JSON_F_END,
 };
-static const struct json_type link_type = {
+const struct json_type fleet_link_type = {
 	.summary = "How a token is reached; written by hsmctl",
 	.size = sizeof(struct fleet_link), .fields = link_fields,
 };
@@ -35,7 +38,7 @@ static const struct json_field partition_fields[] = {
 		      "reference to the user PIN: file:PATH, env:NAME, exec:PROGRAM or prompt:"),
 	JSON_F_STRING(struct fleet_partition, so_pin_source, JSON_OMIT,
 		      "reference to the security officer's PIN"),
-	JSON_F_OBJECT(struct fleet_partition, link, JSON_OMIT, link_type,
+	JSON_F_OBJECT(struct fleet_partition, link, JSON_OMIT, fleet_link_type,
 		      "how the token is reached; put in by the provider"),
 	JSON_F_END,
 };

@@ -17,6 +17,7 @@
 #ifndef MEMBER_APPLIANCE_H
 #define MEMBER_APPLIANCE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct err;
@@ -30,6 +31,7 @@ struct appliance_config {
 	const char *pid_file;	/* locked while it runs; holds "ADDRESS:PORT" */
 	const char *tokens;	/* SoftHSM's token folder, guarded and watched; NULL = none */
 	const char *guard;	/* where whole copies of token.object are kept */
+	bool shared;		/* others write to the token past this host */
 	unsigned guests;	/* connections at once; 0 = 512 */
 	int64_t idle_ms;	/* an idle connection ends; 0 = 15 minutes */
 	int64_t yield_ms;	/* when places are short, one idle for so long ends; 0 = a minute */

@@ -37,6 +37,7 @@ enum frame_refusal {
 	FRAME_MALFORMED = 1,	/* the peer does not speak as it should */
 	FRAME_FULL,		/* no place free just now: busy, not ill */
 	FRAME_STUCK,		/* the token's library does not come back from a call */
+	FRAME_NO_TOKEN,		/* there is no token to serve, or no library */
 };
 
 enum {

@@ -87,7 +87,8 @@ uint64_t host_changes(struct host *host)
 			at += sizeof(*event) + event->len;
 		}
 	}
-	return atomic_load(&host->changes);
+	/* What others write is not seen without a folder to watch. */
+	return host->config->shared && host->watch < 0 ? 0 : atomic_load(&host->changes);
 }
 
 void host_changed(struct host *host)
@@ -114,7 +115,7 @@ int host_open(const struct appliance_config *config, struct host **ret, struct e
 	if (rc == 0)
 		rc = library_find_token(host->library, config->serial, &host->slot, err);
 	if (rc == 0)
-		rc = book_new(host_functions(host), host->slot, false, &host->book, err);
+		rc = book_new(host_functions(host), host->slot, config->shared, &host->book, err);
 	if (rc == 0)
 		rc = crypto_random(&host->epoch, sizeof(host->epoch), err);
 	if (rc == 0)

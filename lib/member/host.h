@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * host - the library and token an appliance hosts; one per daemon.
+ * host - the library and token that an appliance or a worker hosts; one per process.
  *
  * Owns the real login, the change counter, the list of guests, who owns which session object, and the book.
  * Thread-safe.
@@ -31,7 +31,7 @@ uint64_t host_epoch(const struct host *host);
 const char *host_serial(const struct host *host);
 struct book *host_book(const struct host *host);
 
-/* Bring the change counter up to date and return it. */
+/* Bring the change counter up to date and return it; 0 = unknown: others write, and nobody sees it. */
 uint64_t host_changes(struct host *host);
 void host_changed(struct host *host);
 

@@ -2,7 +2,7 @@
 /*
  * link - how a channel reaches its token; inside the room only.
  *
- * Two kinds: tls and module. A link carries batches; it knows nothing of
+ * Three kinds: tls, worker and module. A link carries batches; it knows nothing of
  * pools and logins. Links of all kinds that talk frames are alike once they are open (link_stream_open()).
  */
 #ifndef MEMBER_LINK_H
@@ -47,6 +47,7 @@ struct link {
 
 /* Whoever opens one of these gets a link with operations of its own. */
 extern const struct link_ops link_tls;
+extern const struct link_ops link_worker;
 extern const struct link_ops link_module;
 
 /*

@@ -17,6 +17,7 @@
 #include "fleet/fleet.h"
 #include "member/limit.h"
 #include "member/link.h"
+#include "member/worker.h"
 #include "p11/rv.h"
 
 enum { POOL_MAX = 32, BUSY_MS = 50, LOCKED_MS = 1000 };
@@ -88,7 +89,7 @@ int member_open(const struct member_config *config, struct member **ret, struct 
 {
 	owned(member) struct member *m = mem_new(struct member);
 	const char **texts[] = {&m->config.name, &m->config.address, &m->config.certificate, &m->config.module,
-				&m->config.serial};
+				&m->config.serial, &m->config.program};
 
 	if (!m)
 		return err_no_memory(err);
@@ -98,6 +99,9 @@ int member_open(const struct member_config *config, struct member **ret, struct 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
 		if (keep_text(m, *texts[i], texts[i], err) < 0)
 			return -ERR_NO_MEMORY;
+	m->config.worker = NULL;
+	if (!config->via && config->link == FLEET_LINK_WORKER && worker_new(&m->config, &m->config.worker, err) < 0)
+		return -ERR_NO_MEMORY;
 	*ret = own_take(m);
 	return 0;
 }
@@ -126,11 +130,12 @@ int member_open_partition(const struct fleet_device *device, const struct fleet_
 	struct member_config config = {
 		.name = name, .link = link->kind, .address = link->address,
 		.certificate = link->certificate, .tls = tls, .module = link->module,
+		.environment = link->environment, .n_environment = link->n_environment,
 		.serial = partition->serial, .connect_ms = policy->connect_ms,
 		.answer_ms = policy->answer_ms, .call_ms = policy->call_ms,
 	};
 
-	if ((link->kind == FLEET_LINK_TLS && link->address) || (link->kind == FLEET_LINK_MODULE && link->module))
+	if ((link->kind == FLEET_LINK_TLS && link->address) || (fleet_link_is_local(link) && link->module))
 		return member_open(&config, ret, err);
 	if (device->azure.id) {
 		err_set(err, ERR_UNREACHABLE, "device '%s' is made, but its partition '%s' has no link yet", device->name,
@@ -160,6 +165,7 @@ void member_free(struct member *member)
 	if (!member)
 		return;
 	drop_idle(member);
+	worker_free(member->config.worker);
 	secret_free(member->pin);
 	while (member->texts) {
 		struct text *text = member->texts;
@@ -327,9 +333,10 @@ static void give_up(struct member_channel *channel)
 
 static int connect_channel(struct member *m, struct member_channel **ret, struct err *err)
 {
-	const struct link_ops *ops = m->config.via                        ? m->config.via
-				     : m->config.link == FLEET_LINK_MODULE ? &link_module
-									   : &link_tls;
+	static const struct link_ops *const kinds[] = {
+		[FLEET_LINK_TLS] = &link_tls, [FLEET_LINK_MODULE] = &link_module, [FLEET_LINK_WORKER] = &link_worker,
+	};
+	const struct link_ops *ops = m->config.via ? m->config.via : kinds[m->config.link];
 	struct member_channel *channel = mem_new(struct member_channel);
 	struct p11_call call;
 	bool cut;

@@ -12,10 +12,10 @@
  * Nothing is repeated here: who repeats what is the caller's decision, err.retry
  * tells what may be.
  *
- * To an appliance the channels of a member are one client (guest.h): who has logged in on one of them has on all, and
- * sessions and session objects that were made on one are there on the others, until the last of them ends. An
- * appliance of before protocol version 3 keeps them apart, and so does a library in this process with logins and
- * sessions.
+ * To an appliance, and to a worker, the channels of a member are one client (guest.h): who has logged in on one of them
+ * has on all, and sessions and session objects that were made on one are there on the others, until the last of them
+ * ends. An appliance of before protocol version 3 keeps them apart, and so does a library in this process with logins
+ * and sessions.
  *
  * The struct is thread-safe; channels are not.
  */
@@ -38,8 +38,9 @@ struct secret;
 struct tls_context;
 struct member;
 struct member_channel;
-
+struct json_pair;
 struct link_ops;
+struct worker;
 
 struct member_config {
 	const struct link_ops *via;	/* link.h; NULL = by link. Tests bring their own */
@@ -49,10 +50,15 @@ struct member_config {
 	const char *address;		/* tls */
 	const char *certificate;	/* tls: pinned, NULL = any appliance of our CA */
 	struct tls_context *tls;	/* tls: borrowed, outlives the member */
-	const char *module;		/* module: path of the library */
+	const char *module;		/* module, worker: path of the library */
+	const struct json_pair *environment;	/* worker: over that of this process; for member_open() alone */
+	size_t n_environment;
+	const char *program;		/* worker: NULL = ours */
 	const char *serial;		/* of the token, NULL = the only one */
 	int64_t connect_ms, answer_ms, call_ms;
-	uint32_t number;		/* of the member in its process; member_open() gives it */
+	/* member_open() gives both: */
+	uint32_t number;		/* of the member in its process */
+	struct worker *worker;		/* worker: its process (worker.h) */
 };
 
 /* Does not connect. Strings are copied. */

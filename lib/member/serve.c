@@ -237,6 +237,10 @@ static int greet(struct conversation *c, const struct host_peer *peer, bool has_
 		err_set(err, ERR_IN_USE, "all places are taken");
 		return refuse(c, out, FRAME_FULL, err);
 	}
+	if (c->service->ill) {
+		*err = *c->service->ill;
+		return refuse(c, out, FRAME_NO_TOKEN, err);
+	}
 	if (atomic_load(&c->service->stuck))
 		return refuse_stuck(c, out, err);
 	return welcome(c, peer, &hello, out, ret, err);

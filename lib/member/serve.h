@@ -27,7 +27,8 @@ enum {
 };
 
 struct service {
-	struct host *host;
+	struct host *host;		/* NULL when it is ill */
+	const struct err *ill;		/* why nobody is served; NULL = all are */
 	const char *name;		/* of the device */
 	int64_t idle_ms;		/* an idle conversation ends */
 	atomic_bool stuck;		/* a call is in the library for longer than it may */

@@ -46,6 +46,24 @@ static int merge_address(struct merge *m, const struct fleet_link *want, struct 
 	return assign(m, &into->address, want->address, "address");
 }
 
+static int merge_environment(struct merge *m, const struct fleet_link *want, struct fleet_link *into)
+{
+	struct fleet_link given = {.environment = want->environment, .n_environment = want->n_environment};
+	struct fleet_link had = {.environment = into->environment, .n_environment = into->n_environment}, copy = {0};
+	int rc;
+
+	if (!given.n_environment || json_equal(&fleet_link_type, &given, &had))
+		return 0;
+	rc = json_copy(&fleet_link_type, &given, &copy, m->err);
+	if (rc < 0)
+		return rc;
+	note(m, "environment");
+	json_release(&fleet_link_type, &had);
+	into->environment = copy.environment;
+	into->n_environment = copy.n_environment;
+	return 0;
+}
+
 /* How a token is reached that hsmctl did not make. */
 static int merge_link(struct merge *m, const struct fleet_link *want, struct fleet_link *into)
 {
@@ -58,6 +76,8 @@ static int merge_link(struct merge *m, const struct fleet_link *want, struct fle
 	rc = assign_given(m, &into->address, want->address, "address");
 	if (rc == 0)
 		rc = assign_given(m, &into->module, want->module, "module");
+	if (rc == 0)
+		rc = merge_environment(m, want, into);
 	return rc < 0 ? rc : assign_given(m, &into->certificate, want->certificate, "certificate");
 }
 

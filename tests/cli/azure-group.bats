@@ -24,7 +24,7 @@ fleet() { # [FILTER]
 	sed 's,^[ \t]*//.*,,' "$ROOT/examples/azure-cloud-hsm.json" | jq "${1:-.}" >"$FLEET"
 }
 
-@test "a fleet in Azure alone forms a group through its vendor's library" {
+@test "a fleet in Azure alone forms a group through its vendor's library, in a worker and in the process" {
 	fleet
 	expect 0 hsmctl provision apply "$FLEET"
 	expect 7 hsmctl partition show chsm-east
@@ -32,11 +32,13 @@ fleet() { # [FILTER]
 	says "provision show"
 	east=$(token chsm-east) west=$(token chsm-west)
 	fleet ".devices |= map(. + {partitions: [{name, serial: (if .name == \"chsm-east\" then \"$east\" else \"$west\" end),
-		link: {kind: \"module\", module: \"/usr/lib/softhsm/libsofthsm2.so\"}, pin_source: \"file:$AZURE_FOLDER/pin\"}]})"
+		link: ({module: \"/usr/lib/softhsm/libsofthsm2.so\"} + if .name == \"chsm-east\" then {environment: {OPENSSL_CONF: \"/dev/null\"}}
+			else {kind: \"module\"} end), pin_source: \"file:$AZURE_FOLDER/pin\"}]})"
 	expect 3 hsmctl provision plan "$FLEET" -o json
 	[ "$(field '[.changes[].subject] | join(" ")')" = "device chsm-east device chsm-west" ]
 	expect 0 hsmctl provision apply "$FLEET"
 	expect 0 hsmctl provision plan "$FLEET"
+	[ "$(jq -r '[.devices[].partitions[].link.kind] | join(" ")' "$HSMCTL_STORE/fleet.json")" = "worker module" ]
 	expect 0 hsmctl ha create pay --member chsm-east --member chsm-west
 	expect 0 hsmctl key generate pay --type ec-p256 --label signing
 	expect 0 hsmctl verify pay -o json

@@ -230,10 +230,13 @@ add_group() {
 	says "example.org:7"
 }
 
-@test "links to modules, foreign serials and other fleets are refused" {
+@test "links to libraries, foreign serials and other fleets are refused" {
 	write_fleet 1 '.devices[0].partitions = [{name: "p", link: {kind: "module", module: "/x.so"}}]'
 	expect 1 hsmctl provision apply "$FLEET"
 	says "link of kind module"
+	write_fleet 1 '.devices[0].partitions = [{name: "p", link: {module: "/x.so"}}]'
+	expect 1 hsmctl provision apply "$FLEET"
+	says "link of kind worker"
 	write_fleet 1 '.devices[0].partitions = [{name: "p", serial: "0123456789abcdef"}]'
 	expect 2 hsmctl provision apply "$FLEET"
 	says "leave the serial out"

@@ -6,6 +6,9 @@
  *
  *	C_Sign die		the process ends, as SoftHSM's does on some inputs
  *	C_Sign hang		the call never returns
+ *	C_Sign deadlock		nor does any that comes after it
+ *	C_Sign exit		the process ends like one that has done its work; abort, crash: like one that is wrong
+ *	C_Sign swallow		it takes memory until there is no more, and crashes (limit it before)
  *	C_Sign 0x5		it answers with that code and does nothing
  *	C_Sign STOP:1234	process 1234 gets SIGSTOP, and the call goes on; KILL:1234 likewise
  *	C_Sign then:die		the call is carried out first, and "die" comes before its answer
@@ -62,6 +65,17 @@ static bool is_meant(const char *row, const char *function, unsigned long count)
 	return row[len] == '@' ? strtoul(row + len + 1, NULL, 10) == count : !row[len];
 }
 
+/* Held for ever by who dies of it. */
+static pthread_mutex_t everybody = PTHREAD_MUTEX_INITIALIZER;
+
+static void swallow(void)
+{
+	enum { PIECE = 1 << 20 };
+
+	for (;;)
+		memset(malloc(PIECE), 1, PIECE);
+}
+
 /* What is to happen at this call; "" when nothing is. */
 static void look(const char *function, struct calls *calls, char ret[static 64])
 {
@@ -90,7 +104,17 @@ static void carry_out(const char *what, CK_RV *rv)
 
 	if (strcmp(what, "die") == 0)
 		_exit(5);
-	while (strcmp(what, "hang") == 0)
+	if (strcmp(what, "exit") == 0)
+		exit(0);
+	if (strcmp(what, "abort") == 0)
+		abort();
+	if (strcmp(what, "crash") == 0)
+		raise(SIGSEGV);
+	if (strcmp(what, "swallow") == 0)
+		swallow();
+	if (strcmp(what, "deadlock") == 0)
+		pthread_mutex_lock(&everybody);
+	while (strcmp(what, "hang") == 0 || strcmp(what, "deadlock") == 0)
 		pause();
 	if (pid > 0)
 		kill(pid, strncmp(what, "STOP", 4) == 0 ? SIGSTOP : SIGKILL);
@@ -102,6 +126,8 @@ static CK_RV before(const char *what)
 {
 	CK_RV rv = CKR_OK;
 
+	pthread_mutex_lock(&everybody);
+	pthread_mutex_unlock(&everybody);
 	if (*what && strncmp(what, THEN, strlen(THEN)) != 0)
 		carry_out(what, &rv);
 	return rv;

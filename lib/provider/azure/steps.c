@@ -191,7 +191,7 @@ static void ask(struct view *v)
 		v->tokens[i] = (struct token){device, &device->partitions[i]};
 		v->see[i].data = &v->tokens[i];
 		v->see[i].limit_ms = TOKEN_MS;
-		if (device->partitions[i].link.kind == FLEET_LINK_MODULE)
+		if (fleet_link_is_local(&device->partitions[i].link))
 			v->see[i].ask = see_token;
 	}
 }

@@ -32,9 +32,9 @@ static int check_partition(const struct fleet_device *device, struct err *err)
 {
 	const struct fleet_link *link = &device->partitions[0].link;
 
-	if (link->kind == FLEET_LINK_MODULE)
-		return err_set(err, ERR_UNSUPPORTED, "partition '%s' has a link of kind module; "
-			       "the appliances of softhsm are reached by tls", device->name);
+	if (fleet_link_is_local(link))
+		return err_set(err, ERR_UNSUPPORTED, "partition '%s' has a link of kind %s; the appliances of softhsm are "
+			       "reached by tls", device->name, fleet_link_names[link->kind]);
 	return link->address ? softhsm_address_check(link->address, err) : 0;
 }
 

@@ -15,7 +15,7 @@
 	"{\"name\":\"b\",\"datacenter\":\"w1\",\"module\":\"/lib/x.so\",\"partitions\":[\n"        \
 	"{\"name\":\"p1\",\"serial\":\"s1\",\"pin_source\":\"file:/p\",\"so_pin_source\":\"env:X\"," \
 	"\"link\":{\"kind\":\"tls\",\"address\":\"[::1]:41234\",\"certificate\":\"" HEX64 "\"}},\n" \
-	"{\"name\":\"p2\",\"link\":{\"kind\":\"module\",\"module\":\"/lib/y.so\"}}]}]"
+	"{\"name\":\"p2\",\"link\":{\"module\":\"/lib/y.so\",\"environment\":{\"CONF\":\"/etc/y\"}}}]}]"
 #define DOCUMENT_GROUPS                                                                            \
 	",\"groups\":[\n"                                                                          \
 	"{\"name\":\"g\",\"serial\":\"0123456789abcdef\",\"domain\":\"00ff\",\"pin_source\":\"prompt:\"," \

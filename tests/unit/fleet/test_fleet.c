@@ -23,6 +23,7 @@ static void everything_is_read(void **state)
 	assert_string_equal(f->devices[1].module, "/lib/x.so");
 	assert_int_equal(f->devices[1].partitions[0].link.kind, FLEET_LINK_TLS);
 	assert_string_equal(f->devices[1].partitions[1].link.module, "/lib/y.so");
+	assert_string_equal(f->devices[1].partitions[1].link.environment[0].value, "/etc/y");
 	assert_true(f->has_groups);
 	assert_int_equal(f->groups[0].members[0].role, FLEET_ACTIVE);
 	assert_int_equal(f->groups[0].members[0].epoch, 3);
@@ -91,6 +92,25 @@ static void absent_groups_stay_absent(void **state)
 #define GROUPS(g) DOCUMENT_DATACENTERS DOCUMENT_DEVICES ",\n\"groups\":[\n" g "]}"
 #define GROUP(g) GROUPS("{\"name\":\"g\",\"members\":[{\"device\":\"a\"},{\"device\":\"b\",\"partition\":\"p1\"}],\n" g "}")
 
+static void a_library_runs_in_a_worker_unless_it_says_otherwise(void **state)
+{
+	static const struct {
+		const char *kind;
+		unsigned want;
+	} cases[] = {{"", FLEET_LINK_WORKER}, {"\"kind\":\"worker\",", FLEET_LINK_WORKER},
+		     {"\"kind\":\"module\",", FLEET_LINK_MODULE}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		owned(mem) char *text = mem_printf(PARTITION("\"link\":{%s\"module\":\"/x.so\"}"), cases[i].kind);
+		owned(fleet) struct fleet *f = NULL;
+
+		assert_int_equal(read_text(text, &f, NULL), 0);
+		assert_int_equal(f->devices[0].partitions[0].link.kind, cases[i].want);
+		assert_true(fleet_link_is_local(&f->devices[0].partitions[0].link));
+	}
+}
+
 static const struct bad {
 	const char *text, *message, *hint;
 } bad[] = {
@@ -129,7 +149,7 @@ static const struct bad {
 	{PARTITION("\"pin_source\":1234"), "5: 'pin_source' must be a string", ""},
 	{GROUP("\"pin_source\":\"hunter2secret\""), "11: 'pin_source' of group 'g' is not a reference", NULL},
 	/* links */
-	{PARTITION("\"link\":{\"kind\":\"tsl\"}"), "5: 'kind' must be one of none, tls, module, not 'tsl'",
+	{PARTITION("\"link\":{\"kind\":\"tsl\"}"), "5: 'kind' must be one of none, tls, module, worker, not 'tsl'",
 	 "did you mean 'tls'?"},
 	{PARTITION("\"link\":{\"kind\":\"tls\"}"), "5: the link of partition 'a/p' needs an address", ""},
 	{PARTITION("\"link\":{\"kind\":\"tls\",\n\"address\":\"host\"}"), "6: the link of partition 'a/p' needs an address", ""},
@@ -142,6 +162,13 @@ static const struct bad {
 	{PARTITION("\"link\":{\"kind\":\"tls\",\"address\":\"h:1\",\n\"certificate\":\"abc\"}"),
 	 "6: 'certificate' of partition 'a/p' must be 64 hexadecimal digits", ""},
 	{PARTITION("\"link\":{\"kind\":\"module\"}"), "5: the link of partition 'a/p' needs a module", ""},
+	{PARTITION("\"link\":{\"kind\":\"worker\"}"), "5: the link of partition 'a/p' needs a module", ""},
+	{PARTITION("\"link\":{\"module\":\"/x.so\",\n\"environment\":{\"A=B\":\"1\"}}"),
+	 "6: the environment of partition 'a/p' names no variable with 'A=B'", ""},
+	{PARTITION("\"link\":{\"module\":\"/x.so\",\n\"environment\":{\"\":\"1\"}}"),
+	 "6: the environment of partition 'a/p' names no variable with ''", ""},
+	{PARTITION("\"link\":{\"kind\":\"module\",\"module\":\"/x.so\",\n\"environment\":{\"A\":\"1\"}}"),
+	 "6: the link of partition 'a/p' has an environment; only a worker has one", ""},
 	{PARTITION("\"link\":{\"kind\":\"module\",\"module\":\"x.so\"}"),
 	 "5: 'module' of partition 'a/p' must be an absolute path", ""},
 	/* one token twice */
@@ -283,6 +310,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(everything_is_read),
 		cmocka_unit_test(defaults_are_put_in),
+		cmocka_unit_test(a_library_runs_in_a_worker_unless_it_says_otherwise),
 		cmocka_unit_test(documents_survive_a_round_trip),
 		cmocka_unit_test(absent_groups_stay_absent),
 		cmocka_unit_test(bad_documents_are_refused),
