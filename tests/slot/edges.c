@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* edges CHECK [ARGUMENTS]: hosts that call wrongly, from several threads at once, or with what kills tokens. */
+#include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -546,6 +548,27 @@ static void children(char **args)
 	OK(sign_with(session, object("signing-1", CKO_PRIVATE_KEY), CKM_ECDSA));
 }
 
+static volatile sig_atomic_t told;
+
+static void on_child(int number)
+{
+	told = number;
+}
+
+/* edges alone: whatever serves us, a host that waits for its own children meets no other, and is told of none. */
+static void alone(char **args)
+{
+	(void)args;
+	signal(SIGCHLD, on_child);
+	begin();
+	OK(sign_with(session, object("signing-1", CKO_PRIVATE_KEY), CKM_ECDSA));
+	IS(waitpid(-1, NULL, WNOHANG), -1);
+	IS(errno, ECHILD);
+	OK(p11->C_Finalize(NULL));
+	IS(waitpid(-1, NULL, WNOHANG), -1);
+	IS(told, 0);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct check checks[] = {
@@ -564,6 +587,7 @@ int main(int argc, char **argv)
 		{"by-line", by_line, 0},
 		{"damaged", damaged, 1},
 		{"children", children, 0},
+		{"alone", alone, 0},
 		{NULL, NULL, 0},
 	};
 
