@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sign DIRECT-MODULE GROUP-MODULE LABEL: ECDSA signatures on both in turns; $PIN logs in. */
+/* sign LINK DIRECT-MODULE GROUP-MODULE LABEL: ECDSA signatures and random bytes of both in turns; $PIN logs in. */
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +11,6 @@
 enum { ROUNDS = 40, BATCH = 50, SIDES = 2 };
 
 struct side {
-	const char *name;
 	CK_FUNCTION_LIST *p11;
 	CK_SESSION_HANDLE session;
 	CK_OBJECT_HANDLE key;
@@ -27,7 +26,7 @@ static void check(CK_RV rv, const char *what)
 	exit(1);
 }
 
-static void load(struct side *side, const char *name, const char *path, const char *label)
+static void load(struct side *side, const char *path, const char *label)
 {
 	CK_OBJECT_CLASS class = CKO_PRIVATE_KEY;
 	CK_ATTRIBUTE template[] = {{CKA_LABEL, (void *)label, strlen(label)}, {CKA_CLASS, &class, sizeof(class)}};
@@ -41,7 +40,6 @@ static void load(struct side *side, const char *name, const char *path, const ch
 		fprintf(stderr, "%s\n", dlerror());
 		exit(1);
 	}
-	side->name = name;
 	check(((CK_C_GetFunctionList)dlsym(module, "C_GetFunctionList"))(&side->p11), "C_GetFunctionList");
 	check(side->p11->C_Initialize(&args), "C_Initialize");
 	check(side->p11->C_GetSlotList(CK_TRUE, slots, &count), "C_GetSlotList");
@@ -61,15 +59,28 @@ static double now_us(void)
 	return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
 }
 
-static void sign(struct side *side)
+static void sign(const struct side *side)
 {
 	CK_MECHANISM mechanism = {CKM_ECDSA, NULL, 0};
 	CK_BYTE digest[32] = {1}, signature[64];
 	CK_ULONG len = sizeof(signature);
-	double start = now_us();
 
 	check(side->p11->C_SignInit(side->session, &mechanism, side->key), "C_SignInit");
 	check(side->p11->C_Sign(side->session, digest, sizeof(digest), signature, &len), "C_Sign");
+}
+
+static void draw(const struct side *side)
+{
+	CK_BYTE bytes[32];
+
+	check(side->p11->C_GenerateRandom(side->session, bytes, sizeof(bytes)), "C_GenerateRandom");
+}
+
+static void take_time(struct side *side, void (*what)(const struct side *side))
+{
+	double start = now_us();
+
+	what(side);
 	side->us[side->count++] = now_us() - start;
 }
 
@@ -80,35 +91,44 @@ static int by_size(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static double print(struct side *side)
+static double percentile(struct side *side, size_t percent)
 {
-	qsort(side->us, side->count, sizeof(side->us[0]), by_size);
-	printf("%-10s p50 %7.1f us   p99 %7.1f us\n", side->name, side->us[side->count / 2],
-	       side->us[side->count * 99 / 100]);
-	return side->us[side->count / 2];
+	return side->us[side->count * percent / 100];
+}
+
+static void compare(struct side sides[static SIDES], const char *link, const char *name,
+		    void (*what)(const struct side *side))
+{
+	double direct, group;
+
+	for (int i = 0; i < BATCH; i++)
+		for (int s = 0; s < SIDES; s++)
+			what(&sides[s]);
+	sides[0].count = sides[1].count = 0;
+	for (int round = 0; round < ROUNDS; round++)
+		for (int s = 0; s < SIDES; s++)
+			for (int i = 0; i < BATCH; i++)
+				take_time(&sides[s], what);
+	for (int s = 0; s < SIDES; s++)
+		qsort(sides[s].us, sides[s].count, sizeof(sides[s].us[0]), by_size);
+	direct = percentile(&sides[0], 50);
+	group = percentile(&sides[1], 50);
+	printf("%-9s %-6s direct p50 %6.1f us, p99 %6.1f us; group p50 %6.1f us, p99 %6.1f us: "
+	       "ratio %.2f, %.1f us more\n", link, name, direct, percentile(&sides[0], 99), group, percentile(&sides[1], 99), group / direct,
+	       group - direct);
 }
 
 int main(int argc, char **argv)
 {
 	static struct side sides[SIDES];
-	double direct, group;
 
-	if (argc != 4) {
-		fprintf(stderr, "usage: sign DIRECT-MODULE GROUP-MODULE LABEL\n");
+	if (argc != 5) {
+		fprintf(stderr, "usage: sign LINK DIRECT-MODULE GROUP-MODULE LABEL\n");
 		return 2;
 	}
-	load(&sides[0], "direct", argv[1], argv[3]);
-	load(&sides[1], "group", argv[2], argv[3]);
-	for (int i = 0; i < BATCH; i++)
-		for (int s = 0; s < SIDES; s++)
-			sign(&sides[s]);
-	sides[0].count = sides[1].count = 0;
-	for (int round = 0; round < ROUNDS; round++)
-		for (int s = 0; s < SIDES; s++)
-			for (int i = 0; i < BATCH; i++)
-				sign(&sides[s]);
-	direct = print(&sides[0]);
-	group = print(&sides[1]);
-	printf("ratio %.2f, %.1f us more for each signature\n", group / direct, group - direct);
+	load(&sides[0], argv[2], argv[4]);
+	load(&sides[1], argv[3], argv[4]);
+	compare(sides, argv[1], "ECDSA", sign);
+	compare(sides, argv[1], "random", draw);
 	return 0;
 }
