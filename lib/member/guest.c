@@ -150,11 +150,12 @@ static void remove_session(struct guest *guest, struct session *session)
 	pthread_cond_broadcast(&guest->let);
 }
 
-/* Out of the books first: a handle may be given out again once its session is closed. */
+/* Out of the books first, with the objects that end with it: handles may be given out again once it is closed. */
 static void close_session(struct guest *guest, struct session *session)
 {
 	CK_SESSION_HANDLE handle = session->handle;
 
+	host_forget_session(guest->host, handle);
 	remove_session(guest, session);
 	pthread_mutex_unlock(&guest->lock);
 	host_functions(guest->host)->C_CloseSession(handle);
@@ -272,7 +273,6 @@ void guest_leave(struct guest *guest, const void *visit)
 	close_sessions_of(guest, visit);
 	if (!was_last_visit(guest))
 		return;
-	host_forget_guest(guest->host, guest);
 	book_leave(host_book(guest->host), guest);
 	pthread_mutex_lock(&guest->lock);
 	while (guest->n_sessions)
@@ -283,9 +283,9 @@ void guest_leave(struct guest *guest, const void *visit)
 
 /* ---- objects ---- */
 
-void guest_own_object(struct guest *guest, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object)
+bool guest_own_object(struct guest *guest, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object)
 {
-	host_own_object(guest->host, guest, session, object);
+	return host_own_object(guest->host, guest, session, object);
 }
 
 /* One that was left behind, and by which nothing is alive any more. */

@@ -50,8 +50,8 @@ void guest_let_session(struct guest *guest, CK_SESSION_HANDLE session);
 /* One that is held is to be closed: it is nobody's, nor are the objects made on it. */
 void guest_drop_session(struct guest *guest, CK_SESSION_HANDLE session);
 
-/* A session object made on a session that is held; one that was destroyed. */
-void guest_own_object(struct guest *guest, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object);
+/* A session object made on a session that is held (false without memory: it is nobody's); one that was destroyed. */
+bool guest_own_object(struct guest *guest, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object);
 void guest_disown_object(struct guest *guest, CK_OBJECT_HANDLE object);
 
 #endif

@@ -20,14 +20,9 @@
 #include "member/book.h"
 #include "member/guard.h"
 #include "member/library.h"
+#include "member/owners.h"
 #include "member/throttle.h"
 #include "p11/rv.h"
-
-struct owner {
-	const void *guest;
-	CK_SESSION_HANDLE session;
-	CK_OBJECT_HANDLE object;
-};
 
 struct host {
 	const struct appliance_config *config;
@@ -49,8 +44,7 @@ struct host {
 	struct guests guests;
 
 	pthread_mutex_t owners_lock;
-	struct owner *owners;
-	size_t n_owners, owners_cap;
+	struct owners owners;
 };
 
 /* Other processes may write to the token as well: watch its folders. */
@@ -139,7 +133,7 @@ void host_free(struct host *host)
 	library_free(host->library);
 	if (host->watch >= 0)
 		close(host->watch);
-	free(host->owners);
+	owners_release(&host->owners);
 	explicit_bzero(host, sizeof(*host));
 	free(host);
 }
@@ -278,75 +272,46 @@ CK_RV host_login(struct host *host, const struct host_peer *peer, const void *pi
 	return rv;
 }
 
-void host_own_object(struct host *host, const void *guest, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object)
+bool host_own_object(struct host *host, const void *guest, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object)
 {
+	bool known;
+
 	pthread_mutex_lock(&host->owners_lock);
-	if (host->n_owners == host->owners_cap) {
-		size_t cap = host->owners_cap ? host->owners_cap * 2 : 64;
-		struct owner *grown = mem_grow(host->owners, host->owners_cap, cap, sizeof(*grown));
-
-		if (grown) {
-			host->owners = grown;
-			host->owners_cap = cap;
-		}
-	}
-	if (host->n_owners < host->owners_cap)
-		host->owners[host->n_owners++] = (struct owner){guest, session, object};
+	known = owners_add(&host->owners, guest, session, object);
 	pthread_mutex_unlock(&host->owners_lock);
-}
-
-/* Those with each of these that is not 0. */
-static bool is_like(const struct owner *owner, const struct owner *pattern)
-{
-	return (!pattern->guest || owner->guest == pattern->guest) &&
-	       (!pattern->session || owner->session == pattern->session) &&
-	       (!pattern->object || owner->object == pattern->object);
-}
-
-static void drop_owners(struct host *host, struct owner pattern)
-{
-	pthread_mutex_lock(&host->owners_lock);
-	for (size_t i = host->n_owners; i-- > 0;)
-		if (is_like(&host->owners[i], &pattern))
-			host->owners[i] = host->owners[--host->n_owners];
-	pthread_mutex_unlock(&host->owners_lock);
+	return known;
 }
 
 void host_disown_object(struct host *host, CK_OBJECT_HANDLE object)
 {
-	drop_owners(host, (struct owner){.object = object});
+	pthread_mutex_lock(&host->owners_lock);
+	owners_drop(&host->owners, object);
+	pthread_mutex_unlock(&host->owners_lock);
 }
 
 void host_forget_session(struct host *host, CK_SESSION_HANDLE session)
 {
-	drop_owners(host, (struct owner){.session = session});
-}
-
-void host_forget_guest(struct host *host, const void *guest)
-{
-	drop_owners(host, (struct owner){.guest = guest});
+	pthread_mutex_lock(&host->owners_lock);
+	owners_drop_session(&host->owners, session);
+	pthread_mutex_unlock(&host->owners_lock);
 }
 
 bool host_session_owns(struct host *host, CK_SESSION_HANDLE session)
 {
-	const struct owner pattern = {.session = session};
-	bool owns = false;
+	bool owns;
 
 	pthread_mutex_lock(&host->owners_lock);
-	for (size_t i = 0; i < host->n_owners && !owns; i++)
-		owns = is_like(&host->owners[i], &pattern);
+	owns = owners_has_session(&host->owners, session);
 	pthread_mutex_unlock(&host->owners_lock);
 	return owns;
 }
 
 const void *host_object_owner(struct host *host, CK_OBJECT_HANDLE object)
 {
-	const void *guest = NULL;
+	const void *guest;
 
 	pthread_mutex_lock(&host->owners_lock);
-	for (size_t i = 0; i < host->n_owners && !guest; i++)
-		if (host->owners[i].object == object)
-			guest = host->owners[i].guest;
+	guest = owners_find(&host->owners, object);
 	pthread_mutex_unlock(&host->owners_lock);
 	return guest;
 }

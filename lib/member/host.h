@@ -57,11 +57,10 @@ struct guests {
 };
 struct guests *host_guests(struct host *host);
 
-/* Session objects: who made them, and on which session. A guest is any non-NULL pointer. */
-void host_own_object(struct host *host, const void *guest, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object);
+/* Session objects: who made them, and on which session (owners.h). False without memory: it is nobody's. */
+bool host_own_object(struct host *host, const void *guest, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object);
 void host_disown_object(struct host *host, CK_OBJECT_HANDLE object);
 void host_forget_session(struct host *host, CK_SESSION_HANDLE session);
-void host_forget_guest(struct host *host, const void *guest);
 /* Are any alive that were made on it? */
 bool host_session_owns(struct host *host, CK_SESSION_HANDLE session);
 /* NULL: nobody's, an object of the token. */

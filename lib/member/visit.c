@@ -141,12 +141,22 @@ static CK_RV find(const struct visit *visit, struct p11_call *call)
 	return call->rv;
 }
 
+/* A new session object is this guest's, or it is not left: without an owner it would be everybody's. */
+static CK_RV own(const struct visit *visit, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object)
+{
+	if (guest_own_object(visit->guest, session, object))
+		return CKR_OK;
+	host_functions(visit->host)->C_DestroyObject(session, object);
+	return CKR_HOST_MEMORY;
+}
+
 /* A new object belongs to this guest unless it went to the token. Did any? */
-static bool own_result(const struct visit *visit, const struct p11_call *call)
+static CK_RV own_result(const struct visit *visit, const struct p11_call *call, bool *ret_any)
 {
 	const struct p11_fn_info *info = &p11_fn_table[call->fn];
-	bool any = false;
+	CK_RV rv = CKR_OK;
 
+	*ret_any = false;
 	for (int i = 0; i < P11_ARGS_MAX && info->args[i] != P11_ARG_END; i++) {
 		CK_BBOOL token = CK_FALSE;
 		CK_ATTRIBUTE value = {CKA_TOKEN, &token, sizeof(token)};
@@ -156,34 +166,36 @@ static bool own_result(const struct visit *visit, const struct p11_call *call)
 			continue;
 		object = *(CK_OBJECT_HANDLE *)call->args[i].out;
 		host_functions(visit->host)->C_GetAttributeValue(call->args[0].number, object, &value, 1);
-		any = any || token;
-		if (!token)
-			guest_own_object(visit->guest, call->args[0].number, object);
+		*ret_any = *ret_any || token;
+		if (!token && own(visit, call->args[0].number, object) != CKR_OK)
+			rv = CKR_HOST_MEMORY;
 	}
-	return any;
+	return rv;
 }
 
 /* It was carried out. What is of a guest alone is no change to others. */
-static void note(const struct visit *visit, const struct p11_call *call, bool own)
+static CK_RV note(const struct visit *visit, const struct p11_call *call, bool is_its_own)
 {
 	const struct p11_fn_info *info = &p11_fn_table[call->fn];
-	bool changed = !own;
+	bool changed = !is_its_own;
+	CK_RV rv = CKR_OK;
 
 	if (call->fn == P11_C_DestroyObject)
 		guest_disown_object(visit->guest, call->args[1].number);
 	if (!(info->flags & P11_WRITES))
-		return;
+		return CKR_OK;
 	if (info->repeat == P11_REPEAT_MAKER)
-		changed = own_result(visit, call);
+		rv = own_result(visit, call, &changed);
 	if (changed)
 		host_changed(visit->host);
+	return rv;
 }
 
 /* All of this is for one call at a time on its session. */
 static CK_RV run(struct visit *visit, struct p11_call *call)
 {
 	CK_RV rv = admit(visit, call);
-	bool own;
+	bool is_its_own;
 
 	if (rv != CKR_OK)
 		return rv;
@@ -195,11 +207,9 @@ static CK_RV run(struct visit *visit, struct p11_call *call)
 	}
 	if (call->fn == P11_C_FindObjects)
 		return find(visit, call);
-	own = p11_fn_table[call->fn].args[1] == P11_ARG_OBJECT && is_own(visit, call->args[1].number);
+	is_its_own = p11_fn_table[call->fn].args[1] == P11_ARG_OBJECT && is_own(visit, call->args[1].number);
 	rv = book_execute(host_book(visit->host), &(struct book_guest){visit->guest, visible}, call);
-	if (rv == CKR_OK)
-		note(visit, call, own);
-	return rv;
+	return rv == CKR_OK ? note(visit, call, is_its_own) : rv;
 }
 
 static CK_RV open_session(struct visit *visit, struct p11_call *call)
