@@ -105,7 +105,7 @@ static int run(struct cli *cli, const void *data, struct err *err)
 		return rc;
 	forget_environment();
 	log_to_fd(STDERR_FILENO, cli->globals.verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
-	return appliance_serve(&config, err);
+	return appliance_watch(&config, err);
 }
 
 const struct cli_command appliance_serve_command = {

@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include <sys/eventfd.h>
+#include <sys/types.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -27,6 +28,7 @@ static const struct {
 enum { SIGNALS = sizeof(signals) / sizeof(signals[0]) };
 
 static atomic_int event = -1;
+static pid_t owner;	/* whose event it is: a child of fork() has one of its own */
 static atomic_int caught;
 static atomic_int shields;
 static atomic_bool held;
@@ -74,10 +76,13 @@ void cancel_install(int64_t deadline_ms)
 	command_deadline = deadline_ms;
 	atomic_store(&caught, 0);
 	atomic_store(&held, false);
-	if (event >= 0) {
+	if (event >= 0 && owner == getpid()) {
 		forget();
 		return;
 	}
+	if (event >= 0)
+		close(event);
+	owner = getpid();
 	event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	sigemptyset(&action.sa_mask);
 	for (int i = 0; i < SIGNALS; i++)

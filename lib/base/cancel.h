@@ -16,7 +16,7 @@ struct err;
 
 /* Catch SIGINT, SIGTERM, SIGHUP (unless it is ignored: nohup) and SIGQUIT; deadline_ms on the
  * monotonic clock, 0 = none. A second SIGINT ends the process at once. May be called again (the
- * shell does, once a line): it forgets an earlier signal. */
+ * shell does, once a line): it forgets an earlier signal. A child of fork() calls it first of all. */
 void cancel_install(int64_t deadline_ms);
 
 /* Readable once cancelled by a signal; -1 when not installed. */

@@ -316,11 +316,12 @@ static uint64_t start_time(pid_t pid)
 	return started;
 }
 
+/* Open for as long as the daemon lives: the lock is the sign that it does. */
+static int pid_file = -1;
+
 int proc_pid_file_take(const char *path, const char *text, struct err *err)
 {
 	struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-	/* Never closed: the lock is the sign that the daemon lives. */
-	static int fd = -1;
 	char line[400];
 	int len;
 
@@ -328,22 +329,27 @@ int proc_pid_file_take(const char *path, const char *text, struct err *err)
 		       (unsigned long long)start_time(getpid()), text);
 	if (len >= (int)sizeof(line) || strchr(text, '\n'))
 		return err_set(err, ERR_INVALID, "a pid file holds one short line");
-	if (fd < 0)
-		fd = file_open(path, O_RDWR | O_CREAT, 0600, err);
-	if (fd < 0)
-		return fd;
-	if (fcntl(fd, F_OFD_SETLK, &whole) < 0) {
+	if (pid_file < 0)
+		pid_file = file_open(path, O_RDWR | O_CREAT, 0600, err);
+	if (pid_file < 0)
+		return pid_file;
+	if (fcntl(pid_file, F_OFD_SETLK, &whole) < 0) {
 		int rc = errno == EAGAIN || errno == EACCES
 				 ? err_set(err, ERR_LOCKED, "a daemon that holds '%s' is running already", path)
 				 : err_errno(err, "cannot lock the pid file '%s'", path);
 
-		close_one(&fd);
+		close_one(&pid_file);
 		return rc;
 	}
 	/* Never empty once it was written: a reader would miss the daemon. */
-	if (pwrite(fd, line, (size_t)len, 0) != len || ftruncate(fd, len) < 0)
+	if (pwrite(pid_file, line, (size_t)len, 0) != len || ftruncate(pid_file, len) < 0)
 		return err_errno(err, "cannot write the pid file '%s'", path);
 	return 0;
+}
+
+void proc_pid_file_leave(void)
+{
+	close_one(&pid_file);
 }
 
 int proc_pid_file_read(const char *path, struct proc_id *ret, char *ret_text,

@@ -58,8 +58,11 @@ struct proc_id {
 
 /* Lock path and write this process's identity and the text behind it; the
  * lock lasts as long as the process. Again with another text: replaces it. One
- * line, one file per process. ERR_LOCKED when another daemon has it. */
+ * line, one file per process. ERR_LOCKED when another daemon has it. A child of
+ * fork() shares the lock, and may take the file over. */
 int proc_pid_file_take(const char *path, const char *text, struct err *err);
+/* Leave it, if it was taken, to a child that was forked since. */
+void proc_pid_file_leave(void);
 
 /* Read a pid file. 1 and *ret when a live daemon holds its lock, 0 when none
  * does. ret_text (may be NULL, size bytes) gets the daemon's text. */

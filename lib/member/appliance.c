@@ -2,15 +2,11 @@
 /* The daemon: listens, and gives each connection a thread. */
 #include "member/appliance.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -23,13 +19,13 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/proc.h"
-#include "base/str.h"
 #include "crypto/tls.h"
 #include "member/host.h"
+#include "member/port.h"
 #include "member/server.h"
 #include "member/stream.h"
 
-enum { STOP_MS = 2000, DISMISS_MS = 100, BACKLOG = 1024 };
+enum { STOP_MS = 2000, DISMISS_MS = 100 };
 
 /* ---- listening ---- */
 
@@ -85,41 +81,6 @@ static bool accept_one(struct server *server, int listener)
 	server->newcomers++;
 	own_take(c);
 	return true;
-}
-
-static int listen_on(const char *address, int *ret_fd, char *ret_text, size_t size, struct err *err)
-{
-	struct sockaddr_in in = {.sin_family = AF_INET};
-	const char *colon = strrchr(address, ':');
-	socklen_t len = sizeof(in);
-	char host[64], text[INET_ADDRSTRLEN];
-	int64_t port;
-	int one = 1, fd;
-
-	if (!colon || !str_int(colon + 1, 0, 65535, &port))
-		return err_set(err, ERR_INVALID, "'%s' is not ADDRESS:PORT", address);
-	snprintf(host, sizeof(host), "%.*s", (int)(colon - address), address);
-	in.sin_port = htons((uint16_t)port);
-	if (inet_pton(AF_INET, host, &in.sin_addr) != 1)
-		return err_set(err, ERR_INVALID, "'%s' is not an IPv4 address", host);
-	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return err_errno(err, "cannot make a socket");
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (bind(fd, (struct sockaddr *)&in, sizeof(in)) < 0 || listen(fd, BACKLOG) < 0) {
-		int taken = errno == EADDRINUSE;
-
-		err_errno(err, "cannot listen on '%s'", address);
-		close(fd);
-		if (taken)
-			err->code = ERR_IN_USE;
-		return -(int)err->code;
-	}
-	getsockname(fd, (struct sockaddr *)&in, &len);
-	inet_ntop(AF_INET, &in.sin_addr, text, sizeof(text));
-	snprintf(ret_text, size, "%s:%u", text, ntohs(in.sin_port));
-	*ret_fd = fd;
-	return 0;
 }
 
 /* Who waits for nothing of ours can go at once. */
@@ -206,18 +167,19 @@ int appliance_serve(const struct appliance_config *config, struct err *err)
 	static struct server server;
 	owned(host) struct host *host = NULL;
 	owned(tls_context) struct tls_context *tls = NULL;
-	char address[64];
+	char address[PORT_TEXT];
 	int listener = -1, rc;
 
 	settle();
-	cancel_install(0);
 	rc = proc_pid_file_take(config->pid_file, "starting", err);
 	if (rc == 0)
 		rc = host_open(config, &host, err);
 	if (rc == 0)
 		rc = tls_context_new(config->tls_folder, config->name, true, &tls, err);
 	if (rc == 0)
-		rc = listen_on(config->address, &listener, address, sizeof(address), err);
+		rc = port_bind(config->address, &listener, address, err);
+	if (rc == 0)
+		rc = port_listen(listener, address, err);
 	if (rc < 0)
 		return rc;
 	server_init(&server, config, host, tls);
@@ -227,13 +189,16 @@ int appliance_serve(const struct appliance_config *config, struct err *err)
 	if (rc < 0)
 		return rc;
 	log_info("appliance", "'%s' serves token %s on %s", config->name, host_serial(host), address);
+	if (config->serves)
+		config->serves();
 	accept_until_stopped(&server, listener);
 	close(listener);
 	stop(&server);
 	if (server.count) {
-		/* A call is stuck in the library: its state cannot be taken down. */
 		log_error("appliance", "%u connections do not end", server.count);
-		_exit(0);
+		/* A call is stuck in the library: its state cannot be taken down. */
+		own_take(host);
+		own_take(tls);
 	}
 	log_info("appliance", "'%s' ends", config->name);
 	return 0;

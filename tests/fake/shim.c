@@ -5,9 +5,9 @@
  * Lines of the file "faults" beside the appliance's softhsm2.conf, read at each call:
  *
  *	C_Sign die		the process ends, as SoftHSM's does on some inputs
+ *	C_Sign exit		the process ends like a program that has done its work; abort, crash: like one that is wrong
  *	C_Sign hang		the call never returns
  *	C_Sign deadlock		nor does any that comes after it
- *	C_Sign exit		the process ends like one that has done its work; abort, crash: like one that is wrong
  *	C_Sign swallow		it takes memory until there is no more, and crashes (limit it before)
  *	C_Sign 0x5		it answers with that code and does nothing
  *	C_Sign STOP:1234	process 1234 gets SIGSTOP, and the call goes on; KILL:1234 likewise
@@ -98,6 +98,8 @@ static void look(const char *function, struct calls *calls, char ret[static 64])
 	fclose(file);
 }
 
+/* A signal that is only sent would be blocked. */
+
 static void carry_out(const char *what, CK_RV *rv)
 {
 	pid_t pid = strchr(what, ':') ? atoi(strchr(what, ':') + 1) : 0;
@@ -152,6 +154,7 @@ static CK_RV after(const char *what, CK_RV rv)
 		return rv == CKR_OK ? after(what, real->name arguments) : rv;                              \
 	}
 
+FAULTY(C_GetTokenInfo, (CK_SLOT_ID s, CK_TOKEN_INFO_PTR i), (s, i))
 FAULTY(C_Login, (CK_SESSION_HANDLE s, CK_USER_TYPE u, CK_UTF8CHAR_PTR p, CK_ULONG n), (s, u, p, n))
 FAULTY(C_GenerateRandom, (CK_SESSION_HANDLE s, CK_BYTE_PTR p, CK_ULONG n), (s, p, n))
 FAULTY(C_Sign, (CK_SESSION_HANDLE s, CK_BYTE_PTR p, CK_ULONG n, CK_BYTE_PTR r, CK_ULONG_PTR l), (s, p, n, r, l))
@@ -182,6 +185,7 @@ __attribute__((visibility("default"))) CK_RV C_GetFunctionList(CK_FUNCTION_LIST_
 	if (!get || get(&real) != CKR_OK)
 		return CKR_GENERAL_ERROR;
 	shim = *real;
+	shim.C_GetTokenInfo = faulty_C_GetTokenInfo;
 	shim.C_Login = faulty_C_Login;
 	shim.C_GenerateRandom = faulty_C_GenerateRandom;
 	shim.C_Sign = faulty_C_Sign;

@@ -118,11 +118,11 @@ lives_or_is_gone() { # LABEL
 	[ "$status" -eq 6 ] || lives "$1"
 }
 
-# CALL: three of the four members die over it.
+# CALL: three of the four members die over it, and stay away.
 three_die() {
 	local device
 	for device in hsm-east-2 hsm-west-1 hsm-west-2; do
-		fault $device "$1" die
+		fault $device "$1" "KILL:$(daemon $device)"
 	done
 }
 

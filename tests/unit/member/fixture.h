@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "../base/temp.h"
+#include "base/cancel.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/proc.h"
@@ -88,8 +89,8 @@ static void start(void)
 		int rc;
 
 		log_to_fd(open(in(it.folder, "log"), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600), LOG_LEVEL_INFO);
+		cancel_install(0);
 		rc = appliance_serve(&config, &err);
-
 		if (rc < 0)
 			fprintf(stderr, "%s\n", err.message);
 		_exit(rc < 0);
