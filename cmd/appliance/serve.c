@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* hsmctl appliance serve: the daemon behind one local device. */
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -9,6 +13,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/proc.h"
+#include "base/str.h"
 #include "cli/cli.h"
 #include "appliance/appliance.h"
 #include "member/appliance.h"
@@ -52,6 +57,26 @@ static void forget_environment(void)
 			explicit_bzero(*from, strlen(*from));
 	}
 	*to = NULL;
+}
+
+/* Descriptors of whoever started it: those of ours are all close-on-exec, and what was inherited is not. Of the standard
+ * ones it writes to two, and reads nothing. */
+static int leave_descriptors(struct err *err)
+{
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	DIR *folder = null >= 0 && dup2(null, STDIN_FILENO) == STDIN_FILENO ? opendir("/proc/self/fd") : NULL;
+	struct dirent *entry;
+	int64_t fd;
+
+	if (!folder)
+		return err_errno(err, "cannot leave the files of whoever started us");
+	while ((entry = readdir(folder)))
+		if (str_int(entry->d_name, STDERR_FILENO + 1, INT_MAX, &fd) && !(fcntl((int)fd, F_GETFD) & FD_CLOEXEC))
+			close((int)fd);
+	closedir(folder);
+	if (null != STDIN_FILENO)
+		close(null);
+	return 0;
 }
 
 /* Paths as they are meant here, before the working folder is left. */
@@ -101,6 +126,8 @@ static int run(struct cli *cli, const void *data, struct err *err)
 	};
 	int rc = leave_folder(&config, err);
 
+	if (rc == 0)
+		rc = leave_descriptors(err);
 	if (rc < 0)
 		return rc;
 	forget_environment();

@@ -72,6 +72,8 @@ static bool accept_one(struct server *server, int listener)
 	fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (fd < 0)
 		return errno == ECONNABORTED || errno == EAGAIN;
+	if (!places_allow(server, fd))
+		return true;
 	c = newcomer(server, fd);
 	if (!c || start_thread(connection_thread, c) != 0)
 		return true;
@@ -134,7 +136,7 @@ static void accept_until_stopped(struct server *server, int listener)
 
 /* A PIN must not reach a core file, nor anybody else a file of the token. Descriptors
  * are as many as the system grants: one for each guest, two for each newcomer, and
- * the library's own. */
+ * the library's own (server.h). */
 static void settle(void)
 {
 	struct rlimit files;
@@ -154,6 +156,7 @@ static void server_init(struct server *server, const struct appliance_config *co
 
 	*server = (struct server){.config = config, .tls = tls};
 	service_init(&server->service, host, config->name, config->idle_ms);
+	places_count(server);
 	pthread_mutex_init(&server->lock, NULL);
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);

@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who has a place at the appliance, and who gives way. */
+#include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "member/appliance.h"
 #include "member/server.h"
 #include "member/stream.h"
 
-enum { GUESTS_MAX = 512, YIELD_MS = 60000 };
+enum { GUESTS_MAX = 512, YIELD_MS = 60000, SHORT_MS = 60000 };
 
 void connection_free(struct connection *connection)
 {
@@ -22,6 +26,27 @@ void connection_free(struct connection *connection)
 	free(connection);
 }
 
+/* ---- how many there are ---- */
+
+void places_count(struct server *server)
+{
+	struct rlimit limit = {.rlim_cur = 1024};
+	unsigned wish = server->config->guests ? server->config->guests : GUESTS_MAX;
+	int all, library;
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	all = limit.rlim_cur < 1 << 20 ? (int)limit.rlim_cur : 1 << 20;
+	library = all / 4 < LIBRARY_FILES ? all / 4 : LIBRARY_FILES;
+	server->files = all - library;
+	server->guests_max = server->files > 2 * NEWCOMER_FILES ? (unsigned)(server->files - NEWCOMER_FILES)
+								: (unsigned)server->files / 2;
+	if (server->guests_max < wish)
+		log_error("appliance", "of %d descriptors %d are the library's: there are places for %u guests, not %u", all,
+			  library, server->guests_max, wish);
+	else
+		server->guests_max = wish;
+}
+
 /* ---- newcomers ---- */
 
 static void dismiss_newcomer(struct connection *c)
@@ -31,7 +56,7 @@ static void dismiss_newcomer(struct connection *c)
 	shutdown(c->fd, SHUT_RDWR);
 }
 
-/* The oldest that has said nothing, else the oldest that is no longer fresh. */
+/* The oldest that has not said hello, else the oldest that is no longer fresh. */
 static struct connection *slowest_newcomer(struct server *server)
 {
 	int64_t now = clock_now_ms();
@@ -40,7 +65,7 @@ static struct connection *slowest_newcomer(struct server *server)
 	for (struct connection *c = server->connections; c; c = c->next) {
 		if (c->place != NEWCOMER)
 			continue;
-		if (!c->spoke)
+		if (!c->said_hello)
 			silent = c;
 		else if (now - c->came_ms > FRESH_MS)
 			slow = c;
@@ -48,35 +73,57 @@ static struct connection *slowest_newcomer(struct server *server)
 	return silent ? silent : slow;
 }
 
-static unsigned guests_max(const struct server *server)
-{
-	return server->config->guests ? server->config->guests : GUESTS_MAX;
-}
-
-bool places_make(struct server *server)
+static bool dismiss_slowest(struct server *server)
 {
 	struct connection *slowest;
 
-	/* Those on their way out take threads, too. */
-	if (server->count >= guests_max(server) + 2 * NEWCOMERS_MAX)
-		return false;
-	if (server->newcomers < NEWCOMERS_MAX)
-		return true;
-	slowest = slowest_newcomer(server);
+	/* What it said may be there, and its thread not yet have had the time to look. */
+	while ((slowest = slowest_newcomer(server)) && !slowest->said_hello && connection_has_hello(slowest->fd, NULL) > 0)
+		slowest->said_hello = true;
 	if (slowest)
 		dismiss_newcomer(slowest);
 	return slowest;
 }
 
-bool place_spoke(struct connection *connection)
+bool places_make(struct server *server)
 {
+	/* Those on their way out take threads, too. */
+	if (server->count >= server->guests_max + 2 * NEWCOMERS_MAX)
+		return false;
+	return server->newcomers < NEWCOMERS_MAX || dismiss_slowest(server);
+}
+
+bool places_allow(struct server *server, int fd)
+{
+	int64_t now = clock_now_ms();
+
+	if (fd < server->files)
+		return true;
+	close(fd);
+	dismiss_slowest(server);
+	/* Once for as long as it lasts. */
+	if (!server->short_ms || now - server->short_ms > SHORT_MS)
+		log_error("appliance", "all descriptors but the library's are in use: connections are refused");
+	server->short_ms = now;
+	return false;
+}
+
+int place_greet(struct connection *connection, int *ret_fd, struct err *err)
+{
+	struct server *server = connection->server;
+	int fd = -1;
 	bool stays;
 
-	pthread_mutex_lock(&connection->server->lock);
-	connection->spoke = true;
+	pthread_mutex_lock(&server->lock);
+	connection->said_hello = true;
 	stays = connection->place == NEWCOMER;
-	pthread_mutex_unlock(&connection->server->lock);
-	return stays;
+	if (stays)
+		fd = fcntl(connection->fd, F_DUPFD_CLOEXEC, 0);
+	if (fd >= 0 && !places_allow(server, fd))
+		fd = -1;
+	pthread_mutex_unlock(&server->lock);
+	*ret_fd = fd;
+	return fd >= 0 ? 0 : err_set(err, ERR_UNREACHABLE, stays ? "no descriptor is left for it" : "it gave way to others");
 }
 
 /* ---- guests ---- */
@@ -104,7 +151,7 @@ static void dismiss_idle_guest(struct server *server)
 
 static bool is_full(const struct server *server)
 {
-	return server->guests >= guests_max(server);
+	return server->guests >= server->guests_max;
 }
 
 /* With the lock held. */

@@ -15,15 +15,26 @@
 #include "member/serve.h"
 
 struct appliance_config;
+struct err;
 struct stream;
 struct tls_context;
 
 enum {
-	NEWCOMERS_MAX = 64,	/* connections that have not shown a certificate yet */
-	SILENT_MS = 2000,	/* for a newcomer's first byte */
-	HANDSHAKE_MS = 5000,	/* for its handshake */
-	FRESH_MS = 1000,	/* a newcomer that speaks keeps its place for so long */
+	NEWCOMERS_MAX = 256,	/* connections that have not shown a certificate yet */
+	SILENT_MS = 2000,	/* for a newcomer's hello, all of it */
+	HANDSHAKE_MS = 5000,	/* for its handshake, from the hello to the end */
+	FRESH_MS = 1000,	/* a newcomer that said hello keeps its place for so long */
 	PLACE_MS = 1000,	/* for a guest's place when all are taken */
+};
+
+/*
+ * Descriptors are the library's first: SoftHSM, which opens a file or two in each call, loses objects, and in the end its
+ * token, when there are none. They are given out lowest first, so that a connection with one of the last ones would be
+ * in the library's way. It is closed at once, and what is left is the library's, however many connections come.
+ */
+enum {
+	LIBRARY_FILES = 256,	/* the last ones; a quarter of all when that is less */
+	NEWCOMER_FILES = 128,	/* the least that guests leave to newcomers, which have two each */
 };
 
 struct server {
@@ -34,6 +45,9 @@ struct server {
 	pthread_cond_t changed;		/* monotonic */
 	struct connection *connections;	/* newest first */
 	unsigned count, newcomers, guests;
+	unsigned guests_max;
+	int files;			/* descriptors for connections are below */
+	int64_t short_ms;		/* when one was last refused for it, 0 = never */
 	bool stopping;
 };
 
@@ -43,7 +57,7 @@ struct connection {
 	enum { NEWCOMER, GUEST, SURPLUS } place;	/* surplus: on its way out */
 	int fd;				/* a newcomer's socket, its own beside that of tls */
 	int64_t came_ms;
-	bool spoke;			/* a newcomer that has sent something */
+	bool said_hello;		/* a newcomer whose first message is there */
 	_Atomic(struct stream *) stream;	/* set once, by its own thread */
 	struct conversation conversation;
 };
@@ -51,17 +65,25 @@ struct connection {
 /* ---- places.c ---- */
 void connection_free(struct connection *connection);
 OWN_DEFINE(connection)
-/* With the lock held: is there a place for one more newcomer? One that says nothing,
+/* Once the limit of descriptors is what it will be. */
+void places_count(struct server *server);
+/* With the lock held: is there a place for one more newcomer? One that has not said hello,
  * or takes its time, gives way. */
 bool places_make(struct server *server);
+/* With the lock held: may a connection have this descriptor? False: it was closed, and a newcomer gives way. */
+bool places_allow(struct server *server, int fd);
 /* It showed its certificate. False: all places are taken, or it had to give way. */
 bool place_take(struct connection *connection);
-/* It spoke. False when it had to give way before. */
-bool place_spoke(struct connection *connection);
+/* It said hello, and gets a second descriptor to be spoken with over: what it says to us ends by the first. Negative when it
+ * had to give way, or there is none. */
+int place_greet(struct connection *connection, int *ret_fd, struct err *err);
 /* It ends: out of the list, and freed. */
 void place_leave(struct connection *connection);
 
 /* ---- connection.c ---- */
+/* Is the first record of TLS there, which has a client's hello? It is only looked at. 1 when it is; 0: poll() will tell
+ * when it may be; negative for what speaks no TLS. */
+int connection_has_hello(int fd, struct err *err);
 /* Serves a connection (void *) until it ends, and frees it. */
 void *connection_thread(void *connection);
 

@@ -63,7 +63,8 @@ serve_by_hand() {
 		umask 0
 		SOFTHSM2_CONF=softhsm2.conf USER_PIN=hush-hush-4711 HSMCTL_STORE=store-4711 \
 			exec hsmctl appliance serve --name hsm-1 --library "$library" --pki ../../pki \
-			--pid-file appliance.pid --tokens tokens --guard guard >by-hand.log 2>&1 3>&-
+			--pid-file appliance.pid --tokens tokens --guard guard >by-hand.log 2>&1 3>&- \
+			<softhsm2.conf 9<softhsm2.conf
 	) &
 	until_started
 }
@@ -85,6 +86,10 @@ until_started() {
 	tr '\0' '\n' <"/proc/$pid/environ" | grep -q ^PATH=
 	[ "$(grep ^Umask: "/proc/$pid/status" | cut -f2)" = 0077 ]
 	grep -qE '^Max core file size +0 ' "/proc/$pid/limits"
+	for pid in "$pid" "$(cut -d' ' -f4 "/proc/$pid/stat")"; do
+		[ "$(readlink "/proc/$pid/fd/0")" = /dev/null ]
+		not grep -q softhsm2.conf <(readlink "/proc/$pid/fd"/*)
+	done
 }
 
 @test "a daemon started by hand serves with paths relative to where that was" {

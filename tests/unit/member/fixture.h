@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -35,7 +36,8 @@ static struct {
 	char serial[17], address[64];
 	pid_t pid;
 	struct tls_context *tls, *shop, *cafe;	/* an administrator, two applications */
-	struct appliance_config wish;		/* limits for the next start */
+	struct appliance_config wish;		/* limits for the next start, */
+	rlim_t files;				/* of descriptors, too; 0 = as here */
 } it;
 
 static struct secret *good_pin(void)
@@ -89,6 +91,8 @@ static void start(void)
 		int rc;
 
 		log_to_fd(open(in(it.folder, "log"), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600), LOG_LEVEL_INFO);
+		if (it.files)
+			setrlimit(RLIMIT_NOFILE, &(struct rlimit){it.files, it.files});
 		cancel_install(0);
 		rc = appliance_serve(&config, &err);
 		if (rc < 0)

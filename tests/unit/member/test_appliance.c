@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
@@ -129,13 +130,24 @@ static void session_objects_belong_to_their_connection(void **state)
 	member_release(theirs);
 }
 
-static int connect_bare(void)
+/* -1 when nobody is there. */
+static int try_to_connect(void)
 {
 	struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	to.sin_port = htons((uint16_t)atoi(strrchr(it.address, ':') + 1));
-	assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+	if (connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+static int connect_bare(void)
+{
+	int fd = try_to_connect();
+
+	assert_true(fd >= 0);
 	return fd;
 }
 
@@ -493,6 +505,119 @@ static void bare_connections_keep_nobody_out(void **state)
 	}
 }
 
+/* Many at once, of whom the oldest leave when others come. All of them say this. */
+static void besiege(const void *what, size_t len)
+{
+	/* Their ports are free again at once. */
+	static const struct linger none = {.l_onoff = 1};
+	int fds[500];
+	size_t n = sizeof(fds) / sizeof(fds[0]);
+
+	memset(fds, -1, sizeof(fds));
+	for (size_t i = 0;; i = (i + 1) % n) {
+		close(fds[i]);
+		fds[i] = try_to_connect();
+		setsockopt(fds[i], SOL_SOCKET, SO_LINGER, &none, sizeof(none));
+		(void)!send(fds[i], what, len, MSG_NOSIGNAL);
+	}
+}
+
+/* In a process of their own. */
+static pid_t begin_siege(const void *what, size_t len)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		besiege(what, len);
+	}
+	return pid;
+}
+
+static void end_siege(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+static void strangers_who_come_and_go_keep_nobody_out(void **state)
+{
+	/* A byte, all of a hello but its end, and what no client says. */
+	static const struct {
+		uint8_t bytes[64];
+		size_t len;
+	} said[] = {
+		{{0x16}, 1}, {{0x16, 3, 1, 0, 60, 1}, 64}, {"GET / HTTP/1.1\r\n", 16},
+	};
+	struct err err = {0};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(said) / sizeof(said[0]); i++) {
+		pid_t siege = begin_siege(said[i].bytes, said[i].len);
+		int rc = 0;
+
+		for (int n = 0; n < 20 && rc == 0; n++) {
+			owned(member) struct member *member = open_member(NULL);
+
+			rc = member_probe(member, NULL, &err);
+		}
+		end_siege(siege);
+		if (rc < 0)
+			fail_msg("siege %zu: %s", i, err.message);
+	}
+}
+
+static void a_hello_byte_by_byte_has_an_end(void **state)
+{
+	static const uint8_t start[] = {0x16, 3, 1, 0x3f, 0xff};
+	struct pollfd p = {.fd = connect_bare(), .events = POLLIN};
+	int n = 0;
+
+	(void)state;
+	(void)!send(p.fd, start, sizeof(start), MSG_NOSIGNAL);
+	/* Each of them is a sign of life, and no more than that. */
+	while (n < 1000 && poll(&p, 1, 10) == 0 && send(p.fd, "", 1, MSG_NOSIGNAL) == 1)
+		n++;
+	assert_in_range(n, 1, 999);
+	close(p.fd);
+}
+
+static void descriptors_of_the_library_are_left_to_it(void **state)
+{
+	enum { GUESTS = 30, STRANGERS = 200 };
+	owned(member) struct member *member = NULL;
+	owned(buf) struct buf log = {.max = 16 << 20};
+	struct stream *guests[GUESTS];
+	struct member_channel *channel;
+	CK_OBJECT_HANDLE key;
+	int fds[STRANGERS];
+	struct err err = {0};
+
+	(void)state;
+	it.files = 160;
+	restart();
+	await_log("of 160 descriptors 40 are the library's: there are places for 60 guests, not 512", &log);
+	member = open_member(GOOD);
+	assert_int_equal(member_acquire(member, &channel, &err), 0);
+	for (int i = 0; i < GUESTS; i++)
+		guests[i] = dial();
+	for (int i = 0; i < STRANGERS; i++)
+		fds[i] = connect_bare();
+	await_log("all descriptors but the library's are in use: connections are refused", &log);
+	assert_int_equal(generate(channel, true, "in need", &key), 0);
+	assert_int_equal(sign(channel, key, &err), 0);
+	assert_int_equal(find(channel, "in need", NULL), 1);
+	/* Strangers give way to whoever comes. */
+	await_probe("");
+	for (int i = 0; i < STRANGERS; i++)
+		close(fds[i]);
+	for (int i = 0; i < GUESTS; i++)
+		stream_free(guests[i]);
+	member_release(channel);
+	it.files = 0;
+	restart();
+}
+
 static void who_finds_all_places_taken_is_told_so(void **state)
 {
 	owned(member) struct member *member = open_member(GOOD);
@@ -616,6 +741,9 @@ int main(void)
 		cmocka_unit_test(every_connection_ends_for_a_reason),
 		cmocka_unit_test(a_library_that_hangs_is_told_from_one_that_works),
 		cmocka_unit_test(bare_connections_keep_nobody_out),
+		cmocka_unit_test(strangers_who_come_and_go_keep_nobody_out),
+		cmocka_unit_test(a_hello_byte_by_byte_has_an_end),
+		cmocka_unit_test(descriptors_of_the_library_are_left_to_it),
 		cmocka_unit_test(who_finds_all_places_taken_is_told_so),
 		cmocka_unit_test(idle_guests_make_room_and_do_not_notice),
 		cmocka_unit_test(an_idle_connection_ends),
