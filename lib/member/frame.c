@@ -139,6 +139,15 @@ static int receive_all(struct stream *stream, uint8_t *data, size_t len, struct 
 	return 0;
 }
 
+/* A kind that is not here is none. */
+static const struct {
+	bool known;
+	uint32_t longest;
+} kinds[] = {
+	[FRAME_HELLO] = {true, FRAME_SHORT}, [FRAME_WELCOME] = {true, FRAME_SHORT}, [FRAME_CALL] = {true, FRAME_MAX},
+	[FRAME_REPLY] = {true, FRAME_MAX}, [FRAME_BEAT] = {true, 0}, [FRAME_REFUSED] = {true, FRAME_SHORT},
+};
+
 int frame_receive_head(struct stream *stream, uint32_t *ret_len, struct frame_pace *pace, struct err *err)
 {
 	uint8_t head[FRAME_HEAD] = {0};
@@ -149,7 +158,7 @@ int frame_receive_head(struct stream *stream, uint32_t *ret_len, struct frame_pa
 		return rc;
 	*ret_len = buf_get_u32(&r);
 	kind = buf_get_u8(&r);
-	if (*ret_len > FRAME_MAX || kind < FRAME_HELLO || kind > FRAME_REFUSED)
+	if (kind > FRAME_REFUSED || !kinds[kind].known || *ret_len > kinds[kind].longest)
 		return err_set(err, ERR_PROTOCOL, "a frame of kind %d with %u bytes", kind, *ret_len);
 	return kind;
 }

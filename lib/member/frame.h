@@ -45,7 +45,8 @@ enum {
 	FRAME_VERSION = 3,
 	FRAME_VERSION_INSTANCE = 3,	/* the first with instances */
 	FRAME_HEAD = 5,
-	FRAME_MAX = 16 << 20,	/* longest body; longer is ERR_PROTOCOL before a byte of it is read */
+	FRAME_MAX = 16 << 20,	/* longest body of a call or reply, */
+	FRAME_SHORT = 4096,	/* of all else but a beat; longer is ERR_PROTOCOL before a byte of it is read */
 	FRAME_BEAT_MS = 100,
 	FRAME_RATE = 64,	/* bytes per ms (64 kB/s) at which a frame must move on the whole */
 };

@@ -263,24 +263,6 @@ static int reply(struct conversation *c, struct p11_batch *batch, struct buf *ou
 	return rc;
 }
 
-static int serve_call(struct conversation *c, struct visit *visit, const struct buf *in, struct buf *out,
-		      struct err *err)
-{
-	owned(p11_batch) struct p11_batch batch = {0};
-	struct buf_reader r = buf_reader(in->data, in->len);
-	int64_t now = clock_now_ms(), limit;
-
-	if (p11_decode_request(&r, &batch, err) < 0)
-		return refuse(c, out, FRAME_MALFORMED, err);
-	if (atomic_load(&c->service->stuck))
-		return refuse_stuck(c, out, err);
-	limit = call_is_long(batch.calls, batch.count) ? CALL_LONG_MS : CALL_SHORT_MS;
-	atomic_store(&c->busy_until, now + limit + (int64_t)in->len / FRAME_RATE);
-	atomic_store(&c->busy_since, now);
-	visit_execute(visit, batch.calls, batch.count);
-	return reply(c, &batch, out, err);
-}
-
 /* Wait for somebody to say something: the only wait that may be long. */
 static int await_call(struct conversation *c, struct err *err)
 {
@@ -318,6 +300,43 @@ static int await_large(struct conversation *c, struct err *err)
 	return rc;
 }
 
+/* What a call asks room for is as much a promise as the length of a frame. */
+static int decode(struct conversation *c, const struct visit *visit, const struct buf *in, bool *large,
+		  struct p11_batch *ret, struct err *err)
+{
+	struct buf_reader r = buf_reader(in->data, in->len);
+	bool any = *large || visit_is_logged_in(visit);
+	int rc = p11_decode_request(&r, any ? P11_RESULT_MAX : SMALL_ROOM, ret, err);
+
+	if (rc == 0 || any)
+		return rc;
+	rc = await_large(c, err);
+	if (rc < 0)
+		return rc;
+	*large = true;
+	r = buf_reader(in->data, in->len);
+	return p11_decode_request(&r, P11_RESULT_MAX, ret, err);
+}
+
+static int serve_call(struct conversation *c, struct visit *visit, const struct buf *in, bool *large, struct buf *out,
+		      struct err *err)
+{
+	owned(p11_batch) struct p11_batch batch = {0};
+	int64_t now, limit;
+	int rc = decode(c, visit, in, large, &batch, err);
+
+	if (rc < 0)
+		return refuse(c, out, rc == -ERR_IN_USE ? FRAME_FULL : FRAME_MALFORMED, err);
+	if (atomic_load(&c->service->stuck))
+		return refuse_stuck(c, out, err);
+	now = clock_now_ms();
+	limit = call_is_long(batch.calls, batch.count) ? CALL_LONG_MS : CALL_SHORT_MS;
+	atomic_store(&c->busy_until, now + limit + (int64_t)in->len / FRAME_RATE);
+	atomic_store(&c->busy_since, now);
+	visit_execute(visit, batch.calls, batch.count);
+	return reply(c, &batch, out, err);
+}
+
 static int converse(struct conversation *c, struct visit *visit, struct buf *in, struct buf *out, struct err *err)
 {
 	struct frame_pace pace;
@@ -340,7 +359,7 @@ static int converse(struct conversation *c, struct visit *visit, struct buf *in,
 		return rc == -ERR_IN_USE ? refuse(c, out, FRAME_FULL, err) : rc;
 	rc = frame_receive_body(c->stream, len, in, &pace, err);
 	if (rc == 0)
-		rc = serve_call(c, visit, in, out, err);
+		rc = serve_call(c, visit, in, &large, out, err);
 	/* It may hold a PIN. */
 	buf_clear(in);
 	if (large)

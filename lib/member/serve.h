@@ -22,8 +22,9 @@ struct stream;
 enum {
 	HELLO_MS = 5000,	/* for a client's hello */
 	PATIENCE_MS = 30000,	/* a client may be stopped for so long in the middle of a frame */
-	SMALL_FRAME = 64 << 10,	/* before login anybody may send so much at once; of more, */
-	LARGE_MAX = 4,		/* so many frames at a time */
+	SMALL_FRAME = 64 << 10,	/* before login anybody may send so much at once, */
+	SMALL_ROOM = 256 << 10,	/* and ask for results of so much; of more, */
+	LARGE_MAX = 4,		/* so many calls at a time */
 };
 
 struct service {

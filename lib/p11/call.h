@@ -193,7 +193,8 @@ enum { P11_RESULT_MAX = 12 << 20 };
  * results land where the caller wanted them; lengths that do not fit there are
  * ERR_PROTOCOL, as are unknown functions, kinds, and bytes left over. */
 void p11_encode_request(struct buf *buf, const struct p11_call *calls, size_t count);
-int p11_decode_request(struct buf_reader *r, struct p11_batch *ret, struct err *err);
+/* room: what its results may take in all; nothing is reserved beyond, and a request for more is ERR_PROTOCOL, too. */
+int p11_decode_request(struct buf_reader *r, size_t room, struct p11_batch *ret, struct err *err);
 void p11_encode_reply(struct buf *buf, const struct p11_call *calls, size_t count);
 int p11_decode_reply(struct buf_reader *r, struct p11_call *calls, size_t count, struct err *err);
 

@@ -413,9 +413,8 @@ static int decode_arg(struct buf_reader *r, struct p11_batch *batch, enum p11_fn
 	return err_set(err, ERR_PROTOCOL, "an argument of no kind");
 }
 
-int p11_decode_request(struct buf_reader *r, struct p11_batch *ret, struct err *err)
+int p11_decode_request(struct buf_reader *r, size_t room, struct p11_batch *ret, struct err *err)
 {
-	size_t budget = P11_RESULT_MAX;
 	uint8_t count = buf_get_u8(r);
 	int rc = 0;
 
@@ -432,7 +431,7 @@ int p11_decode_request(struct buf_reader *r, struct p11_batch *ret, struct err *
 		}
 		*call = (struct p11_call){.fn = fn, .rv = P11_NOT_RUN};
 		for (int n = 0; rc == 0 && n < P11_ARGS_MAX && p11_fn_table[fn].args[n] != P11_ARG_END; n++)
-			rc = decode_arg(r, ret, call->fn, p11_fn_table[fn].args[n], &budget, &call->args[n], err);
+			rc = decode_arg(r, ret, call->fn, p11_fn_table[fn].args[n], &room, &call->args[n], err);
 	}
 	if (rc == 0 && !buf_read_done(r))
 		rc = err_set(err, ERR_PROTOCOL, "a request of wrong length");

@@ -722,6 +722,47 @@ static void a_promise_of_many_bytes_takes_no_memory(void **state)
 		stream_free(peers[i]);
 }
 
+/* A call without login for results of so many bytes. */
+static void ask_for(struct stream *stream, CK_ULONG bytes)
+{
+	owned(buf) struct buf frame = {.max = 4096};
+	CK_MECHANISM_TYPE list[1];
+	struct p11_call calls[P11_BATCH_MAX];
+	CK_ULONG room = 65536, n = bytes / (room * sizeof(CK_ULONG));
+
+	for (CK_ULONG i = 0; i < n; i++)
+		calls[i] = p11_C_GetMechanismList(0, list, &room);
+	frame_begin(&frame);
+	p11_encode_request(&frame, calls, n);
+	assert_int_equal(send_frame(stream, &frame, FRAME_CALL), 0);
+}
+
+static void room_for_much_is_for_few_before_login(void **state)
+{
+	static const uint8_t head[] = {0x01, 0, 0, 0, FRAME_CALL, 1};
+	owned(stream) struct stream *stream = dial();
+	owned(buf) struct buf body = {.max = FRAME_MAX};
+	struct stream *peers[4];
+	int kind;
+
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		peers[i] = dial();
+		send_hello(peers[i]);
+		assert_int_equal(stream_write(peers[i], head, sizeof(head), clock_now_ms() + 5000, NULL), 0);
+		assert_int_equal(receive(peers[i], &body), FRAME_BEAT);
+	}
+	send_hello(stream);
+	ask_for(stream, 8 << 20);
+	assert_int_equal(receive(stream, &body), FRAME_BEAT);
+	for (int i = 0; i < 4; i++)
+		stream_free(peers[i]);
+	do
+		kind = receive(stream, &body);
+	while (kind == FRAME_BEAT);
+	assert_int_equal(kind, FRAME_REPLY);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -748,6 +789,7 @@ int main(void)
 		cmocka_unit_test(idle_guests_make_room_and_do_not_notice),
 		cmocka_unit_test(an_idle_connection_ends),
 		cmocka_unit_test(a_promise_of_many_bytes_takes_no_memory),
+		cmocka_unit_test(room_for_much_is_for_few_before_login),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

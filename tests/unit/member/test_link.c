@@ -208,7 +208,7 @@ static void nod(struct stream *stream, const struct buf *call)
 	owned(buf) struct buf out = {.max = 4096};
 	struct buf_reader r = buf_reader(call->data, call->len);
 	struct frame_pace pace = frame_pace(60000, 60000, 60000);
-	int rc = p11_decode_request(&r, &batch, NULL);
+	int rc = p11_decode_request(&r, P11_RESULT_MAX, &batch, NULL);
 
 	for (size_t i = 0; i < batch.count; i++) {
 		batch.calls[i].rv = CKR_OK;

@@ -88,7 +88,7 @@ static void every_function_goes_there_and_back(void **state)
 
 		encode(&wire, &call);
 		r = buf_reader(wire.data, wire.len);
-		assert_int_equal(p11_decode_request(&r, &batch, &err), 0);
+		assert_int_equal(p11_decode_request(&r, P11_RESULT_MAX, &batch, &err), 0);
 		assert_int_equal(batch.count, 1);
 		assert_int_equal(batch.calls[0].fn, fn);
 		for (int i = 0; i < P11_ARGS_MAX && p11_fn_table[fn].args[i] != P11_ARG_END; i++) {
@@ -154,7 +154,7 @@ static void a_request_cut_anywhere_is_refused(void **state)
 			struct p11_batch batch;
 			struct buf_reader r = buf_reader(copy, len);
 
-			assert_true(p11_decode_request(&r, &batch, NULL) < 0);
+			assert_true(p11_decode_request(&r, P11_RESULT_MAX, &batch, NULL) < 0);
 		}
 	}
 }
@@ -177,7 +177,7 @@ static void random_damage_never_harms(void **state)
 		for (int n = 1 + rand() % 4; n > 0; n--)
 			wire.data[(size_t)rand() % wire.len] = (uint8_t)rand();
 		r = buf_reader(wire.data, wire.len);
-		if (p11_decode_request(&r, &batch, NULL) == 0)
+		if (p11_decode_request(&r, P11_RESULT_MAX, &batch, NULL) == 0)
 			p11_batch_release(&batch);
 	}
 }
@@ -299,7 +299,31 @@ static void huge_wishes_are_refused(void **state)
 
 		encode(&wire, &calls[i]);
 		r = buf_reader(wire.data, wire.len);
-		assert_int_equal(p11_decode_request(&r, &batch, &err), -ERR_PROTOCOL);
+		assert_int_equal(p11_decode_request(&r, P11_RESULT_MAX, &batch, &err), -ERR_PROTOCOL);
+	}
+}
+
+static void results_take_no_more_room_than_there_is(void **state)
+{
+	uint8_t out[8];
+	CK_ULONG len = 0;
+	CK_ATTRIBUTE value = {CKA_VALUE, out, 4000};
+	struct p11_call calls[] = {
+		p11_C_GenerateRandom(1, out, 4000), p11_transform(P11_C_Sign, 1, out, 1, out, &(CK_ULONG){4000}),
+		p11_C_GetAttributeValue(1, 2, &value, 1), p11_C_FindObjects(1, (CK_OBJECT_HANDLE *)out, 500, &len),
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+		owned(buf) struct buf wire = {0};
+		owned(p11_batch) struct p11_batch batch = {0};
+		struct buf_reader r;
+
+		encode(&wire, &calls[i]);
+		r = buf_reader(wire.data, wire.len);
+		assert_int_equal(p11_decode_request(&r, 3999, &batch, NULL), -ERR_PROTOCOL);
+		r = buf_reader(wire.data, wire.len);
+		assert_int_equal(p11_decode_request(&r, 4000, &batch, NULL), 0);
 	}
 }
 
@@ -324,7 +348,7 @@ static void templates_go_one_deep_and_strange_arrays_not_at_all(void **state)
 
 		encode(&wire, &call);
 		r = buf_reader(wire.data, wire.len);
-		assert_int_equal(p11_decode_request(&r, &batch, NULL), cases[i].want);
+		assert_int_equal(p11_decode_request(&r, P11_RESULT_MAX, &batch, NULL), cases[i].want);
 	}
 }
 
@@ -361,7 +385,7 @@ static void memory_may_run_out_anywhere(void **state)
 			struct buf_reader r = buf_reader(wire.data, wire.len);
 
 			mem_fail_after = n;
-			rc = p11_decode_request(&r, &batch, NULL);
+			rc = p11_decode_request(&r, P11_RESULT_MAX, &batch, NULL);
 			mem_fail_after = 0;
 			assert_true(n < 64);
 			if (rc == 0)
@@ -393,6 +417,7 @@ int main(void)
 		cmocka_unit_test(a_lease_that_is_refused_says_who_has_it),
 		cmocka_unit_test(functions_keep_their_numbers),
 		cmocka_unit_test(huge_wishes_are_refused),
+		cmocka_unit_test(results_take_no_more_room_than_there_is),
 		cmocka_unit_test(templates_go_one_deep_and_strange_arrays_not_at_all),
 		cmocka_unit_test(a_million_templates_within_each_other_are_refused),
 		cmocka_unit_test(memory_may_run_out_anywhere),
