@@ -152,6 +152,35 @@ static void twice(void)
 	_exit(1);
 }
 
+/* What a child is told is not told its parent, nor the other way round. */
+static void each_process_by_itself(void)
+{
+	pid_t child;
+	int status;
+
+	cancel_install(0);
+	child = fork();
+	if (child == 0) {
+		cancel_install(0);
+		raise(SIGTERM);
+		must(fired());
+		_exit(0);
+	}
+	must(waitpid(child, &status, 0) == child && status == 0);
+	must(!fired());
+	raise(SIGTERM);
+	child = fork();
+	if (child == 0) {
+		cancel_install(0);
+		must(!fired());
+		must(cancel_check(NULL) == 0);
+		_exit(0);
+	}
+	must(waitpid(child, &status, 0) == child && status == 0);
+	must(fired());
+	_exit(0);
+}
+
 static void in_a_child(void **state)
 {
 	static const struct {
@@ -160,7 +189,7 @@ static void in_a_child(void **state)
 	} cases[] = {{never_installed, 0}, {by_interrupt, 0}, {by_termination, 0},
 		     {by_hangup, 0}, {by_quit, 0}, {not_by_a_hangup_that_is_ignored, 0},
 		     {not_behind_a_shield, 0}, {not_by_a_second_one_while_held, 130}, {codes_are_known, 0},
-		     {by_deadline, 0}, {twice, 130}};
+		     {by_deadline, 0}, {each_process_by_itself, 0}, {twice, 130}};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

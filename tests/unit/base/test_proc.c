@@ -375,6 +375,44 @@ static void old_words_under_a_new_lock_are_not_believed(void **state)
 	}
 }
 
+/* Who holds the file leaves it to a child, and it ends with that one. */
+static int leave_to_child(const char *path)
+{
+	struct proc_id id;
+	char text[100];
+	pid_t child;
+
+	if (proc_pid_file_take(path, "parent", NULL) < 0)
+		return 1;
+	child = fork();
+	if (child == 0) {
+		proc_pid_file_take(path, "child", NULL);
+		pause();
+		_exit(0);
+	}
+	proc_pid_file_leave();
+	do
+		if (proc_pid_file_read(path, &id, text, sizeof(text), NULL) != 1)
+			return 2;
+	while (strcmp(text, "child") != 0);
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	if (id.pid != child || proc_pid_file_read(path, &id, text, sizeof(text), NULL) != 0)
+		return 3;
+	return proc_pid_file_take(path, "parent", NULL) < 0 ? 4 : 0;
+}
+
+static void a_pid_file_can_be_left_to_a_child(void **state)
+{
+	pid_t child = fork();
+	int status;
+
+	if (child == 0)
+		_exit(leave_to_child(in(*state, "pid")));
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
 static void a_pid_file_holds_one_line(void **state)
 {
 	char text[500];
@@ -418,6 +456,7 @@ int main(void)
 		temp_test(pid_files_tell_the_living),
 		cmocka_unit_test(a_reused_pid_is_never_hit),
 		temp_test(old_words_under_a_new_lock_are_not_believed),
+		temp_test(a_pid_file_can_be_left_to_a_child),
 		temp_test(a_pid_file_holds_one_line),
 		temp_test(memory_runs_out),
 	};
