@@ -99,6 +99,7 @@ static void look(const char *function, struct calls *calls, char ret[static 64])
 }
 
 /* A signal that is only sent would be blocked. */
+static volatile int *volatile nowhere;
 
 static void carry_out(const char *what, CK_RV *rv)
 {
@@ -111,7 +112,7 @@ static void carry_out(const char *what, CK_RV *rv)
 	if (strcmp(what, "abort") == 0)
 		abort();
 	if (strcmp(what, "crash") == 0)
-		raise(SIGSEGV);
+		*nowhere = 0;
 	if (strcmp(what, "swallow") == 0)
 		swallow();
 	if (strcmp(what, "deadlock") == 0)
