@@ -59,8 +59,8 @@ static void forget_environment(void)
 	*to = NULL;
 }
 
-/* Descriptors of whoever started it: those of ours are all close-on-exec, and what was inherited is not. Of the standard
- * ones it writes to two, and reads nothing. */
+/* Descriptors of whoever started it: those of ours are all close-on-exec, and what was inherited is not. Of the
+ * standard ones it writes to two, and reads nothing. */
 static int leave_descriptors(struct err *err)
 {
 	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);

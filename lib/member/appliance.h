@@ -39,22 +39,22 @@ struct appliance_config {
 };
 
 /*
- * Serve until a signal says to stop (base/cancel.h, which the caller has installed; returns 0). ERR_LOCKED when a daemon
- * with this pid file runs already, ERR_IN_USE for a taken port, ERR_NOT_FOUND without such a token. The process is to
- * end by _exit() then: a call may be stuck in the library, which must not be taken down under it.
+ * Serve until a signal says to stop (base/cancel.h, which the caller has installed; returns 0). ERR_LOCKED when a
+ * daemon with this pid file runs already, ERR_IN_USE for a taken port, ERR_NOT_FOUND without such a token. The process
+ * is to end by _exit() then: a call may be stuck in the library, which must not be taken down under it.
  */
 int appliance_serve(const struct appliance_config *config, struct err *err);
 
 /*
  * The same in a child, which is started again when the library has ended it: SoftHSM calls exit() on some inputs, and
- * any may crash. We are the watcher then, which loads no library, and keeps the port (nobody listens there meanwhile, so
- * that clients go on with another member at once).
+ * any may crash. We are the watcher then, which loads no library, and keeps the port (nobody listens there meanwhile,
+ * so that clients go on with another member at once).
  *
- * The process in the pid file is the device, and that is the daemon. The other way round, with the watcher there, who
- * suspends the device would suspend a bystander. So whoever kills or stops what the pid file names has lost the device
- * or ended it, as ever, and nothing is started behind a drill's back: a daemon that was killed (SIGKILL, also by a lack of
- * memory, SIGTERM and the like) or that said it ends is not started again, only one that ended by a crash or an exit()
- * without a word. Until it is, the watcher is in the pid file. A daemon whose watcher is gone ends.
+ * The process in the pid file is the device, and that is the daemon. With the watcher there, who suspends the device
+ * would suspend a bystander. So whoever kills or stops what the pid file names has lost the device or ended it, as
+ * ever, and nothing is started behind a drill's back: a daemon that was killed (SIGKILL, also for want of memory,
+ * SIGTERM and the like) or that said it ends is not started again, only one that ended by a crash or an exit() without
+ * a word. Until it is, the watcher is in the pid file. A daemon whose watcher is gone ends.
  *
  * It is tried again for as long as it takes, after 0.1 s at first and up to 5 s in the end; but one that never came so
  * far as to serve is not. ERR_FAILED: it was killed, or did not come so far.

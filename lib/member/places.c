@@ -41,8 +41,8 @@ void places_count(struct server *server)
 	server->guests_max = server->files > 2 * NEWCOMER_FILES ? (unsigned)(server->files - NEWCOMER_FILES)
 								: (unsigned)server->files / 2;
 	if (server->guests_max < wish)
-		log_error("appliance", "of %d descriptors %d are the library's: there are places for %u guests, not %u", all,
-			  library, server->guests_max, wish);
+		log_error("appliance", "of %d descriptors %d are the library's: there are places for %u guests, not %u",
+			  all, library, server->guests_max, wish);
 	else
 		server->guests_max = wish;
 }
@@ -78,7 +78,8 @@ static bool dismiss_slowest(struct server *server)
 	struct connection *slowest;
 
 	/* What it said may be there, and its thread not yet have had the time to look. */
-	while ((slowest = slowest_newcomer(server)) && !slowest->said_hello && connection_has_hello(slowest->fd, NULL) > 0)
+	while ((slowest = slowest_newcomer(server)) && !slowest->said_hello &&
+	       connection_has_hello(slowest->fd, NULL) > 0)
 		slowest->said_hello = true;
 	if (slowest)
 		dismiss_newcomer(slowest);
@@ -122,8 +123,10 @@ int place_greet(struct connection *connection, int *ret_fd, struct err *err)
 	if (fd >= 0 && !places_allow(server, fd))
 		fd = -1;
 	pthread_mutex_unlock(&server->lock);
+	if (fd < 0)
+		return err_set(err, ERR_UNREACHABLE, stays ? "no descriptor is left for it" : "it gave way to others");
 	*ret_fd = fd;
-	return fd >= 0 ? 0 : err_set(err, ERR_UNREACHABLE, stays ? "no descriptor is left for it" : "it gave way to others");
+	return 0;
 }
 
 /* ---- guests ---- */

@@ -28,9 +28,9 @@ enum {
 };
 
 /*
- * Descriptors are the library's first: SoftHSM, which opens a file or two in each call, loses objects, and in the end its
- * token, when there are none. They are given out lowest first, so that a connection with one of the last ones would be
- * in the library's way. It is closed at once, and what is left is the library's, however many connections come.
+ * Descriptors are the library's first: SoftHSM, which opens a file or two in each call, loses objects, and in the end
+ * its token, when there are none. They are given out lowest first, so that a connection with one of the last ones would
+ * be in the library's way. It is closed at once, and what is left is the library's, however many connections come.
  */
 enum {
 	LIBRARY_FILES = 256,	/* the last ones; a quarter of all when that is less */
@@ -74,8 +74,8 @@ bool places_make(struct server *server);
 bool places_allow(struct server *server, int fd);
 /* It showed its certificate. False: all places are taken, or it had to give way. */
 bool place_take(struct connection *connection);
-/* It said hello, and gets a second descriptor to be spoken with over: what it says to us ends by the first. Negative when it
- * had to give way, or there is none. */
+/* It said hello, and gets a second descriptor for its handshake, which the listener can end by the first.
+ * ERR_UNREACHABLE when it had to give way, or there is none. */
 int place_greet(struct connection *connection, int *ret_fd, struct err *err);
 /* It ends: out of the list, and freed. */
 void place_leave(struct connection *connection);

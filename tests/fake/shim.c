@@ -5,7 +5,7 @@
  * Lines of the file "faults" beside the appliance's softhsm2.conf, read at each call:
  *
  *	C_Sign die		the process ends, as SoftHSM's does on some inputs
- *	C_Sign exit		the process ends like a program that has done its work; abort, crash: like one that is wrong
+ *	C_Sign exit		the process ends like a program that has done its work; abort, crash: like a wrong one
  *	C_Sign hang		the call never returns
  *	C_Sign deadlock		nor does any that comes after it
  *	C_Sign swallow		it takes memory until there is no more, and crashes (limit it before)

@@ -156,8 +156,9 @@ static struct stream *try_to_dial(void)
 {
 	struct stream *stream = NULL;
 	struct tls *tls = NULL;
+	int64_t deadline = clock_now_ms() + 5000;
 
-	if (tls_handshake(it.tls, connect_bare(), 1u << CERT_ROLE_APPLIANCE, NULL, clock_now_ms() + 5000, &tls, NULL) == 0)
+	if (tls_handshake(it.tls, connect_bare(), 1u << CERT_ROLE_APPLIANCE, NULL, deadline, &tls, NULL) == 0)
 		assert_int_equal(stream_over_tls(tls, &stream, NULL), 0);
 	return stream;
 }
