@@ -146,6 +146,21 @@ begin_to_fall() {
 	in_sync
 }
 
+@test "a device that came back is nobody's but its daemon's: who killed it can start it at once" {
+	was=$(daemon hsm-east-1)
+	begin_to_fall hsm-east-1
+	well hsm-east-1
+	until_true is_back hsm-east-1
+	watcher=$(watcher_of hsm-east-1) where=$(address_of hsm-east-1)
+	kill -STOP "$watcher"
+	crash hsm-east-1
+	expect 0 hsmctl device start hsm-east-1
+	[ "$(address_of hsm-east-1)" = "$where" ]
+	kill -CONT "$watcher"
+	until_true is_over "$watcher"
+	in_sync
+}
+
 @test "a device that is stopped leaves no watcher" {
 	watcher=$(watcher_of hsm-east-1)
 	expect 0 hsmctl device stop hsm-east-1
