@@ -145,8 +145,8 @@ CK_RV ha_local_make(struct ha_group *group, CK_OBJECT_HANDLE object, struct memb
 	}
 	if (member_broken(channel))
 		return CKR_DEVICE_REMOVED;
-	/* The member's own word: another one may take it. */
-	rv = p11_rv_from_err(err);
+	/* The member's own word: another one may take it. Without a domain key, or a login that shows it, nobody has the key. */
+	rv = rc == -ERR_UNSUPPORTED ? CKR_KEY_HANDLE_INVALID : p11_rv_from_err(err);
 	*err = (struct err){0};
 	return rv;
 }

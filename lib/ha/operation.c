@@ -328,6 +328,12 @@ static CK_RV check_digested(struct ha_operation *o, const struct p11_call *call)
 		       : CKR_KEY_INDIGESTIBLE;
 }
 
+/* Of an operation in one piece there are no parts: tokens say that it was never begun. */
+static bool takes_whole(const struct ha_operation *o)
+{
+	return p11_mech(o->mechanism.ck.mechanism)->whole;
+}
+
 static CK_RV update(struct ha_operation *o, struct p11_call *call, bool *ret_over)
 {
 	CK_RV rv = check_digested(o, call);
@@ -335,8 +341,7 @@ static CK_RV update(struct ha_operation *o, struct p11_call *call, bool *ret_ove
 	*ret_over = false;
 	if (rv != CKR_OK)
 		return rv;
-	/* As tokens say it: there is no such operation. */
-	if (p11_mech(o->mechanism.ck.mechanism)->whole) {
+	if (takes_whole(o)) {
 		*ret_over = true;
 		return CKR_OPERATION_NOT_INITIALIZED;
 	}
@@ -355,6 +360,8 @@ static CK_RV final(struct ha_operation *o, struct p11_call *call, bool *ret_over
 	*ret_over = true;
 	if (o->result.of && o->result.of != P11_PART_FINAL)
 		return CKR_OPERATION_ACTIVE;
+	if (takes_whole(o))
+		return CKR_OPERATION_NOT_INITIALIZED;
 	if (!o->result.of) {
 		rv = check_input(o, call, o->log.bytes.len);
 		if (rv == CKR_OK && !streams(o) && says_length(o, call, o->log.bytes.len, &rv)) {

@@ -280,7 +280,12 @@ static CK_RV check_making(enum p11_way way, struct p11_object object, const CK_A
 
 	if (rv != CKR_OK || !place)
 		return rv;
-	return p11_attr_barred(place, way) || is_stuck(&fresh, place, item) ? CKR_ATTRIBUTE_READ_ONLY : CKR_OK;
+	if (p11_attr_barred(place, way) || is_stuck(&fresh, place, item))
+		return CKR_ATTRIBUTE_READ_ONLY;
+	/* There is no such key, and tokens were seen to end over one. */
+	return (place->notes & P11_CONCEALED) && (place->notes & P11_NEEDED_TO_CREATE) && !item->ulValueLen
+		       ? CKR_ATTRIBUTE_VALUE_INVALID
+		       : CKR_OK;
 }
 
 /* Is one missing that the call does not give either? Class and type are settled by now. */
