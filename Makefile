@@ -116,7 +116,9 @@ FAKE := $(BUILD)/tests/fake/fake.a
 FAKE_LIBRARY := $(BUILD)/tests/fake/token.so
 # Histories of writers, syncs and faults over fake tokens.
 MODEL := $(BUILD)/tests/model/model
-unit: $(UNIT) $(STRANGERS) $(SHIMS) $(FAKE_LIBRARY) $(MODEL) $(WORKER)
+# A stranger of several files.
+SEMANTICS := $(BUILD)/tests/slot/semantics/semantics
+unit: $(UNIT) $(STRANGERS) $(SEMANTICS) $(SHIMS) $(FAKE_LIBRARY) $(MODEL) $(WORKER)
 $(MODEL): $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/model/*.c))) $(FAKE) $(ROOM_LIBS)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(FAKE) $(ROOM_LIBS) -Wl,--end-group $(CORE_LIBS)
@@ -143,6 +145,9 @@ $(SHIMS): $(BUILD)/%.so: %.c
 $(STRANGERS): $(BUILD)/tests/%: tests/%.c $(wildcard tests/slot/*.h)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< -ldl -pthread
+$(SEMANTICS): $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/slot/semantics/*.c)))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -ldl
 # What a signature costs through a group, beside the same call made directly, and verify and sync of many keys, beside
 # reading the token directly; how long a fleet in Azure takes, beside the longest chain of its resources.
 bench: all $(BUILD)/tests/bench/sign $(BUILD)/tests/bench/walk $(BUILD)/tests/slot/writer
