@@ -328,6 +328,15 @@ static CK_RV check_digested(struct ha_operation *o, const struct p11_call *call)
 		       : CKR_KEY_INDIGESTIBLE;
 }
 
+static bool asks_length(const struct p11_call *call)
+{
+	struct p11_call asked = *call;
+	enum p11_arg_kind kind;
+	const struct p11_arg *result = p11_result_of(&asked, &kind);
+
+	return result && !result->out;
+}
+
 /* Of an operation in one piece there are no parts: tokens say that it was never begun. */
 static bool takes_whole(const struct ha_operation *o)
 {
@@ -360,8 +369,11 @@ static CK_RV final(struct ha_operation *o, struct p11_call *call, bool *ret_over
 	*ret_over = true;
 	if (o->result.of && o->result.of != P11_PART_FINAL)
 		return CKR_OPERATION_ACTIVE;
-	if (takes_whole(o))
-		return CKR_OPERATION_NOT_INITIALIZED;
+	if (takes_whole(o)) {
+		/* A question for a length ends nothing. */
+		*ret_over = !asks_length(call);
+		return streams(o) ? CKR_FUNCTION_NOT_SUPPORTED : CKR_OPERATION_NOT_INITIALIZED;
+	}
 	if (!o->result.of) {
 		rv = check_input(o, call, o->log.bytes.len);
 		if (rv == CKR_OK && !streams(o) && says_length(o, call, o->log.bytes.len, &rv)) {
