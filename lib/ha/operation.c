@@ -436,7 +436,7 @@ CK_RV ha_operate(struct ha_session *session, struct p11_call *call)
 
 /* ---- two at once ---- */
 
-/* One goes over what is encrypted, before, or was decrypted, after (PKCS#11 v3.0 section 5.15). */
+/* One goes over what is encrypted, before, or was decrypted, after (PKCS#11 v3.0 section 5.17). */
 CK_RV ha_operate_both(struct ha_session *session, struct p11_call *call)
 {
 	bool decrypts = call->fn == P11_C_DecryptDigestUpdate || call->fn == P11_C_DecryptVerifyUpdate;
