@@ -203,8 +203,11 @@ static int make_token(const struct softhsm_paths *paths, const struct fleet *fle
 	struct fleet_partition *partition = &device->partitions[0];
 	int rc;
 
-	if (softhsm_token_whole(paths))
+	/* Whoever made it may have been killed before it had cleared up. */
+	if (softhsm_token_whole(paths)) {
+		file_remove_tree(paths->at[SOFTHSM_MAKING], NULL);
 		return 0;
+	}
 	if (softhsm_token_used(paths))
 		return err_set(err, ERR_FAILED, "token.object of '%s' is empty, has no copy, and there are "
 			       "objects beside it; nothing was changed", device->name);
