@@ -6,10 +6,13 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "ha/internal.h"
+#include "member/frame.h"
 #include "member/member.h"
 #include "p11/rv.h"
 
-enum { SAME_MEMBER_TRIES = 3, FRAME_BYTES = 16 << 20 };
+enum { SAME_MEMBER_TRIES = 3 };
+
+#define HASH_START 0xcbf29ce484222325u
 
 /* What to do after an answer, or the lack of one. */
 enum next { FINISHED, SAME_MEMBER, NEXT_MEMBER };
@@ -30,7 +33,7 @@ static uint64_t mix(uint64_t hash, uint64_t value)
 
 static uint64_t shape_of(const struct p11_call *calls, size_t count)
 {
-	uint64_t hash = 0xcbf29ce484222325u;
+	uint64_t hash = HASH_START;
 
 	for (size_t i = 0; i < count; i++) {
 		const enum p11_arg_kind *kinds = p11_fn_table[calls[i].fn].args;
@@ -70,10 +73,10 @@ static CK_RV as_it_is(void *data, CK_OBJECT_HANDLE from, CK_OBJECT_HANDLE *ret)
 /* Of all that a batch says to a member, whatever session it is made in; 0 without memory. */
 static uint64_t digest_of(const struct p11_call *calls, size_t count)
 {
-	owned(buf) struct buf wire = {.max = FRAME_BYTES, .wipe = true};
+	owned(buf) struct buf wire = {.max = FRAME_MAX, .wipe = true};
 	struct p11_call plain[CALLS_MAX];
 	struct p11_inside inside;
-	uint64_t hash = 0xcbf29ce484222325u;
+	uint64_t hash = HASH_START;
 
 	for (size_t i = 0; i < count; i++)
 		p11_bind(&calls[i], CK_INVALID_HANDLE, as_it_is, NULL, &plain[i], &inside);

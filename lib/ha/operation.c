@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "ha/internal.h"
+#include "p11/curve.h"
 #include "p11/object.h"
 #include "p11/rv.h"
 
@@ -59,23 +60,12 @@ static CK_ULONG modulus_len_of(const struct p11_attrs *attrs)
 	return len;
 }
 
-/* Of a curve that is named. */
+/* Bytes of the order of an EC key's curve, 0 for other keys and curves. */
 static CK_ULONG order_len_of(const struct p11_attrs *attrs)
 {
-	static const struct {
-		CK_BYTE params[10];
-		CK_ULONG len, order_len;
-	} curves[] = {
-		{{0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07}, 10, 32},	/* P-256 */
-		{{0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22}, 7, 48},			/* P-384 */
-		{{0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x23}, 7, 66},			/* P-521 */
-	};
-	const CK_ATTRIBUTE *params = p11_attrs_find(attrs, CKA_EC_PARAMS);
+	const struct p11_curve *curve = p11_curve(p11_attrs_find(attrs, CKA_EC_PARAMS));
 
-	for (size_t i = 0; params && i < sizeof(curves) / sizeof(curves[0]); i++)
-		if (params->ulValueLen == curves[i].len && memcmp(params->pValue, curves[i].params, curves[i].len) == 0)
-			return curves[i].order_len;
-	return 0;
+	return curve ? curve->order_len : 0;
 }
 
 /* What there is to know of the key. */

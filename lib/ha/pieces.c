@@ -19,6 +19,7 @@ void pieces_release(struct pieces *pieces)
 	member_release(pieces->channel);
 	*pieces = (struct pieces){0};
 }
+
 /* Without a uid: nobody looks for it by one. */
 static int begin_piece(struct making *m, struct piece *ret, struct err *err)
 {

@@ -7,13 +7,12 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "member/member.h"
+#include "p11/curve.h"
 #include "p11/rv.h"
 
 const char *const key_kind_names[] = {"ec-p256", "ec-p384", "ed25519", "rsa-2048", "rsa-3072", "rsa-4096",
 				      "aes-128", "aes-256", "hmac-sha256", NULL};
 
-static const CK_BYTE P256[] = {0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07};
-static const CK_BYTE P384[] = {0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22};
 static const CK_BYTE ED25519[] = {0x13, 0x0c, 'e', 'd', 'w', 'a', 'r', 'd', 's', '2', '5', '5', '1', '9'};
 static const CK_BYTE EXPONENT[] = {1, 0, 1};
 
@@ -24,8 +23,8 @@ static const struct kind {
 	const CK_BYTE *params;
 	size_t params_len;
 } kinds[KEY_KIND_MAX] = {
-	[KEY_EC_P256] = {CKM_EC_KEY_PAIR_GEN, CKK_EC, 0, P256, sizeof(P256)},
-	[KEY_EC_P384] = {CKM_EC_KEY_PAIR_GEN, CKK_EC, 0, P384, sizeof(P384)},
+	[KEY_EC_P256] = {CKM_EC_KEY_PAIR_GEN, CKK_EC, 0, p11_curves[P11_P256].params, 10},
+	[KEY_EC_P384] = {CKM_EC_KEY_PAIR_GEN, CKK_EC, 0, p11_curves[P11_P384].params, 7},
 	[KEY_ED25519] = {CKM_EC_EDWARDS_KEY_PAIR_GEN, CKK_EC_EDWARDS, 0, ED25519, sizeof(ED25519)},
 	[KEY_RSA_2048] = {CKM_RSA_PKCS_KEY_PAIR_GEN, CKK_RSA, 2048, NULL, 0},
 	[KEY_RSA_3072] = {CKM_RSA_PKCS_KEY_PAIR_GEN, CKK_RSA, 3072, NULL, 0},

@@ -8,12 +8,11 @@ setup_file() {
 	own_fleet
 	own_group
 	own_key signing-1
-	PIN=$(cat "$HSMCTL_STORE/secrets/user.pin")
-	MODULE=$BUILD/lib/pkcs11/hsmctl-pkcs11.so
+	own_application
 	# Others may go in there.
 	PLACE=$(mktemp -d /dev/shm/hsmctl-export.XXXXXX)
 	chmod 755 "$PLACE"
-	export PIN MODULE PLACE
+	export PLACE
 }
 
 teardown_file() {

@@ -32,6 +32,34 @@ own_group() {
 		--standby hsm-west-1 --standby hsm-west-2 >/dev/null
 }
 
+# What the programs of tests/slot and applications as they are packaged want to know: $MODULE, $PIN.
+own_application() {
+	PIN=$(cat "$HSMCTL_STORE/secrets/user.pin")
+	MODULE=$BUILD/lib/pkcs11/hsmctl-pkcs11.so
+	export PIN MODULE
+}
+
+tool() {
+	pkcs11-tool --module "$MODULE" --login --pin env:PIN "$@"
+}
+
+# Standbys are left.
+lose_the_active_ones() {
+	crash hsm-east-1
+	crash hsm-east-2
+}
+
+# Each member in turn answers nobody, while another process meets it, too.
+each_member_hangs() {
+	local device pid
+	for device in $DEVICES; do
+		pid=$(daemon "$device")
+		kill -STOP "$pid"
+		hsmctl -q ha show payments >/dev/null || true
+		kill -CONT "$pid"
+	done
+}
+
 # LABEL [TYPE]
 own_key() {
 	hsmctl -q key generate payments --label "$1" --type "${2:-ec-p256}" >/dev/null

@@ -11,9 +11,7 @@ setup_file() {
 	own_fleet
 	own_group
 	own_key signing-1
-	PIN=$(cat "$HSMCTL_STORE/secrets/user.pin")
-	MODULE=$BUILD/lib/pkcs11/hsmctl-pkcs11.so
-	export PIN MODULE
+	own_application
 }
 
 setup() {

@@ -13,9 +13,7 @@ setup_file() {
 	own_key tls-1 rsa-2048
 	own_key wrap-1 aes-256
 	own_key mac-1 hmac-sha256
-	PIN=$(cat "$HSMCTL_STORE/secrets/user.pin")
-	MODULE=$BUILD/lib/pkcs11/hsmctl-pkcs11.so
-	export PIN MODULE
+	own_application
 	become_workers
 	in_sync
 }

@@ -7,9 +7,7 @@ load ../cli/fleet
 setup_file() {
 	own_fleet
 	own_group
-	PIN=$(cat "$HSMCTL_STORE/secrets/user.pin")
-	MODULE=$BUILD/lib/pkcs11/hsmctl-pkcs11.so
-	export PIN MODULE
+	own_application
 }
 
 teardown_file() {
@@ -19,12 +17,6 @@ teardown_file() {
 setup() {
 	all_well
 	cd "$BATS_TEST_TMPDIR" || return
-}
-
-# Standbys are left.
-lose_the_active_ones() {
-	crash hsm-east-1
-	crash hsm-east-2
 }
 
 @test "Java's keytool makes keys and certificates, lists them, signs requests and deletes" {

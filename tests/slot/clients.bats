@@ -8,9 +8,7 @@ load ../cli/fleet
 setup_file() {
 	own_fleet
 	own_group
-	PIN=$(cat "$HSMCTL_STORE/secrets/user.pin")
-	MODULE=$BUILD/lib/pkcs11/hsmctl-pkcs11.so
-	export PIN MODULE
+	own_application
 }
 
 teardown_file() {
@@ -20,16 +18,6 @@ teardown_file() {
 setup() {
 	all_well
 	cd "$BATS_TEST_TMPDIR" || return
-}
-
-tool() {
-	pkcs11-tool --module "$MODULE" --login --pin env:PIN "$@"
-}
-
-# Standbys are left.
-lose_the_active_ones() {
-	crash hsm-east-1
-	crash hsm-east-2
 }
 
 # OpenSSL's engine is configured for the token, as nginx wants it.

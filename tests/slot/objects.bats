@@ -8,9 +8,7 @@ load ../cli/fleet
 setup_file() {
 	own_fleet
 	own_group
-	PIN=$(cat "$HSMCTL_STORE/secrets/user.pin")
-	MODULE=$BUILD/lib/pkcs11/hsmctl-pkcs11.so
-	export PIN MODULE
+	own_application
 }
 
 teardown_file() {
@@ -19,10 +17,6 @@ teardown_file() {
 
 objects() {
 	"$BUILD/tests/slot/objects" "$@"
-}
-
-tool() {
-	pkcs11-tool --module "$MODULE" --login --pin env:PIN "$@"
 }
 
 passes() {
@@ -57,12 +51,7 @@ end_crowd() {
 
 @test "keys of sessions serve while each member in turn hangs, and none fails" {
 	begin_crowd
-	for device in $DEVICES; do
-		pid=$(daemon "$device")
-		kill -STOP "$pid"
-		hsmctl -q ha show payments >/dev/null || true
-		kill -CONT "$pid"
-	done
+	each_member_hangs
 	end_crowd
 	all_well
 }

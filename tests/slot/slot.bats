@@ -12,9 +12,7 @@ setup_file() {
 	own_key tls-1 rsa-2048
 	own_key wrap-1 aes-256
 	own_key mac-1 hmac-sha256
-	PIN=$(cat "$HSMCTL_STORE/secrets/user.pin")
-	MODULE=$BUILD/lib/pkcs11/hsmctl-pkcs11.so
-	export PIN MODULE
+	own_application
 }
 
 teardown_file() {
@@ -33,10 +31,6 @@ keys() {
 passes() {
 	expect 0 "$@"
 	[ -z "$output$stderr" ] || fail "not silent"
-}
-
-tool() {
-	pkcs11-tool --module "$MODULE" --login --pin env:PIN "$@"
 }
 
 @test "function lists of 2.40 and 3.0 are complete, and asked for by name and version" {
@@ -148,13 +142,7 @@ end_crowd() {
 
 @test "eight threads sign with four keys while each member hangs in turn, and none fails" {
 	begin_crowd
-	for device in $DEVICES; do
-		pid=$(daemon "$device")
-		kill -STOP "$pid"
-		# Another process meets the member that hangs, too.
-		hsmctl -q ha show payments >/dev/null || true
-		kill -CONT "$pid"
-	done
+	each_member_hangs
 	end_crowd
 	all_well
 }
