@@ -28,6 +28,7 @@ struct member_view {
 
 struct group_view {
 	char *name, *serial, *pin_source;
+	int64_t slot;
 	struct fleet_policy policy;
 	struct member_view *members;
 	size_t n_members;
@@ -65,6 +66,7 @@ static const struct json_type policy_type = {
 static const struct json_field fields[] = {
 	JSON_F_STRING(struct group_view, name, JSON_COLUMN, "the group"),
 	JSON_F_STRING(struct group_view, serial, JSON_COLUMN, "serial of the virtual token"),
+	JSON_F_INT(struct group_view, slot, JSON_COLUMN, 0, 0, "ID of its slot, in all processes"),
 	JSON_F_STRING(struct group_view, pin_source, JSON_COLUMN, "where the user PIN comes from"),
 	JSON_F_OBJECT(struct group_view, policy, 0, policy_type, "durability and deadlines"),
 	JSON_F_LIST(struct group_view, members, JSON_COLUMN, member_type, "members"),
@@ -121,6 +123,7 @@ int ha_show_group(struct cli *cli, struct admin *admin, struct err *err)
 		return rc;
 	view.name = copy(admin->group->name);
 	view.serial = copy(admin->group->serial);
+	view.slot = fleet_group_slot(admin->group);
 	view.pin_source = copy(admin->group->pin_source);
 	view.policy = admin->set->policy;
 	rc = view_members(admin, &sites, &x, &view, err);

@@ -277,6 +277,16 @@ static int check_policy(struct check *c, const struct fleet_group *group)
 	return 0;
 }
 
+/* Applications find a group by its slot. */
+static int check_slot(struct check *c, const struct fleet_group *group)
+{
+	for (const struct fleet_group *other = c->fleet->groups; other < group; other++)
+		if (fleet_group_slot(other) == fleet_group_slot(group))
+			return fail(c, &group->name, "the groups '%s' and '%s' would have the same slot: choose another name",
+				    other->name, group->name);
+	return 0;
+}
+
 static int check_group(struct check *c, const struct fleet_group *group)
 {
 	char owner[100];
@@ -287,7 +297,9 @@ static int check_group(struct check *c, const struct fleet_group *group)
 		return fail(c, &group->members, "%s has no members", owner);
 	if (group->serial && strlen(group->serial) != 16)
 		return fail(c, &group->serial, "'serial' of %s must have 16 characters", owner);
-	rc = check_hex(c, &group->domain, "domain", owner, 0);
+	rc = check_slot(c, group);
+	if (rc == 0)
+		rc = check_hex(c, &group->domain, "domain", owner, 0);
 	if (rc == 0)
 		rc = check_reference(c, &group->pin_source, "pin_source", owner);
 	for (size_t i = 0; rc == 0 && i < group->n_members; i++)

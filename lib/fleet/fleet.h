@@ -225,6 +225,10 @@ const char *fleet_member_name(const struct fleet *fleet, const struct fleet_memb
  * answer 1000, call 60000 ms. */
 struct fleet_policy fleet_group_policy(const struct fleet *fleet, const struct fleet_group *group);
 
+/* The ID of the group's slot, in 31 bits: made from its name, so that it is the same in all processes, whatever other
+ * groups there are, and when the group is made again. No two of a document have the same. */
+uint32_t fleet_group_slot(const struct fleet_group *group);
+
 /* Assign a copy of value to an owned string. */
 int fleet_set(char **field, const char *value, struct err *err);
 

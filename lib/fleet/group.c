@@ -76,6 +76,16 @@ struct fleet_policy fleet_group_policy(const struct fleet *fleet, const struct f
 	return policy;
 }
 
+/* FNV-1a, folded. */
+uint32_t fleet_group_slot(const struct fleet_group *group)
+{
+	uint32_t hash = 0x811c9dc5;
+
+	for (const char *c = group->name; *c; c++)
+		hash = (hash ^ (uint8_t)*c) * 0x01000193;
+	return (hash >> 31) ^ (hash & INT32_MAX);
+}
+
 void fleet_remove_group(struct fleet *fleet, struct fleet_group *group)
 {
 	json_release(&fleet_group_type, group);

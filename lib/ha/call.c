@@ -381,9 +381,9 @@ static uint32_t who_has(struct run *run)
 static size_t next_member(struct run *run)
 {
 	struct ha_group *group = run->group;
-	size_t member = run->first ? ha_choose(group, run->tried | ~run->first, false) : group->set->n_members;
+	size_t member = run->first ? ha_choose(group, run->tried | ~run->first, false) : SET_MAX;
 
-	return member < group->set->n_members ? member : ha_choose(group, run->tried, !run->answered);
+	return member != SET_MAX ? member : ha_choose(group, run->tried, !run->answered);
 }
 
 CK_RV ha_send(struct ha_group *group, struct p11_call *calls, size_t count, struct member_channel **ret_channel)
@@ -398,7 +398,7 @@ CK_RV ha_send(struct ha_group *group, struct p11_call *calls, size_t count, stru
 		ha_recover(group);
 	keep_rooms(&run, false);
 	run.first = who_has(&run);
-	while ((member = next_member(&run)) < group->set->n_members) {
+	while ((member = next_member(&run)) != SET_MAX) {
 		if (try_member(&run, member) != FINISHED)
 			continue;
 		/* One member could what others could not: they are looked at. */

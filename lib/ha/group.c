@@ -79,8 +79,9 @@ bool ha_logged_in(const struct ha_group *group)
 	return group->logged_in;
 }
 
-/* The PIN goes to one member; only a member that cannot look at it (not reached, or locked) passes it on. */
-static int check_pin(struct ha_group *group, struct err *err)
+/* One member looks at the PIN; only one that cannot (not reached, or locked) passes it on. Nobody else has it before it is
+ * known to be right: neither other calls nor a recovery may show it to a second one. */
+static int check_pin(struct ha_group *group, const struct secret *pin, size_t *ret_by, struct err *err)
 {
 	uint32_t tried = 0;
 	int rc = err_set(err, ERR_UNREACHABLE, "no member of '%s' can be reached", group->set->name);
@@ -89,16 +90,36 @@ static int check_pin(struct ha_group *group, struct err *err)
 		struct member_channel *channel = NULL;
 		size_t member = ha_choose(group, tried, true);
 
-		if (member == group->set->n_members)
+		if (member == SET_MAX)
 			return rc;
 		tried |= 1u << member;
-		rc = ha_acquire(group, member, &channel, err);
+		rc = replica_set_try_pin(group->set, member, pin, err);
+		if (rc == 0)
+			rc = ha_acquire(group, member, &channel, err);
 		member_release(channel);
-		if (rc == 0 || (err->code == ERR_PIN && p11_pin_refused(err->rv)) || err->code == ERR_NO_MEMORY)
+		*ret_by = member;
+		if (rc == 0)
+			return 0;
+		replica_set_try_pin(group->set, member, NULL, NULL);
+		if ((err->code == ERR_PIN && p11_pin_refused(err->rv)) || err->code == ERR_NO_MEMORY)
 			return rc;
 		if (!p11_err_busy(err))
 			ha_member_down(group, member, err);
 	}
+}
+
+/* With login_lock. */
+static int log_in(struct ha_group *group, const struct secret *pin, struct err *err)
+{
+	size_t by = 0;
+	int rc = check_pin(group, pin, &by, err);
+
+	if (rc < 0)
+		return rc;
+	rc = replica_set_share_pin(group->set, by, pin, err);
+	if (rc < 0)
+		replica_set_login(group->set, NULL, NULL);
+	return rc;
 }
 
 CK_RV ha_login(struct ha_group *group, const void *pin, CK_ULONG len)
@@ -114,11 +135,7 @@ CK_RV ha_login(struct ha_group *group, const void *pin, CK_ULONG len)
 	}
 	rc = secret_new(pin, len, &secret, &err);
 	if (rc == 0)
-		rc = replica_set_login(group->set, secret, &err);
-	if (rc == 0)
-		rc = check_pin(group, &err);
-	if (rc < 0)
-		replica_set_login(group->set, NULL, NULL);
+		rc = log_in(group, secret, &err);
 	group->logged_in = group->set->pin_good = rc == 0;
 	pthread_mutex_unlock(&group->login_lock);
 	return rc < 0 ? p11_rv_from_err(&err) : CKR_OK;

@@ -37,6 +37,10 @@ void ha_group_free(struct ha_group *group);
 void ha_group_cut(struct ha_group *group);
 OWN_DEFINE(ha_group)
 
+/* Take up what the fleet document says by now of members, roles and policy. Cheap while nobody wrote
+ * it. Was it written, and taken up? */
+bool ha_group_refresh(struct ha_group *group);
+
 /* CKR_OK; a wrong PIN reaches one member, once. */
 CK_RV ha_login(struct ha_group *group, const void *pin, CK_ULONG len);
 CK_RV ha_logout(struct ha_group *group);

@@ -34,6 +34,18 @@ uint32_t ha_up(struct ha_group *group)
 	return replica_set_serving(group->set, well(group));
 }
 
+void ha_members_joined(struct ha_group *group, uint32_t mask)
+{
+	if (!mask)
+		return;
+	pthread_mutex_lock(&group->health_lock);
+	for (size_t i = 0; i < SET_MAX; i++)
+		if (mask & 1u << i)
+			group->health[i] = (struct ha_health){.backoff_ms = BACKOFF_MIN_MS};
+	pthread_cond_signal(&group->wake);
+	pthread_mutex_unlock(&group->health_lock);
+}
+
 /* Is a the better choice? */
 static bool better(const struct replica_member *a, const struct replica_member *b)
 {
@@ -50,13 +62,13 @@ size_t ha_choose(struct ha_group *group, uint32_t tried, bool down_too)
 {
 	struct replica_set *set = group->set;
 	uint32_t up = ha_up(group) & ~tried;
-	size_t best = set->n_members;
+	size_t best = SET_MAX;
 
 	/* Nobody left: the next call may find a member back before a probe does. */
 	if (!up && down_too)
 		up = replica_set_serving(set, ~tried);
 	for (size_t i = 0; i < set->n_members; i++)
-		if ((up & 1u << i) && (best == set->n_members || better(&set->members[i], &set->members[best])))
+		if ((up & 1u << i) && (best == SET_MAX || better(&set->members[i], &set->members[best])))
 			best = i;
 	return best;
 }
@@ -229,7 +241,9 @@ static void recover_member(struct ha_group *group, size_t member, bool was_up)
 	struct err err = {0};
 	int rc;
 
-	ha_config_refresh(group);
+	ha_group_refresh(group);
+	if (!(replica_set_members(group->set) & 1u << member))
+		return;
 	rc = member_probe(group->set->members[member].member, NULL, &err);
 	/* Well, and no place free: no reason to take it down. */
 	if (rc < 0 && was_up && p11_err_busy(&err))
@@ -251,6 +265,7 @@ static void recover_member(struct ha_group *group, size_t member, bool was_up)
  * probe is due. */
 static size_t due(struct ha_group *group, int64_t *ret_wait_ms, bool *ret_was_up)
 {
+	uint32_t members = replica_set_members(group->set);
 	int64_t now = clock_now_ms();
 
 	*ret_wait_ms = BACKOFF_MAX_MS;
@@ -258,16 +273,16 @@ static size_t due(struct ha_group *group, int64_t *ret_wait_ms, bool *ret_was_up
 		struct ha_health *health = &group->health[i];
 		int64_t wait = health->up ? (health->suspect ? 0 : BACKOFF_MAX_MS) : health->next_probe_ms - now;
 
-		if (wait <= 0) {
+		if (wait <= 0 && (members & 1u << i)) {
 			*ret_was_up = health->up;
 			health->suspect = false;
 			health->next_probe_ms = now + BACKOFF_MAX_MS;
 			return i;
 		}
-		if (wait < *ret_wait_ms)
+		if (wait < *ret_wait_ms && (members & 1u << i))
 			*ret_wait_ms = wait;
 	}
-	return group->set->n_members;
+	return SET_MAX;
 }
 
 void ha_recover(struct ha_group *group)
@@ -279,7 +294,7 @@ void ha_recover(struct ha_group *group)
 	pthread_mutex_lock(&group->health_lock);
 	member = due(group, &wait, &was_up);
 	pthread_mutex_unlock(&group->health_lock);
-	if (member < group->set->n_members)
+	if (member != SET_MAX)
 		recover_member(group, member, was_up);
 }
 
@@ -292,9 +307,16 @@ static void *recovery_thread(void *data)
 		struct timespec until;
 		bool was_up = false;
 		int64_t wait;
-		size_t member = due(group, &wait, &was_up);
+		size_t member;
 
-		if (member < group->set->n_members) {
+		/* Nobody else does while the application asks for nothing. */
+		pthread_mutex_unlock(&group->health_lock);
+		ha_group_refresh(group);
+		pthread_mutex_lock(&group->health_lock);
+		if (group->stopping)
+			break;
+		member = due(group, &wait, &was_up);
+		if (member != SET_MAX) {
 			pthread_mutex_unlock(&group->health_lock);
 			recover_member(group, member, was_up);
 			pthread_mutex_lock(&group->health_lock);

@@ -102,11 +102,13 @@ CK_RV ha_mechanism_check(struct ha_group *group, CK_MECHANISM_TYPE type, CK_FLAG
 /* ---- health.c ---- */
 /* Members that answer and may serve: those that missed nothing, or what the policy says while there is none. */
 uint32_t ha_up(struct ha_group *group);
+/* They are members since a moment ago, and to be brought up to date. */
+void ha_members_joined(struct ha_group *group, uint32_t mask);
 /* Of mask, which can be reached, only those of serving may: the others are brought up to date before. */
 void ha_members_behind(struct ha_group *group, uint32_t mask, uint32_t serving);
 /* The best member outside tried: active before standby, least load, then
  * latency. When none is left that is up, those that are down get one chance
- * each, if they may and missed nothing. set->n_members = none. */
+ * each, if they may and missed nothing. SET_MAX = none. */
 size_t ha_choose(struct ha_group *group, uint32_t tried, bool down_too);
 /* Probe those of the mask, soon; those that fail are down. */
 void ha_members_suspect(struct ha_group *group, uint32_t mask);
@@ -118,11 +120,9 @@ int ha_recovery_start(struct ha_group *group, struct err *err);
 void ha_recovery_stop(struct ha_group *group);
 
 /* ---- config.c ---- */
-/* Where the group's members are, read again when the fleet document was written anew. */
+/* Who the group's members are, and where, read again when the fleet document was written anew. */
 int ha_config_new(const char *folder, struct ha_config **ret, struct err *err);
 void ha_config_free(struct ha_config *config);
-/* Did any of them move? */
-bool ha_config_refresh(struct ha_group *group);
 /* member_acquire(), also where the member is now. */
 int ha_acquire(struct ha_group *group, size_t member, struct member_channel **ret, struct err *err);
 

@@ -63,10 +63,9 @@ static int look(struct ha_group *group, struct replica_sites *sites, uint64_t *c
 	/* None is up: each gets its chance, as for any other call. */
 	if (!up)
 		up = replica_set_serving(group->set, UINT32_MAX);
-	for (size_t i = 0; i < group->set->n_members; i++) {
+	for (size_t i = 0; i < sites->count; i++) {
 		int rc;
 
-		sites->sites[i].of = &group->set->members[i];
 		if (!(up & 1u << i))
 			continue;
 		rc = ha_acquire(group, i, &sites->sites[i].channel, err);
@@ -121,7 +120,7 @@ static uint32_t part(struct ha_group *group, const struct replica_sites *sites, 
 /* 1 when the index is right, 0 when it has to be tried again. */
 static int refresh(struct ha_group *group, uint32_t *ret_up, struct err *err)
 {
-	owned(replica_sites) struct replica_sites sites = {.set = group->set, .count = group->set->n_members};
+	owned(replica_sites) struct replica_sites sites = replica_sites_of(group->set);
 	uint64_t changes[SET_MAX] = {0}, writes;
 	struct reading reading = {0};
 	struct views views;

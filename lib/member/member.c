@@ -122,6 +122,34 @@ int member_move(struct member *m, const char *address, const char *certificate, 
 	return rc;
 }
 
+static void drop_idle(struct member *m)
+{
+	struct member_channel *idle = m->idle;
+
+	m->idle = NULL;
+	m->idle_count = 0;
+	while (idle) {
+		struct member_channel *next = idle->next;
+
+		channel_close(idle);
+		idle = next;
+	}
+}
+
+void member_set_limits(struct member *m, const struct fleet_policy *policy)
+{
+	struct member_config *config = &m->config;
+
+	pthread_mutex_lock(&m->lock);
+	if (config->connect_ms != policy->connect_ms || config->answer_ms != policy->answer_ms ||
+	    config->call_ms != policy->call_ms)
+		drop_idle(m);
+	config->connect_ms = policy->connect_ms;
+	config->answer_ms = policy->answer_ms;
+	config->call_ms = policy->call_ms;
+	pthread_mutex_unlock(&m->lock);
+}
+
 int member_open_partition(const struct fleet_device *device, const struct fleet_partition *partition,
 			  const char *name, const struct fleet_policy *policy,
 			  struct tls_context *tls, struct member **ret, struct err *err)
@@ -144,20 +172,6 @@ int member_open_partition(const struct fleet_device *device, const struct fleet_
 	}
 	err_set(err, ERR_UNREACHABLE, "device '%s' is not provisioned", device->name);
 	return err_hint(err, "hsmctl provision apply FILE");
-}
-
-static void drop_idle(struct member *m)
-{
-	struct member_channel *idle = m->idle;
-
-	m->idle = NULL;
-	m->idle_count = 0;
-	while (idle) {
-		struct member_channel *next = idle->next;
-
-		channel_close(idle);
-		idle = next;
-	}
 }
 
 void member_free(struct member *member)
@@ -393,9 +407,12 @@ static struct member_channel *take_idle(struct member *m)
 /* Somebody leaves soon: worth the time that connecting may take, and no word about the member. */
 static int connect_patiently(struct member *m, struct member_channel **ret, struct err *err)
 {
-	int64_t end = clock_now_ms() + m->config.connect_ms;
+	int64_t end = clock_now_ms();
 	int rc;
 
+	pthread_mutex_lock(&m->lock);
+	end += m->config.connect_ms;
+	pthread_mutex_unlock(&m->lock);
 	for (;;) {
 		rc = connect_channel(m, ret, err);
 		if (rc == 0 || !p11_err_busy(err) || clock_now_ms() >= end || cancel_check(NULL) < 0)
@@ -543,7 +560,7 @@ int member_call(struct member_channel *channel, struct p11_call *calls, size_t c
 		struct err *err)
 {
 	struct member *m = channel->member;
-	struct call_limit limit = call_limit(calls, count, m->config.answer_ms, m->config.call_ms);
+	struct call_limit limit = call_limit(calls, count, channel->config.answer_ms, channel->config.call_ms);
 	int64_t start = clock_now_ns(), took;
 	int rc;
 

@@ -78,6 +78,9 @@ const char *member_name(const struct member *member);
  * was not there before. */
 int member_move(struct member *member, const char *address, const char *certificate, struct err *err);
 
+/* Other limits: those of channels that are opened from now on. */
+void member_set_limits(struct member *member, const struct fleet_policy *policy);
+
 /*
  * For good, from any thread: calls under way fail soon, and so does every
  * acquiring from now on. A library in this process cannot be interrupted.

@@ -38,6 +38,7 @@ static const char INSIDE[] = "HSMCTL_WORKER";
 
 struct worker {
 	const struct member_config *config;
+	int64_t overdue_ms;	/* a library that takes longer to load will not */
 	char **variables;	/* over the environment, NULL-terminated */
 	pthread_mutex_t lock;	/* of all below */
 	pid_t owner;		/* whose the process is: not that of a child of fork() */
@@ -73,7 +74,7 @@ int worker_new(const struct member_config *config, struct worker **ret, struct e
 
 	if (!w)
 		return err_no_memory(err);
-	*w = (struct worker){.config = config, .control = -1, .pidfd = -1};
+	*w = (struct worker){.config = config, .overdue_ms = config->call_ms, .control = -1, .pidfd = -1};
 	pthread_mutex_init(&w->lock, NULL);
 	rc = copy_variables(w, config, err);
 	if (rc == 0)
@@ -140,7 +141,7 @@ static bool has_ended(const struct worker *w)
 /* One that takes so long to load its library will not come to an end with it. */
 static bool is_overdue(const struct worker *w)
 {
-	return !w->greeted && clock_now_ms() - w->since_ms > w->config->call_ms;
+	return !w->greeted && clock_now_ms() - w->since_ms > w->overdue_ms;
 }
 
 static bool nothing(const char *entry)

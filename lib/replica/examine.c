@@ -363,7 +363,7 @@ static int remedy_of(struct examination *x, struct replica_sites *sites, const s
 static int not_replicable(struct examination *x, struct replica_sites *sites, long index, size_t site,
 			  const struct err *why)
 {
-	bool allowed = sites->set->policy.allow_unreplicated;
+	bool allowed = replica_set_policy(sites->set).allow_unreplicated;
 
 	x->excused += allowed;
 	return examine_add(x, FINDING_NOT_REPLICABLE, REMEDY_LEAVE, site, index, NO_KEY,
@@ -764,7 +764,7 @@ int examine(struct replica_sites *sites, const struct census *census, enum verif
 
 	*ret = (struct examination){.proven = mem_zalloc((census->n_keys + 1) * sizeof(*ret->proven)),
 				    .source = mem_zalloc(census->n_keys + 1),
-				    .all = (uint32_t)((1ull << sites->count) - 1)};
+				    .all = sites->members};
 	if (ret->proven && ret->source) {
 		memset(ret->source, SET_MAX, census->n_keys + 1);
 		learn_shown(ret, census);

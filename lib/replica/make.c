@@ -158,7 +158,7 @@ static int make_one(struct replica_sites *sites, uint32_t have, size_t to, const
 /* Is it the key that cannot be carried, rather than a member that fails? */
 static bool is_excused(const struct replica_sites *sites, const struct err *why)
 {
-	return sites->set->policy.allow_unreplicated &&
+	return replica_set_policy(sites->set).allow_unreplicated &&
 	       (why->code == ERR_NOT_REPLICABLE || (why->code == ERR_TOKEN && p11_rv_class(why->rv) == P11_CALLER));
 }
 
@@ -361,7 +361,7 @@ int replica_generate(struct replica_sites *sites, const struct key_request *requ
 	owned(record) struct record record = {0}, live = {0};
 	uint32_t have = 0, unknown = 0;
 	int64_t start = clock_now_ms();
-	int rc = key_request_check(request, sites->set->policy.allow_unreplicated, err);
+	int rc = key_request_check(request, replica_set_policy(sites->set).allow_unreplicated, err);
 
 	if (rc == 0)
 		rc = outcome_begin(sites, err);

@@ -6,18 +6,13 @@
 #include "base/log.h"
 #include "replica/view.h"
 
-static uint32_t everybody(const struct replica_sites *sites)
-{
-	return (uint32_t)((1ull << sites->count) - 1);
-}
-
 int outcome_begin(struct replica_sites *sites, struct err *err)
 {
 	struct views views;
 	int rc = replica_policy_check(sites, replica_sites_up(sites), err);
 
 	/* With everybody there nobody can miss it. */
-	if (rc < 0 || replica_sites_up(sites) == everybody(sites))
+	if (rc < 0 || replica_sites_up(sites) == sites->members)
 		return rc;
 	rc = views_read(sites, UINT32_MAX, &views, err);
 	if (rc < 0)
@@ -50,8 +45,8 @@ void outcome_failed(struct replica_site *site, const struct err *why)
 
 static int not_known(const struct replica_sites *sites, uint32_t mask, const char *what, struct err *err)
 {
-	err_set(err, ERR_NOT_KNOWN, "it is not known whether %s: %d of %zu members took it", what, __builtin_popcount(mask),
-		sites->count);
+	err_set(err, ERR_NOT_KNOWN, "it is not known whether %s: %d of %d members took it", what, __builtin_popcount(mask),
+		__builtin_popcount(sites->members));
 	return err_hint(err, "hsmctl sync %s", sites->set->name);
 }
 

@@ -120,16 +120,18 @@ static bool speaks_against(const struct finding *f, const struct fleet_policy *p
 
 static enum replica_verdict judge(const struct examination *x, const struct replica_sites *sites, enum verify_mode mode)
 {
-	bool all_known = replica_sites_up(sites) == (1ull << sites->count) - 1;
+	struct fleet_policy policy = replica_set_policy(sites->set);
+	size_t members = (size_t)__builtin_popcount(sites->members);
+	bool all_known = replica_sites_up(sites) == sites->members;
 
 	for (size_t i = 0; i < x->n_findings; i++) {
-		if (speaks_against(&x->findings[i], &sites->set->policy))
+		if (speaks_against(&x->findings[i], &policy))
 			return VERDICT_DIVERGED;
 		all_known = all_known && x->findings[i].kind != FINDING_NOT_UNDERSTOOD;
 	}
 	return all_known && mode == VERIFY_ALL && !x->skipped && !x->failed &&
-			       x->passed + x->excused == x->live_keys * sites->count &&
-			       x->sealed == x->live_objects * sites->count
+			       x->passed + x->excused == x->live_keys * members &&
+			       x->sealed == x->live_objects * members
 		       ? VERDICT_IN_SYNC
 		       : VERDICT_UNKNOWN;
 }
@@ -139,8 +141,11 @@ static int fill_members(struct replica_report_member **members, size_t *count, c
 {
 	for (size_t i = 0; i < sites->count; i++) {
 		const struct replica_member *of = sites->sites[i].of;
-		struct replica_report_member *m = json_append(members, count, sizeof(*m));
+		struct replica_report_member *m;
 
+		if (!(sites->members & 1u << i))
+			continue;
+		m = json_append(members, count, sizeof(*m));
 		if (!m)
 			return -ERR_NO_MEMORY;
 		m->name = mem_strdup(of->name);

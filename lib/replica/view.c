@@ -199,10 +199,10 @@ int views_read_along(const struct replica_sites *sites, size_t site, struct view
 /* What the process saw of marks outlives the members that told it. */
 static void remember(struct replica_set *set, struct view *view)
 {
-	pthread_mutex_lock(&set->view_lock);
+	pthread_mutex_lock(&set->lock);
 	view_merge(set->view, view);
 	*view = *set->view;
-	pthread_mutex_unlock(&set->view_lock);
+	pthread_mutex_unlock(&set->lock);
 }
 
 void views_learned(const struct replica_sites *sites, struct views *views)
@@ -247,9 +247,9 @@ uint32_t views_current(const struct views *views, const struct replica_sites *si
 	return mask;
 }
 
-static uint32_t serving(const struct replica_set *set, uint32_t current, uint32_t there)
+static uint32_t serving(struct replica_set *set, uint32_t current, uint32_t there)
 {
-	return current || set->policy.stale_members == FLEET_STALE_REFUSE ? current : there;
+	return current || replica_set_policy(set).stale_members == FLEET_STALE_REFUSE ? current : there;
 }
 
 uint32_t views_serving(const struct views *views, const struct replica_sites *sites)
@@ -271,19 +271,28 @@ void replica_set_mark(struct replica_set *set, size_t member, struct view_mark m
 {
 	const char *name = set->members[member].name;
 
-	pthread_mutex_lock(&set->view_lock);
+	pthread_mutex_lock(&set->lock);
 	if (view_mark_above(mark, view_mark_of(set->view, name)))
 		set_mark(set->view, name, mark);
-	pthread_mutex_unlock(&set->view_lock);
+	pthread_mutex_unlock(&set->lock);
+}
+
+void replica_set_mark_out(struct replica_set *set, size_t member)
+{
+	const char *name = set->members[member].name;
+
+	pthread_mutex_lock(&set->lock);
+	set_mark(set->view, name, (struct view_mark){view_mark_of(set->view, name).counter + 1, VIEW_OUT});
+	pthread_mutex_unlock(&set->lock);
 }
 
 struct view_mark replica_set_mark_of(struct replica_set *set, size_t member)
 {
 	struct view_mark mark;
 
-	pthread_mutex_lock(&set->view_lock);
+	pthread_mutex_lock(&set->lock);
 	mark = view_mark_of(set->view, set->members[member].name);
-	pthread_mutex_unlock(&set->view_lock);
+	pthread_mutex_unlock(&set->lock);
 	return mark;
 }
 
@@ -291,17 +300,17 @@ uint32_t replica_set_current(struct replica_set *set)
 {
 	uint32_t mask = 0;
 
-	pthread_mutex_lock(&set->view_lock);
+	pthread_mutex_lock(&set->lock);
 	for (size_t i = 0; i < set->n_members; i++)
 		if (view_mark_of(set->view, set->members[i].name).state == VIEW_CURRENT)
 			mask |= 1u << i;
-	pthread_mutex_unlock(&set->view_lock);
-	return mask;
+	pthread_mutex_unlock(&set->lock);
+	return mask & replica_set_members(set);
 }
 
 uint32_t replica_set_serving(struct replica_set *set, uint32_t mask)
 {
-	return serving(set, mask & replica_set_current(set), mask);
+	return serving(set, mask & replica_set_current(set), mask & replica_set_members(set));
 }
 
 int views_nobody_current(const struct replica_sites *sites, struct err *err)
@@ -378,11 +387,6 @@ static int others_keep(const struct replica_sites *sites, struct err *err)
 	return err_set(err, ERR_CHANGED, "others keep marking members of '%s'", sites->set->name);
 }
 
-static uint32_t everybody(const struct replica_sites *sites)
-{
-	return (uint32_t)((1ull << sites->count) - 1);
-}
-
 /* Do all of mask know who of missed is out? */
 static bool told(const struct views *views, const struct replica_sites *sites, uint32_t mask, uint32_t missed)
 {
@@ -410,7 +414,7 @@ static int leave_out(struct replica_sites *sites, uint32_t *mask, uint32_t excus
 		return rc;
 	if (!(views_serving(&views, sites) & *mask))
 		return views_nobody_current(sites, err);
-	missed = everybody(sites) & ~(*mask | excused);
+	missed = sites->members & ~(*mask | excused);
 	in = missed & ~marked(&views.all, sites, VIEW_OUT);
 	if (!in && told(&views, sites, *mask, missed))
 		return 0;
@@ -426,7 +430,7 @@ int views_leave_out(struct replica_sites *sites, uint32_t *mask, uint32_t excuse
 
 	/* With everybody there nobody missed it, and nobody needs to be asked. */
 	for (int i = 0; i < TRIES && rc == 1; i++)
-		rc = (*mask | excused) == everybody(sites) ? 0 : leave_out(sites, mask, excused, err);
+		rc = (*mask | excused) == sites->members ? 0 : leave_out(sites, mask, excused, err);
 	return rc == 1 ? others_keep(sites, err) : rc;
 }
 
@@ -434,7 +438,7 @@ int views_leave_out(struct replica_sites *sites, uint32_t *mask, uint32_t excuse
  * each other's members left everybody out. */
 static bool knows_all(const struct replica_sites *sites, uint32_t current)
 {
-	return current || replica_sites_up(sites) == everybody(sites);
+	return current || replica_sites_up(sites) == sites->members;
 }
 
 /* 0: nobody has to; 1: look again; 2: they have. */
@@ -475,7 +479,7 @@ int views_join(struct replica_sites *sites, uint32_t mask, struct views *ret, st
  * told: one that missed nothing, as far as anybody here knows, is enough to permit it, and all of them count as takers. */
 static int check_away(const struct replica_sites *sites, const struct views *views, struct err *err)
 {
-	uint32_t away = everybody(sites) & ~replica_sites_up(sites);
+	uint32_t away = sites->members & ~replica_sites_up(sites);
 
 	if (!(away & marked(&views->all, sites, VIEW_CURRENT)) || replica_policy_check(sites, away, NULL) < 0)
 		return 0;
@@ -512,7 +516,7 @@ int views_admit(struct replica_sites *sites, const struct views *joined, uint32_
 /* Those who are given up come back like others that missed something. */
 static void give_up(struct view *view, const struct replica_sites *sites, uint32_t for_whom)
 {
-	mark(view, sites, marked(view, sites, VIEW_CURRENT) & ~replica_sites_up(sites), VIEW_OUT);
+	mark(view, sites, marked(view, sites, VIEW_CURRENT) & sites->members & ~replica_sites_up(sites), VIEW_OUT);
 	mark(view, sites, for_whom, VIEW_CURRENT);
 }
 

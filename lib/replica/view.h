@@ -87,6 +87,8 @@ uint32_t views_joining(const struct views *views, const struct replica_sites *si
 
 /* What the store says of a member, and what is to be told to it: the mark that the set knows. */
 void replica_set_mark(struct replica_set *set, size_t member, struct view_mark mark);
+/* It may have missed anything, and nobody else knows: whoever is asked from now on hears of it from this set. */
+void replica_set_mark_out(struct replica_set *set, size_t member);
 struct view_mark replica_set_mark_of(struct replica_set *set, size_t member);
 /* Members that missed nothing, by all that the set ever saw. */
 uint32_t replica_set_current(struct replica_set *set);

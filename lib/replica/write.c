@@ -228,7 +228,7 @@ static int change(struct replica_sites *sites, const uint8_t uid[static UID_LEN]
 		rc = write_on_all(sites, ret, glances, &mask, &lacking, ret_written, err);
 	/* Who has no copy, and need not have one, misses nothing. */
 	return rc < 0 ? rc
-		      : outcome_settle(sites, &mask, sites->set->policy.allow_unreplicated ? lacking : 0, "the key was changed",
+		      : outcome_settle(sites, &mask, replica_set_policy(sites->set).allow_unreplicated ? lacking : 0, "the key was changed",
 				       err);
 }
 

@@ -53,7 +53,7 @@ ABSENT_END(C_CancelFunction, CKR_FUNCTION_NOT_PARALLEL)
 
 CK_RV C_InitToken(CK_SLOT_ID id, CK_UTF8CHAR_PTR, CK_ULONG, CK_UTF8CHAR_PTR)
 {
-	slot_scoped struct slot_call call = slot_enter_slot(id);
+	slot_scoped struct slot_call call = slot_enter_token(id);
 
 	return call.rv != CKR_OK ? call.rv : CKR_FUNCTION_NOT_SUPPORTED;
 }

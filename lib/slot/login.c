@@ -16,74 +16,74 @@ static void forget(struct slot_login *login)
 }
 
 /* With the lock held. */
-static void end_if_over(struct slot *slot)
+static void end_if_over(struct slot_token *token)
 {
-	if (!atomic_exchange(&slot->login.over, false))
+	if (!atomic_exchange(&token->login.over, false))
 		return;
-	forget(&slot->login);
-	if (slot->ha)
-		ha_logout(slot->ha);
+	forget(&token->login);
+	if (token->ha)
+		ha_logout(token->ha);
 }
 
-static void enter(struct slot *slot)
+static void enter(struct slot_token *token)
 {
-	pthread_mutex_lock(&slot->login.lock);
-	end_if_over(slot);
+	pthread_mutex_lock(&token->login.lock);
+	end_if_over(token);
 }
 
 /* Who comes to log out while the lock is held goes away again: it is for us to do then. */
-static void leave(struct slot *slot)
+static void leave(struct slot_token *token)
 {
 	do {
-		end_if_over(slot);
-		pthread_mutex_unlock(&slot->login.lock);
-	} while (slot->login.over && pthread_mutex_trylock(&slot->login.lock) == 0);
+		end_if_over(token);
+		pthread_mutex_unlock(&token->login.lock);
+	} while (token->login.over && pthread_mutex_trylock(&token->login.lock) == 0);
 }
 
-void slot_login_settle(struct slot *slot)
+void slot_login_settle(struct slot_token *token)
 {
-	if (slot->login.over && pthread_mutex_trylock(&slot->login.lock) == 0)
-		leave(slot);
+	if (token->login.over && pthread_mutex_trylock(&token->login.lock) == 0)
+		leave(token);
 }
 
-CK_RV slot_log_in(struct slot *slot, const void *pin, CK_ULONG len)
+CK_RV slot_log_in(struct slot_token *token, const void *pin, CK_ULONG len)
 {
 	struct secret *kept = NULL;
 	struct ha_group *group;
 	struct err err = {0};
-	CK_RV rv = slot_group(slot, &group);
+	CK_RV rv = slot_group(token, &group);
 
 	if (rv != CKR_OK)
 		return rv;
 	if (len > PIN_MAX)
 		return CKR_PIN_LEN_RANGE;
-	enter(slot);
+	enter(token);
 	rv = secret_new(pin, len, &kept, &err) < 0 ? p11_rv_from_err(&err) : ha_login(group, pin, len);
 	if (rv == CKR_OK) {
-		forget(&slot->login);
-		slot->login.pin = kept;
+		forget(&token->login);
+		token->login.pin = kept;
 		kept = NULL;
 	}
-	leave(slot);
+	leave(token);
 	secret_free(kept);
 	return rv;
 }
 
-CK_RV slot_log_out(struct slot *slot)
+CK_RV slot_log_out(struct slot_token *token)
 {
 	CK_RV rv;
 
-	enter(slot);
-	forget(&slot->login);
-	rv = slot->ha ? ha_logout(slot->ha) : CKR_USER_NOT_LOGGED_IN;
-	leave(slot);
+	enter(token);
+	forget(&token->login);
+	rv = token->ha ? ha_logout(token->ha) : CKR_USER_NOT_LOGGED_IN;
+	leave(token);
 	return rv;
 }
 
 /* PKCS#11 v3.0 section 5.6.8: whoever guesses is logged out. With the lock held. */
-static CK_RV compare(struct slot *slot, const void *pin, CK_ULONG len)
+static CK_RV compare(struct slot_token *token, const void *pin, CK_ULONG len)
 {
-	struct slot_login *login = &slot->login;
+	struct slot_login *login = &token->login;
 	owned(secret) struct secret *shown = NULL;
 	struct err err = {0};
 
@@ -98,20 +98,20 @@ static CK_RV compare(struct slot *slot, const void *pin, CK_ULONG len)
 	if (++login->wrong < WRONG_MAX)
 		return CKR_PIN_INCORRECT;
 	forget(login);
-	ha_logout(slot->ha);
+	ha_logout(token->ha);
 	return CKR_PIN_LOCKED;
 }
 
 CK_RV slot_log_in_again(struct slot_session *session, const void *pin, CK_ULONG len)
 {
-	struct slot *slot = session->slot;
+	struct slot_token *token = session->token;
 	CK_RV rv;
 
 	if (!session->ha || !ha_session_waits(session->ha))
 		return CKR_OPERATION_NOT_INITIALIZED;
-	enter(slot);
-	rv = compare(slot, pin, len);
-	leave(slot);
+	enter(token);
+	rv = compare(token, pin, len);
+	leave(token);
 	if (rv == CKR_OK)
 		ha_session_admit(session->ha);
 	return rv;

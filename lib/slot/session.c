@@ -5,7 +5,7 @@
 CK_RV C_OpenSession(CK_SLOT_ID id, CK_FLAGS flags, CK_VOID_PTR application, CK_NOTIFY notify,
 		    CK_SESSION_HANDLE_PTR session)
 {
-	slot_scoped struct slot_call call = slot_enter_slot(id);
+	slot_scoped struct slot_call call = slot_enter_token(id);
 
 	(void)application;
 	(void)notify;
@@ -13,7 +13,7 @@ CK_RV C_OpenSession(CK_SLOT_ID id, CK_FLAGS flags, CK_VOID_PTR application, CK_N
 		return call.rv != CKR_OK ? call.rv : CKR_ARGUMENTS_BAD;
 	if (!(flags & CKF_SERIAL_SESSION))
 		return CKR_SESSION_PARALLEL_NOT_SUPPORTED;
-	return slot_session_open(call.slot, flags, session);
+	return slot_session_open(call.token, flags, session);
 }
 
 CK_RV C_CloseSession(CK_SESSION_HANDLE session)
@@ -25,10 +25,10 @@ CK_RV C_CloseSession(CK_SESSION_HANDLE session)
 
 CK_RV C_CloseAllSessions(CK_SLOT_ID id)
 {
-	slot_scoped struct slot_call call = slot_enter_slot(id);
+	slot_scoped struct slot_call call = slot_enter_token(id);
 
 	if (call.rv == CKR_OK)
-		slot_session_close_all(call.slot);
+		slot_session_close_all(call.token);
 	return call.rv;
 }
 
@@ -40,11 +40,11 @@ CK_RV C_GetSessionInfo(CK_SESSION_HANDLE session, CK_SESSION_INFO_PTR info)
 
 	if (call.rv != CKR_OK || !info)
 		return call.rv != CKR_OK ? call.rv : CKR_ARGUMENTS_BAD;
-	group = call.slot->ha;
+	group = call.token->ha;
 	rw = (call.session->flags & CKF_RW_SESSION) != 0;
 	in = group && ha_logged_in(group);
 	*info = (CK_SESSION_INFO){
-		.slotID = slot_id(call.slot),
+		.slotID = call.token->slot->id,
 		.state = rw ? (in ? CKS_RW_USER_FUNCTIONS : CKS_RW_PUBLIC_SESSION)
 			    : (in ? CKS_RO_USER_FUNCTIONS : CKS_RO_PUBLIC_SESSION),
 		.flags = call.session->flags,
@@ -62,7 +62,7 @@ CK_RV C_Login(CK_SESSION_HANDLE session, CK_USER_TYPE user, CK_UTF8CHAR_PTR pin,
 		call.rv = CKR_ARGUMENTS_BAD;
 	if (call.rv != CKR_OK)
 		return call.rv;
-	return user == CKU_USER ? slot_log_in(call.slot, pin, len) : slot_log_in_again(call.session, pin, len);
+	return user == CKU_USER ? slot_log_in(call.token, pin, len) : slot_log_in_again(call.session, pin, len);
 }
 
 CK_RV C_LoginUser(CK_SESSION_HANDLE session, CK_USER_TYPE user, CK_UTF8CHAR_PTR pin, CK_ULONG len,
@@ -86,5 +86,5 @@ CK_RV C_Logout(CK_SESSION_HANDLE session)
 {
 	slot_scoped struct slot_call call = slot_enter(session);
 
-	return call.rv == CKR_OK ? slot_log_out(call.slot) : call.rv;
+	return call.rv == CKR_OK ? slot_log_out(call.token) : call.rv;
 }

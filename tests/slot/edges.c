@@ -90,13 +90,16 @@ static void *user(void *data)
 {
 	(void)data;
 	while (!enough) {
+		CK_SLOT_ID id;
 		CK_SESSION_HANDLE s;
 		CK_OBJECT_HANDLE key;
 		CK_OBJECT_CLASS class = CKO_PRIVATE_KEY;
 		CK_ATTRIBUTE template[] = {{CKA_LABEL, (void *)"signing-1", 9}, {CKA_CLASS, &class, sizeof(class)}};
 		CK_ULONG found = 0;
-		CK_RV rv = p11->C_OpenSession(0, CKF_SERIAL_SESSION, NULL, NULL, &s);
+		CK_RV rv = first_slot(&id);
 
+		if (rv == CKR_OK)
+			rv = p11->C_OpenSession(id, CKF_SERIAL_SESSION, NULL, NULL, &s);
 		if (rv == CKR_OK)
 			rv = log_in(s);
 		if (rv == CKR_OK || rv == CKR_USER_ALREADY_LOGGED_IN)

@@ -133,7 +133,7 @@ static void sessions(char **args)
 	(void)args;
 	OK(p11->C_Initialize(NULL));
 	IS(p11->C_OpenSession(9, CKF_SERIAL_SESSION, NULL, NULL, &other), CKR_SLOT_ID_INVALID);
-	IS(p11->C_OpenSession(0, CKF_RW_SESSION, NULL, NULL, &other), CKR_SESSION_PARALLEL_NOT_SUPPORTED);
+	IS(p11->C_OpenSession(slot_id(), CKF_RW_SESSION, NULL, NULL, &other), CKR_SESSION_PARALLEL_NOT_SUPPORTED);
 	session = open_session();
 	other = open_session();
 	HOLDS(session != other);
@@ -156,7 +156,7 @@ static void sessions(char **args)
 	OK(p11->C_CloseSession(other));
 	IS(p11->C_CloseSession(other), CKR_SESSION_HANDLE_INVALID);
 	IS(p11->C_GetSessionInfo(other, &info), CKR_SESSION_HANDLE_INVALID);
-	OK(p11->C_CloseAllSessions(0));
+	OK(p11->C_CloseAllSessions(slot_id()));
 	IS(p11->C_GetSessionInfo(session, &info), CKR_SESSION_HANDLE_INVALID);
 	OK(p11->C_Finalize(NULL));
 }

@@ -29,11 +29,31 @@ static CK_SESSION_HANDLE session;
 #define OK(call) IS(call, CKR_OK)
 #define HOLDS(condition) IS(!!(condition), true)
 
+static inline CK_RV first_slot(CK_SLOT_ID *ret)
+{
+	CK_SLOT_ID list[8];
+	CK_ULONG count = 8;
+	CK_RV rv = p11->C_GetSlotList(CK_TRUE, list, &count);
+
+	if (rv != CKR_OK)
+		return rv;
+	*ret = list[0];
+	return count ? CKR_OK : CKR_SLOT_ID_INVALID;
+}
+
+static inline CK_SLOT_ID slot_id(void)
+{
+	CK_SLOT_ID ret;
+
+	OK(first_slot(&ret));
+	return ret;
+}
+
 static inline CK_SESSION_HANDLE open_session(void)
 {
 	CK_SESSION_HANDLE ret;
 
-	OK(p11->C_OpenSession(0, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &ret));
+	OK(p11->C_OpenSession(slot_id(), CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &ret));
 	return ret;
 }
 

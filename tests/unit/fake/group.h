@@ -48,7 +48,8 @@ static int open_set(void **state)
 	setenv("FAKE_FAULTS", faults, 1);
 	set = (struct replica_set){.name = "unit", .domain_id = "0123456789abcde", .n_members = MEMBERS};
 	set.policy.min_members = MEMBERS;
-	pthread_mutex_init(&set.view_lock, NULL);
+	pthread_mutex_init(&set.lock, NULL);
+	pthread_mutex_init(&set.change_lock, NULL);
 	set.view = mem_new(struct view);
 	for (size_t i = 0; i < MEMBERS; i++) {
 		const struct member_config config = {

@@ -177,6 +177,8 @@ static const struct bad {
 	/* groups */
 	{GROUPS("{\"name\":\"g\"}"), "10: the key 'members' is missing", ""},
 	{GROUPS("{\"name\":\"g\",\n\"members\":[]}"), "11: group 'g' has no members", ""},
+	{GROUPS("{\"name\":\"cgkpb\",\"members\":[{\"device\":\"a\"}]},\n{\"name\":\"dsarb\",\"members\":[{\"device\":\"b\",\"partition\":\"p1\"}]}"),
+	 "11: the groups 'cgkpb' and 'dsarb' would have the same slot: choose another name", ""},
 	{GROUPS("{\"name\":\"g\",\"members\":[{\"device\":\"a\"},\n{\"device\":\"c\"}]}"),
 	 "11: group 'g' names the device 'c', which is not in the document", ""},
 	{GROUPS("{\"name\":\"g\",\"members\":[\n{\"device\":\"b\"}]}"),

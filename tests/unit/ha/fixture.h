@@ -39,7 +39,7 @@ static struct ha_group *another_group(void)
 	return made;
 }
 
-static int open_group(void **state)
+static inline int open_group(void **state)
 {
 	rig_four(state);
 	group = another_group();

@@ -279,6 +279,38 @@ static void a_wrong_pin_reaches_one_member_once(void **state)
 	ha_group_free(fresh);
 }
 
+static void look_at_all(void *data)
+{
+	uint8_t byte;
+
+	rig_away(1, false);
+	rig_pass(LONG_MS);
+	assert_int_equal(call_in(data, p11_C_GenerateRandom(0, &byte, 1)), CKR_OK);
+}
+
+/* While it is looked at other calls are made, and members come back. */
+static void a_pin_that_is_not_known_to_be_right_is_nobody_elses(void **state)
+{
+	struct ha_group *fresh;
+	uint8_t byte;
+
+	(void)state;
+	assert_int_equal(ha_group_new(rig_another(), "/nonexistent", false, &fresh, NULL), 0);
+	away(0x3);
+	assert_int_equal(call_in(fresh, p11_C_GenerateRandom(0, &byte, 1)), CKR_OK);
+	rig_away(0, false);
+	rig_pass(LONG_MS);
+	look_again();
+	assert_int_equal(call_in(fresh, p11_C_GenerateRandom(0, &byte, 1)), CKR_OK);
+	rig_reconnect(0);
+	rig_between(0, 2, look_at_all, fresh);
+	assert_int_equal(ha_login(fresh, "4321", 4), CKR_PIN_INCORRECT);
+	assert_true(rig_came());
+	for (size_t m = 1; m < RIG_MEMBERS; m++)
+		assert_int_equal(rig_refused(m), 0);
+	ha_group_free(fresh);
+}
+
 static void who_is_not_logged_in_uses_and_makes_nothing(void **state)
 {
 	CK_OBJECT_HANDLE k = key(KEY_HMAC_SHA256, "k"), other;
@@ -320,6 +352,7 @@ int main(void)
 		ON_GROUP(a_call_that_two_members_end_over_goes_to_no_third),
 		ON_GROUP(a_call_that_nobody_took_goes_to_all),
 		ON_GROUP(a_wrong_pin_reaches_one_member_once),
+		ON_GROUP(a_pin_that_is_not_known_to_be_right_is_nobody_elses),
 		ON_GROUP(who_is_not_logged_in_uses_and_makes_nothing),
 		ON_GROUP(a_group_that_was_cut_answers_nothing_any_more),
 	};

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A program that runs while its groups change. follow by-line: it says "ready", and answers each line of stdin with one:
+ *
+ *	slots			those there are, "ID PRESENT NAME;" each
+ *	open NAME		a session on the token of that name, logged in: it is the one that is used from now on
+ *	sign LABEL		a search and a signature
+ *	make LABEL		an AES key
+ *	session			is it there?
+ *	event			a slot whose token came or went, or what C_WaitForSlotEvent says
+ *	wait			the same, waiting
+ *	end-soon		C_Finalize, while another thread waits
+ */
+#include <pthread.h>
+#include <unistd.h>
+
+#include "stranger.h"
+
+/* As it is padded. */
+static const char *text_of(const CK_UTF8CHAR *padded, size_t size)
+{
+	static char text[65];
+
+	memcpy(text, padded, size);
+	while (size && text[size - 1] == ' ')
+		size--;
+	text[size] = 0;
+	return text;
+}
+
+static void slots(void)
+{
+	CK_SLOT_ID list[16];
+	CK_ULONG count = 0;
+
+	OK(p11->C_GetSlotList(CK_FALSE, NULL, &count));
+	HOLDS(count <= 16);
+	OK(p11->C_GetSlotList(CK_FALSE, list, &count));
+	for (CK_ULONG i = 0; i < count; i++) {
+		CK_SLOT_INFO info;
+
+		OK(p11->C_GetSlotInfo(list[i], &info));
+		printf("%lu %d %s;", list[i], !!(info.flags & CKF_TOKEN_PRESENT), text_of(info.slotDescription, 64));
+	}
+	printf("\n");
+}
+
+static CK_RV open_on(const char *name)
+{
+	CK_SLOT_ID list[16];
+	CK_ULONG count = 16;
+	CK_RV rv = p11->C_GetSlotList(CK_TRUE, list, &count);
+
+	for (CK_ULONG i = 0; rv == CKR_OK && i < count; i++) {
+		CK_TOKEN_INFO info;
+
+		rv = p11->C_GetTokenInfo(list[i], &info);
+		if (rv != CKR_OK || strcmp(text_of(info.label, 32), name) != 0)
+			continue;
+		rv = p11->C_OpenSession(list[i], CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &session);
+		return rv == CKR_OK ? log_in(session) : rv;
+	}
+	return rv == CKR_OK ? CKR_TOKEN_NOT_PRESENT : rv;
+}
+
+static CK_RV sign(const char *label)
+{
+	CK_OBJECT_CLASS class = CKO_PRIVATE_KEY;
+	CK_ATTRIBUTE template[] = {{CKA_LABEL, (void *)label, strlen(label)}, {CKA_CLASS, &class, sizeof(class)}};
+	CK_OBJECT_HANDLE key;
+	CK_ULONG count = 0;
+	CK_RV rv = p11->C_FindObjectsInit(session, template, 2);
+
+	if (rv != CKR_OK)
+		return rv;
+	p11->C_FindObjects(session, &key, 1, &count);
+	p11->C_FindObjectsFinal(session);
+	return count ? sign_with(session, key, CKM_ECDSA) : CKR_OBJECT_HANDLE_INVALID;
+}
+
+static CK_RV make(const char *label)
+{
+	CK_MECHANISM mechanism = {CKM_AES_KEY_GEN, NULL, 0};
+	CK_ULONG len = 32;
+	CK_BBOOL yes = CK_TRUE;
+	CK_ATTRIBUTE template[] = {
+		{CKA_LABEL, (void *)label, strlen(label)}, {CKA_VALUE_LEN, &len, sizeof(len)}, {CKA_TOKEN, &yes, 1}};
+	CK_OBJECT_HANDLE key;
+
+	return p11->C_GenerateKey(session, &mechanism, template, 3, &key);
+}
+
+static void event(CK_FLAGS flags)
+{
+	CK_SLOT_ID id;
+	CK_RV rv = p11->C_WaitForSlotEvent(flags, &id, NULL);
+
+	if (rv == CKR_OK)
+		printf("%lu\n", id);
+	else
+		printf("0x%lx\n", rv);
+}
+
+static void *waits(void *data)
+{
+	CK_SLOT_ID id;
+
+	*(CK_RV *)data = p11->C_WaitForSlotEvent(0, &id, NULL);
+	return NULL;
+}
+
+static void end_soon(void)
+{
+	CK_RV rv = CKR_OK;
+	pthread_t thread;
+
+	HOLDS(pthread_create(&thread, NULL, waits, &rv) == 0);
+	usleep(50000);
+	OK(p11->C_Finalize(NULL));
+	pthread_join(thread, NULL);
+	printf("0x%lx\n", rv);
+}
+
+static bool says(const char *line, const char *verb, const char **rest)
+{
+	size_t len = strlen(verb);
+
+	*rest = line + len + (line[len] == ' ');
+	return strncmp(line, verb, len) == 0 && (line[len] == ' ' || !line[len]);
+}
+
+static void answer(const char *line)
+{
+	CK_SESSION_INFO info;
+	const char *rest;
+
+	if (says(line, "slots", &rest))
+		slots();
+	else if (says(line, "event", &rest))
+		event(CKF_DONT_BLOCK);
+	else if (says(line, "wait", &rest))
+		event(0);
+	else if (says(line, "end-soon", &rest))
+		end_soon();
+	else
+		printf("0x%lx\n", says(line, "open", &rest)   ? open_on(rest)
+				 : says(line, "sign", &rest) ? sign(rest)
+				 : says(line, "make", &rest) ? make(rest)
+							     : p11->C_GetSessionInfo(session, &info));
+	fflush(stdout);
+}
+
+static void by_line(char **args)
+{
+	char line[256];
+
+	(void)args;
+	OK(p11->C_Initialize(NULL));
+	printf("ready\n");
+	fflush(stdout);
+	while (fgets(line, sizeof(line), stdin)) {
+		line[strcspn(line, "\n")] = 0;
+		answer(line);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	static const struct check checks[] = {{"by-line", by_line, 0}, {NULL, NULL, 0}};
+
+	return run_check(checks, argc, argv);
+}
