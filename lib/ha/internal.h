@@ -204,7 +204,7 @@ bool ha_lacks_object(int rc, const struct err *err);
 size_t ha_member_of(const struct ha_group *group, const struct member_channel *channel);
 
 /* ---- log.c ---- */
-enum { LOG_PARTS_MAX = CALLS_MAX - 2, LOG_MAX = 16 << 20 };
+enum { LOG_PARTS_MAX = CALLS_MAX - 2, LOG_MAX = 16 << 20, LOG_ALL_MAX = 256 << 20 /* of a process */ };
 /* What an operation was fed so far: its updates, as calls that can be made again. What follows the same function is put
  * together, so that parts are few. */
 struct ha_log {
@@ -219,7 +219,9 @@ struct ha_log {
 };
 void ha_log_init(struct ha_log *log);
 void ha_log_release(struct ha_log *log);
-/* An update that came; what has no room makes the log useless (overflowed). */
+/* Can all of the log, and this, be said in one call? */
+bool ha_log_fits_call(const struct ha_log *log, const struct p11_call *call);
+/* An update that came; what has no room, here or in the process, makes the log useless (overflowed). */
 void ha_log_add(struct ha_log *log, const struct p11_call *call);
 /* Part n from byte at on, at most max bytes; out, out_len are for the results of functions that give some. */
 struct p11_call ha_log_call(const struct ha_log *log, size_t n, size_t at, size_t max, void *out, CK_ULONG *out_len);

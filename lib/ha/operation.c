@@ -202,37 +202,6 @@ static CK_ULONG most(const struct ha_operation *o)
 	return o->op == P11_OP_DECRYPT ? SINGLE_MAX + BLOCK_MAX : SINGLE_MAX;
 }
 
-static CK_RV once(struct ha_operation *o, struct p11_call *call, bool *ret_over)
-{
-	const struct p11_arg *in = &call->args[1];
-	CK_ULONG limit = streams(o) ? most(o) : (CK_ULONG)LOG_MAX - RESULT_ROOM, made = 0;
-	struct p11_call ours;
-	CK_RV rv;
-
-	*ret_over = true;
-	if (o->updated)
-		return CKR_OPERATION_ACTIVE;
-	if (in->number > limit)
-		return CKR_DATA_LEN_RANGE;
-	if (!ha_result_waits(&o->result, P11_PART_ONCE, in->in, in->number)) {
-		rv = check_input(o, call, in->number);
-		if (rv == CKR_OK && says_length(o, call, in->number, &rv)) {
-			*ret_over = false;
-			return rv;
-		}
-		if (rv == CKR_OK)
-			rv = redirect(o, call, (streams(o) ? in->number : 0) + RESULT_ROOM, &made, &ours);
-		if (rv == CKR_OK)
-			rv = send_whole(o, &ours, &made);
-		if (rv != CKR_OK)
-			return outward(o, rv);
-		o->result.bytes.len = made;
-	}
-	rv = hand_out(o, call, in, ret_over);
-	*ret_over = *ret_over || rv == CKR_HOST_MEMORY;
-	return rv;
-}
-
 /* Output comes at once. */
 static CK_RV update_giving(struct ha_operation *o, struct p11_call *call)
 {
@@ -265,38 +234,32 @@ static CK_RV update_giving(struct ha_operation *o, struct p11_call *call)
 	return hand_out(o, call, in, &given);
 }
 
-/* What it takes in bytes; a key has none. */
-static CK_ULONG fed_by(const struct p11_call *call)
-{
-	return p11_fn_table[call->fn].args[1] == P11_ARG_IN ? call->args[1].number : 0;
-}
-
-/* More than can be kept goes to a member at once; from the first step on a replay would lack it. */
+/* To a member, step by step, and kept as long as there is room: without it a replay is not possible any more. */
 static CK_RV feed(struct ha_operation *o, const struct p11_call *call)
 {
+	bool bytes = p11_fn_table[call->fn].args[1] == P11_ARG_IN;
 	const struct p11_arg *in = &call->args[1];
-	struct p11_call whole = *call;
-	CK_RV rv = CKR_OK;
+	CK_ULONG at = 0;
+	CK_RV rv;
 
-	if (p11_fn_table[call->fn].args[1] != P11_ARG_IN) {
-		o->log.overflowed = true;
-		return ha_stream_send(o, &whole);
-	}
-	for (CK_ULONG at = 0; at < in->number && rv == CKR_OK; at += STEP) {
+	do {
 		struct p11_call step = *call;
 
-		step.args[1] = (struct p11_arg){.in = (const uint8_t *)in->in + at,
-						.number = in->number - at < STEP ? in->number - at : STEP};
+		if (bytes)
+			step.args[1] = (struct p11_arg){.in = (const uint8_t *)in->in + at,
+							.number = in->number - at < STEP ? in->number - at : STEP};
 		rv = ha_stream_send(o, &step);
-		o->log.overflowed = true;
-	}
+		if (rv == CKR_OK)
+			ha_log_add(&o->log, &step);
+		at += STEP;
+	} while (bytes && at < in->number && rv == CKR_OK);
 	return rv;
 }
 
-/* Nothing is sent before the end, unless there is more than can be kept. */
+/* Nothing is sent before the end, unless there is more than can be sent, or kept, at once. */
 static CK_RV update_taking(struct ha_operation *o, const struct p11_call *call)
 {
-	if (o->stream.channel || fed_by(call) > LOG_MAX - RESULT_ROOM - o->log.bytes.len)
+	if (o->stream.channel || !ha_log_fits_call(&o->log, call))
 		return feed(o, call);
 	ha_log_add(&o->log, call);
 	/* No member has it either: what comes at the end would be of other input. */
@@ -379,6 +342,76 @@ static CK_RV final(struct ha_operation *o, struct p11_call *call, bool *ret_over
 		o->result.bytes.len = made;
 	}
 	rv = hand_out(o, call, NULL, ret_over);
+	*ret_over = *ret_over || rv == CKR_HOST_MEMORY;
+	return rv;
+}
+
+/* What is too long for one message. The result's length is known before, or is at most that of the input. */
+static CK_RV once_in_parts(struct ha_operation *o, struct p11_call *call, bool *ret_over)
+{
+	const struct p11_arg *in = &call->args[1];
+	enum p11_arg_kind kind;
+	struct p11_arg *result = p11_result_of(call, &kind);
+	CK_ULONG room = result ? *result->out_len : 0, made = 0, len = 0;
+	struct p11_call last;
+	CK_RV rv = CKR_OK;
+
+	if (result && (says_length(o, call, in->number, &rv) || !result->out || (streams(o) && room < in->number))) {
+		*ret_over = false;
+		if (result->out && rv == CKR_OK) {
+			*result->out_len = in->number;
+			rv = CKR_BUFFER_TOO_SMALL;
+		}
+		return rv;
+	}
+	for (CK_ULONG at = 0; at < in->number && rv == CKR_OK; at += STEP) {
+		CK_ULONG step = in->number - at < STEP ? in->number - at : STEP;
+		uint8_t *out = result ? (uint8_t *)result->out + made : NULL;
+		struct p11_call part = p11_transform(p11_fn_of(o->op, P11_PART_UPDATE), 0, (const uint8_t *)in->in + at, step,
+						     out, &len);
+
+		len = room - made;
+		rv = streams(o) ? update_giving(o, &part) : update_taking(o, &part);
+		made += streams(o) && rv == CKR_OK ? len : 0;
+	}
+	if (rv != CKR_OK)
+		return rv == CKR_BUFFER_TOO_SMALL ? CKR_DEVICE_ERROR : rv;
+	last = (struct p11_call){.fn = p11_fn_of(o->op, P11_PART_FINAL), .rv = P11_NOT_RUN};
+	len = room - made;
+	last.args[1] = result ? (struct p11_arg){.out = (uint8_t *)result->out + made, .out_len = &len} : call->args[2];
+	rv = final(o, &last, ret_over);
+	if (result && rv == CKR_OK)
+		*result->out_len = made + len;
+	return rv;
+}
+
+static CK_RV once(struct ha_operation *o, struct p11_call *call, bool *ret_over)
+{
+	const struct p11_arg *in = &call->args[1];
+	CK_ULONG limit = streams(o) ? most(o) : (CK_ULONG)LOG_MAX - RESULT_ROOM, made = 0;
+	struct p11_call ours;
+	CK_RV rv;
+
+	*ret_over = true;
+	if (o->updated)
+		return CKR_OPERATION_ACTIVE;
+	if (in->number > limit)
+		return takes_whole(o) ? CKR_DATA_LEN_RANGE : once_in_parts(o, call, ret_over);
+	if (!ha_result_waits(&o->result, P11_PART_ONCE, in->in, in->number)) {
+		rv = check_input(o, call, in->number);
+		if (rv == CKR_OK && says_length(o, call, in->number, &rv)) {
+			*ret_over = false;
+			return rv;
+		}
+		if (rv == CKR_OK)
+			rv = redirect(o, call, (streams(o) ? in->number : 0) + RESULT_ROOM, &made, &ours);
+		if (rv == CKR_OK)
+			rv = send_whole(o, &ours, &made);
+		if (rv != CKR_OK)
+			return outward(o, rv);
+		o->result.bytes.len = made;
+	}
+	rv = hand_out(o, call, in, ret_over);
 	*ret_over = *ret_over || rv == CKR_HOST_MEMORY;
 	return rv;
 }

@@ -8,7 +8,7 @@
 #include "member/member.h"
 #include "p11/rv.h"
 
-enum { REPLAY_STEP = 1 << 20, AHEAD_MAX = RESULT_ROOM / 2, ROOM_MAX = 4 << 20 /* that hosts give to one result */ };
+enum { REPLAY_STEP = 1 << 20, AHEAD_MAX = RESULT_ROOM / 2 };
 
 void ha_stream_init(struct ha_stream *stream)
 {
@@ -36,7 +36,7 @@ size_t ha_stream_room(const struct ha_stream *stream, size_t len)
 	size_t held = stream->fed > stream->delivered ? stream->fed - stream->delivered : 0;
 	size_t room = len + held + RESULT_ROOM;
 
-	return room < ROOM_MAX ? room : ROOM_MAX;
+	return room < P11_RESULT_MAX ? room : P11_RESULT_MAX;
 }
 
 /* ---- replay ---- */

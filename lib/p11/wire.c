@@ -22,7 +22,6 @@ struct p11_block {
 };
 
 enum {
-	ROOM_MAX = 4 << 20,	/* of one result */
 	LIST_MAX = 65536,	/* handles or mechanisms in one result */
 	VALUES_MAX = 256,	/* attributes asked for at once */
 };
@@ -382,7 +381,7 @@ static int decode_arg(struct buf_reader *r, struct p11_batch *batch, enum p11_fn
 	case P11_ARG_ATTRS:
 		return decode_values(r, batch, budget, a, err);
 	case P11_ARG_OUT:
-		return decode_room(r, batch, 1, ROOM_MAX, budget, a, err);
+		return decode_room(r, batch, 1, P11_RESULT_MAX, budget, a, err);
 	case P11_ARG_OUT_ULONGS:
 		return decode_room(r, batch, sizeof(CK_ULONG), LIST_MAX, budget, a, err);
 	case P11_ARG_RANDOM:
