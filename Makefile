@@ -174,6 +174,7 @@ check-long: sanitize check
 	BUILD=$(BUILD) ./tests/azure/sweep --all
 	$(BUILD)/tests/model/model --histories 100000 --seed 1
 	BUILD=$(abspath $(BUILD)) KILL_ROUNDS=100 bats tests/fault/kills.bats
+	BUILD=$(abspath $(BUILD)) STREAMS_AT=all bats tests/fault/streams.bats
 	BUILD=$(BUILD) ./tests/model/mutants
 	./scripts/packages long
 	BUILD=$(abspath $(BUILD)) bats tests/long/*.bats
