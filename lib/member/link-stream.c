@@ -30,8 +30,8 @@ static void stream_link_close(struct link *link)
 	free(s);
 }
 
-/* Is this the token we look for? */
-static int read_welcome(struct stream_link *s, struct err *err)
+/* Is this the token we look for, and does its host speak what we offered? */
+static int read_welcome(struct stream_link *s, uint8_t newest, struct err *err)
 {
 	struct buf_reader r = buf_reader(s->in.data, s->in.len);
 	const char *expected = s->link.config->serial;
@@ -45,6 +45,8 @@ static int read_welcome(struct stream_link *s, struct err *err)
 	s->link.logged_in = s->version >= FRAME_VERSION_INSTANCE && buf_get_u8(&r);
 	if (!buf_read_done(&r))
 		return err_set(err, ERR_PROTOCOL, "a malformed welcome");
+	if (s->version < FRAME_OLDEST || s->version > newest)
+		return err_set(err, ERR_PROTOCOL, "a welcome in version %u of the protocol, which we did not offer", s->version);
 	if (expected && (strlen(expected) != serial_len || memcmp(expected, serial, serial_len) != 0))
 		return err_set(err, ERR_UNREACHABLE, "the token there has serial '%.*s', not '%s'",
 			       (int)serial_len, (const char *)serial, expected);
@@ -96,7 +98,7 @@ static int greet(struct stream_link *s, uint8_t version, struct frame_pace *pace
 		return refused(s, ERR_DENIED, err);
 	if (rc != FRAME_WELCOME)
 		return err_set(err, ERR_PROTOCOL, "not an hsmctl appliance");
-	return read_welcome(s, err);
+	return read_welcome(s, version, err);
 }
 
 /* Beats and every byte grant another silence; in all there is what the pace has left. */

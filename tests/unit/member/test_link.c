@@ -288,6 +288,27 @@ static void an_appliance_of_before_is_not_asked_what_it_does_not_know(void **sta
 	peer_end(&peer);
 }
 
+/* By its version it is decided what it is asked: one that nobody offered decides nothing. */
+static void a_welcome_in_a_version_that_was_not_offered_is_refused(void **state)
+{
+	static const uint8_t versions[] = {FRAME_OLDEST - 1, FRAME_VERSION + 1, UINT8_MAX};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(versions); i++) {
+		struct peer peer = {.version = versions[i], .serve = nod};
+		struct member *member;
+		struct member_channel *channel;
+		struct err err = {0};
+
+		peer_start(&peer);
+		member = open_member_at(peer.address, it.tls, NULL, 5000);
+		assert_int_equal(member_acquire(member, &channel, &err), -ERR_PROTOCOL);
+		assert_non_null(strstr(err.message, "which we did not offer"));
+		member_free(member);
+		peer_end(&peer);
+	}
+}
+
 /* ---- memory ---- */
 
 /* How often the PIN stands in what the process can be made to dump; secret pages cannot. */
@@ -420,6 +441,7 @@ int main(void)
 		cmocka_unit_test(a_peer_that_only_beats_is_left_after_a_short_call),
 		cmocka_unit_test(a_call_lasts_no_longer_than_its_caller_lets_it),
 		cmocka_unit_test(an_appliance_of_before_is_not_asked_what_it_does_not_know),
+		cmocka_unit_test(a_welcome_in_a_version_that_was_not_offered_is_refused),
 		cmocka_unit_test(after_a_login_the_pin_is_in_no_memory_that_could_be_dumped),
 		cmocka_unit_test(a_large_call_leaves_no_large_buffers),
 	};
