@@ -177,6 +177,16 @@ struct p11_arg *p11_result_of(struct p11_call *call, enum p11_arg_kind *ret_kind
 	return NULL;
 }
 
+/* Refused before anything was read: what stands in the lengths is the room there was. */
+static CK_RV refuse(struct p11_call *call, enum p11_arg_kind kind, struct p11_arg *result)
+{
+	CK_ATTRIBUTE *values = kind == P11_ARG_ATTRS ? result->out : NULL;
+
+	for (CK_ULONG i = 0; values && call->rv == CKR_ATTRIBUTE_TYPE_INVALID && i < result->number; i++)
+		values[i].ulValueLen = CK_UNAVAILABLE_INFORMATION;
+	return call->rv;
+}
+
 CK_RV p11_execute(CK_FUNCTION_LIST *functions, CK_SLOT_ID slot, struct p11_call *call)
 {
 	enum p11_arg_kind kind = P11_ARG_END;
@@ -185,7 +195,7 @@ CK_RV p11_execute(CK_FUNCTION_LIST *functions, CK_SLOT_ID slot, struct p11_call 
 
 	call->rv = p11_call_check(call);
 	if (call->rv != CKR_OK)
-		return call->rv;
+		return refuse(call, kind, result);
 	if (!result)
 		return call->rv = run(functions, slot, call->fn, call->args);
 	measure(kind, result, &rooms);

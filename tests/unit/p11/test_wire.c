@@ -231,6 +231,25 @@ static void an_attribute_with_a_length_and_no_value_is_refused(void **state)
 	}
 }
 
+/* A peer may ask for the length of what nobody can read: its reply is none that it takes for a broken peer's. */
+static void what_is_refused_before_it_was_read_has_no_values(void **state)
+{
+	owned(buf) struct buf reply = {.max = WIRE_MAX};
+	struct stage here, there;
+	struct p11_call sent = make(P11_C_GetAttributeValue, &there), call = make(P11_C_GetAttributeValue, &here);
+	struct buf_reader r;
+	struct err err = {0};
+
+	(void)state;
+	there.values[3] = (CK_ATTRIBUTE){CKF_ARRAY_ATTRIBUTE, NULL, 0};
+	assert_int_equal(p11_execute(NULL, 0, &sent), CKR_ATTRIBUTE_TYPE_INVALID);
+	p11_encode_reply(&reply, &sent, 1);
+	r = buf_reader(reply.data, reply.len);
+	assert_int_equal(p11_decode_reply(&r, &call, 1, &err), 0);
+	for (int i = 0; i < 4; i++)
+		assert_true(here.values[i].ulValueLen == CK_UNAVAILABLE_INFORMATION);
+}
+
 /* Who has a lease is told to those who do not get it, in a text that harms no terminal. */
 static void a_lease_that_is_refused_says_who_has_it(void **state)
 {
@@ -414,6 +433,7 @@ int main(void)
 		cmocka_unit_test(random_damage_never_harms),
 		cmocka_unit_test(a_reply_larger_than_its_room_is_refused),
 		cmocka_unit_test(an_attribute_with_a_length_and_no_value_is_refused),
+		cmocka_unit_test(what_is_refused_before_it_was_read_has_no_values),
 		cmocka_unit_test(a_lease_that_is_refused_says_who_has_it),
 		cmocka_unit_test(functions_keep_their_numbers),
 		cmocka_unit_test(huge_wishes_are_refused),
