@@ -18,6 +18,7 @@ BUILD := build-$(SANITIZE)
 HARDEN :=
 CFLAGS := -O1 -g -fno-omit-frame-pointer -fsanitize=$(SANITIZE)
 LDFLAGS += -fsanitize=$(SANITIZE)
+WARN += $(if $(findstring fuzzer,$(SANITIZE)),-Wno-gnu-variable-sized-type-not-at-end)
 endif
 V_1 :=
 V_ := @
@@ -118,7 +119,7 @@ FAKE_LIBRARY := $(BUILD)/tests/fake/token.so
 MODEL := $(BUILD)/tests/model/model
 # A stranger of several files.
 SEMANTICS := $(BUILD)/tests/slot/semantics/semantics
-unit: $(UNIT) $(STRANGERS) $(SEMANTICS) $(SHIMS) $(FAKE_LIBRARY) $(MODEL) $(WORKER)
+unit: $(UNIT) $(STRANGERS) $(SEMANTICS) $(SHIMS) $(FAKE_LIBRARY) $(MODEL) $(WORKER) fuzz
 $(MODEL): $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/model/*.c))) $(FAKE) $(ROOM_LIBS)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(FAKE) $(ROOM_LIBS) -Wl,--end-group $(CORE_LIBS)
@@ -127,7 +128,7 @@ $(FAKE): $(patsubst %.c,$(BUILD)/%.o,$(filter-out %/shim.c %/clock.c %/module.c,
 $(FAKE_LIBRARY): $(BUILD)/tests/fake/module.o $(FAKE) $(BUILD)/lib/p11.a $(BUILD)/lib/base.a
 	$(Q)$(CC) -shared -Wl,--exclude-libs,ALL -Wl,-Bsymbolic -Wl,-z,nodelete $(LDFLAGS) -o $@ $^ -lcrypto -pthread
 # Tests in these folders may use tests/.
-$(BUILD)/tests/fake/%.o $(BUILD)/tests/unit/fake/%.o $(BUILD)/tests/unit/replica/%.o $(BUILD)/tests/unit/ha/%.o $(BUILD)/tests/model/%.o: ALL_CFLAGS += -Itests
+$(BUILD)/tests/fake/%.o $(BUILD)/tests/unit/fake/%.o $(BUILD)/tests/unit/replica/%.o $(BUILD)/tests/unit/ha/%.o $(BUILD)/tests/model/%.o $(BUILD)/tests/fuzz/%.o: ALL_CFLAGS += -Itests
 $(BUILD)/tests/unit/fake/%: $(BUILD)/tests/unit/fake/%.o $(FAKE) $(ROOM_LIBS) | $(FAKE_LIBRARY)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(FAKE) $(ROOM_LIBS) -Wl,--end-group $(CORE_LIBS) -lcmocka
@@ -162,6 +163,27 @@ $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(ROOM_LIBS) $(CLOUD_LIBS)
 check: all
 	./scripts/test
 
+# What reads foreign bytes, given bytes that nobody meant (tests/fuzz/README.md): always under ASan and UBSan, in a build
+# folder of its own. FUZZ_SECONDS: for each target in check-long.
+FUZZ_TARGETS := call fleet frame guest link memo reply request uri
+FUZZ_SECONDS ?= 180
+FUZZ := $(addprefix $(BUILD)/tests/fuzz/,$(FUZZ_TARGETS) planted)
+FUZZ_LIBS := $(FAKE) $(foreach r,base json crypto p11 fleet member replica,$(BUILD)/lib/$(r).a)
+FUZZ_SHARED := $(addprefix $(BUILD)/tests/fuzz/,account.o feed.o shape.o)
+FUZZ_ENGINE := $(if $(findstring fuzzer,$(SANITIZE)),-fsanitize=fuzzer,$(BUILD)/tests/fuzz/driver.o)
+ifdef SANITIZE
+fuzz: $(FUZZ) $(BUILD)/tests/fuzz/seeds
+else
+fuzz:
+	$(Q)$(MAKE) SANITIZE=address,undefined BUILD=$(BUILD)/fuzz fuzz
+endif
+$(FUZZ): $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(FUZZ_SHARED) $(filter %.o,$(FUZZ_ENGINE)) $(FUZZ_LIBS)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -rdynamic $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter -%,$(FUZZ_ENGINE)) -Wl,--start-group $(FUZZ_LIBS) -Wl,--end-group $(CORE_LIBS)
+$(BUILD)/tests/fuzz/seeds: $(BUILD)/tests/fuzz/seeds.o $(FUZZ_SHARED) $(FUZZ_LIBS)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(FUZZ_LIBS) -Wl,--end-group $(CORE_LIBS)
+
 # Everything again under ASan and UBSan, in a build folder of its own.
 sanitize:
 	$(MAKE) SANITIZE=address,undefined all unit
@@ -171,6 +193,9 @@ sanitize:
 # wrong at every single request of a fleet's life in Azure; applications that are large to install.
 check-long: sanitize check
 	for n in $$(seq 20); do $(BUILD)/tests/unit/p11/test_wire || exit 1; done
+	for t in $(FUZZ_TARGETS); do \
+		$(BUILD)/fuzz/tests/fuzz/$$t --seconds $(FUZZ_SECONDS) --keep $(BUILD)/fuzz tests/fuzz/corpus/$$t || exit 1; \
+	done
 	BUILD=$(BUILD) ./tests/azure/sweep --all
 	$(BUILD)/tests/model/model --histories 100000 --seed 1
 	BUILD=$(abspath $(BUILD)) KILL_ROUNDS=100 bats tests/fault/kills.bats
@@ -220,4 +245,4 @@ uninstall:
 clean:
 	rm -rf build build-*
 
-.PHONY: all unit bench check check-long sanitize install uninstall clean always
+.PHONY: all unit bench fuzz check check-long sanitize install uninstall clean always

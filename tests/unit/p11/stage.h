@@ -56,8 +56,8 @@ static inline struct p11_call make(enum p11_fn fn, struct stage *s)
 			break;
 		case P11_ARG_IN:
 		case P11_ARG_PIN:
-			a->in = s->in[ins];
-			a->number = sizeof(s->in[ins++]);
+			a->number = sizeof(s->in[ins]);
+			a->in = s->in[ins++];
 			break;
 		case P11_ARG_TEMPLATE:
 		case P11_ARG_SEARCH:
