@@ -217,7 +217,7 @@ static struct p11_call make_call(struct bytes *in)
 	return call;
 }
 
-/* Hosts do not read everything that may be asked for: a type twice, or a number that is not one. Searches and templates
+/* Hosts do not read everything that may be asked for: a type twice, arrays that nobody knows, a number that is not one. Searches and templates
  * do not leave as an application gave them, but as lib/ha makes them. */
 static bool is_plain(const CK_ATTRIBUTE *items, CK_ULONG count)
 {
@@ -225,7 +225,8 @@ static bool is_plain(const CK_ATTRIBUTE *items, CK_ULONG count)
 		const struct p11_attr_info *info = p11_attr_info(items[i].type);
 		bool is_number = info && info->kind == P11_ATTR_ULONG;
 
-		if (p11_template_find(items, i, items[i].type) || (is_number && items[i].ulValueLen != sizeof(CK_ULONG)))
+		if (p11_attr_is_strange(items[i].type) || p11_template_find(items, i, items[i].type) ||
+		    (is_number && items[i].ulValueLen != sizeof(CK_ULONG)))
 			return false;
 	}
 	return true;
