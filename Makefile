@@ -25,7 +25,7 @@ V_ := @
 Q := $(V_$(V))
 
 # Room by room; lib/README.md is the map.
-ROOMS := base json crypto cli p11 fleet store member provider replica ha drill
+ROOMS := base stats json crypto cli p11 fleet store member provider replica ha drill
 # What speaks to clouds: a library of its own, loaded when a fleet stands in one (libcurl starts slowly).
 CLOUD_ROOMS := http azure provider/azure
 ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE -fPIC -pthread $(WARN) $(HARDEN) $(CFLAGS) -Ilib -Icmd \

@@ -293,8 +293,8 @@ pid_t proc_spawn_daemon(const char *const *argv, const char *const *env,
 	return rc < 0 ? rc : daemon_pid;
 }
 
-/* Field 22 of /proc/PID/stat, 0 when there is no such process. */
-static uint64_t start_time(pid_t pid)
+/* Field 22 of /proc/PID/stat. */
+uint64_t proc_started(pid_t pid)
 {
 	char path[40], text[1024];
 	unsigned long long started = 0;
@@ -326,7 +326,7 @@ int proc_pid_file_take(const char *path, const char *text, struct err *err)
 	int len;
 
 	len = snprintf(line, sizeof(line), "%d %llu %s\n", (int)getpid(),
-		       (unsigned long long)start_time(getpid()), text);
+		       (unsigned long long)proc_started(getpid()), text);
 	if (len >= (int)sizeof(line) || strchr(text, '\n'))
 		return err_set(err, ERR_INVALID, "a pid file holds one short line");
 	if (pid_file < 0)
@@ -372,7 +372,7 @@ int proc_pid_file_read(const char *path, struct proc_id *ret, char *ret_text,
 	if (sscanf(line, "%d %llu %n", &pid, &started, &at) != 2 || !at)
 		return 0;
 	/* Of the daemon before, while a new one has locked and not yet written. */
-	if (pid <= 0 || start_time(pid) != started)
+	if (pid <= 0 || proc_started(pid) != started)
 		return 0;
 	line[strcspn(line, "\n")] = 0;
 	*ret = (struct proc_id){.pid = pid, .started = started};
@@ -386,7 +386,7 @@ static int open_pidfd(const struct proc_id *id)
 {
 	int fd = (int)syscall(SYS_pidfd_open, id->pid, 0);
 
-	if (fd >= 0 && start_time(id->pid) != id->started) {
+	if (fd >= 0 && proc_started(id->pid) != id->started) {
 		close(fd);
 		errno = ESRCH;
 		return -1;

@@ -56,6 +56,9 @@ struct proc_id {
 	uint64_t started;
 };
 
+/* When the process started, 0 when there is none of that number, or it is not shown to us. */
+uint64_t proc_started(pid_t pid);
+
 /* Lock path and write this process's identity and the text behind it; the
  * lock lasts as long as the process. Again with another text: replaces it. One
  * line, one file per process. ERR_LOCKED when another daemon has it. A child of

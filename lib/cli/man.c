@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/event.h"
 #include "cli/cli.h"
 #include "cli/param.h"
 
@@ -221,6 +222,8 @@ static void environment(struct buf *ret)
 		{"HSMCTL_LOG", "Where the log goes: a file, or syslog."},
 		{"HSMCTL_DEBUG", "Rooms whose debug lines are logged, separated by commas, or all: of commands on standard "
 		 "error, unless\n.Ev HSMCTL_LOG\nsays where."},
+		{"HSMCTL_STATISTICS", "Folder for what applications count, in place of those that\n.Xr hsmctl-status 1\nnames; "
+		 "off: nobody sees it."},
 		{"NO_COLOR", "Set: headings are not bold."},
 		{"COLUMNS", "Width of tables on a terminal, instead of the terminal's own."},
 		{"XDG_STATE_HOME", "Where the default store and the history of the prompt lie."},
@@ -268,6 +271,20 @@ static void error_codes(struct buf *ret)
 	buf_put_str(ret, ".El\n");
 }
 
+static void events(struct buf *ret)
+{
+	buf_put_str(ret, ".Sh EVENTS\nLines that the module logs\n.Pq Ev HSMCTL_LOG\nof what happens to a group carry a code, "
+			 "which stays what it is:\n.Bl -tag -width HA001\n");
+	for (enum event event = EVENT_NONE + 1; event < EVENT_MAX; event++) {
+		char text[WORD_MAX];
+
+		snprintf(text, sizeof(text), "%s.", event_text(event));
+		buf_printf(ret, ".It Cm %s\n", event_code(event));
+		put_line(ret, text);
+	}
+	buf_put_str(ret, ".El\n");
+}
+
 /* Pages in the order of the alphabet, as the section is kept everywhere. */
 static void see_also(const struct cli_group *const *groups, struct buf *ret)
 {
@@ -301,6 +318,7 @@ int cli_write_man_overview(const struct cli_group *const *groups, struct buf *re
 	exit_status(ret);
 	buf_put_str(ret, ".\\\" @sections\n");
 	error_codes(ret);
+	events(ret);
 	buf_put_str(ret, ".Sh SEE ALSO\n");
 	see_also(groups, ret);
 	return buf_check(ret, err);
