@@ -4,7 +4,6 @@
 
 #include "base/clock.h"
 #include "base/err.h"
-#include "base/log.h"
 #include "ha/internal.h"
 #include "member/frame.h"
 #include "member/member.h"
@@ -104,8 +103,7 @@ static void remember_poison(struct ha_group *group, const struct p11_call *calls
 	if (!digest)
 		return;
 	atomic_store(&group->poison[atomic_fetch_add(&group->n_poison, 1) % POISON_MAX], digest);
-	log_error("ha", "two members of '%s' ended over a %s: it is not sent again", group->set->name,
-		  p11_fn_table[calls[count - 1].fn].name);
+	ha_watch_poison(group, calls[count - 1].fn);
 }
 
 static bool is_poison(struct ha_group *group, const struct p11_call *calls, size_t count)
@@ -192,11 +190,13 @@ size_t ha_member_of(const struct ha_group *group, const struct member_channel *c
 int ha_send_on(struct ha_group *group, struct member_channel *channel, struct p11_call *call, struct err *err)
 {
 	struct binding binding = {group, ha_member_of(group, channel), channel, err};
+	int64_t from = clock_now_ns();
 	CK_RV rv;
 	int rc = send_bound(&binding, call, 1, &rv);
 
 	if (rc == 0 && rv != CKR_OK)
 		call->rv = rv;
+	ha_watch_asked(group, binding.member, from, rc < 0 ? err : NULL, call->rv);
 	return rc;
 }
 
@@ -211,6 +211,7 @@ struct run {
 	struct member_channel **ret_channel;
 	uint32_t first;			/* those that have what others would have to make before */
 	uint32_t tried, dubious;	/* masks of members; dubious: answered by a code that may mean anything */
+	uint32_t left;			/* those that failed since the last one was chosen */
 	unsigned ended;			/* members whose host ended while it had the call */
 	uint64_t shape;
 	bool answered;
@@ -248,6 +249,7 @@ static CK_RV outward(CK_RV rv)
 static enum next down(struct run *run, size_t member, const struct err *why)
 {
 	run->rv = CKR_DEVICE_REMOVED;
+	run->left |= 1u << member;
 	ha_member_down(run->group, member, why);
 	return NEXT_MEMBER;
 }
@@ -321,6 +323,7 @@ static enum next attempt(struct run *run, size_t member)
 	struct err err = {0};
 	CK_RV unbound = CKR_OK;
 	enum next next;
+	int64_t from = clock_now_ns();
 	int rc = ha_acquire(run->group, member, &channel, &err);
 
 	keep_rooms(run, true);
@@ -339,6 +342,7 @@ static enum next attempt(struct run *run, size_t member)
 		run->rv = first_failure(run->calls, run->count);
 	if (rc == 0 && run->rv == CKR_OK)
 		shape_learn(run->group, run->shape);
+	ha_watch_asked(run->group, member, from, rc < 0 ? &err : NULL, run->rv);
 	next = rc < 0 ? failed(run, member, channel, &err) : judge(run, member);
 	if (rc == 0 && run->rv == CKR_OK && run->ret_channel)
 		*run->ret_channel = channel;
@@ -386,7 +390,8 @@ static size_t next_member(struct run *run)
 	return member != SET_MAX ? member : ha_choose(group, run->tried, !run->answered);
 }
 
-CK_RV ha_send(struct ha_group *group, struct p11_call *calls, size_t count, struct member_channel **ret_channel)
+static CK_RV send_somewhere(struct ha_group *group, struct p11_call *calls, size_t count,
+			    struct member_channel **ret_channel)
 {
 	struct run run = {.group = group, .calls = calls, .count = count, .ret_channel = ret_channel,
 			  .shape = shape_of(calls, count), .rv = CKR_DEVICE_REMOVED};
@@ -399,6 +404,7 @@ CK_RV ha_send(struct ha_group *group, struct p11_call *calls, size_t count, stru
 	keep_rooms(&run, false);
 	run.first = who_has(&run);
 	while ((member = next_member(&run)) != SET_MAX) {
+		ha_watch_failover(group, &run.left, member);
 		if (try_member(&run, member) != FINISHED)
 			continue;
 		/* One member could what others could not: they are looked at. */
@@ -406,5 +412,13 @@ CK_RV ha_send(struct ha_group *group, struct p11_call *calls, size_t count, stru
 			ha_members_suspect(group, run.dubious);
 		return outward(run.rv);
 	}
+	ha_watch_nobody(group, run.answered ? run.answer : run.rv);
 	return outward(run.answered ? run.answer : run.rv);
+}
+
+CK_RV ha_send(struct ha_group *group, struct p11_call *calls, size_t count, struct member_channel **ret_channel)
+{
+	int64_t from = clock_now_ns();
+
+	return ha_watch_answered(group, from, send_somewhere(group, calls, count, ret_channel));
 }

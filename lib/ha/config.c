@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "fleet/fleet.h"
@@ -59,9 +58,7 @@ static int follow(struct ha_group *group, const struct fleet *fleet, struct err 
 	int rc = now ? replica_set_follow(group->set, fleet, now, &joined, err) : 0;
 
 	ha_members_joined(group, joined);
-	if (replica_set_members(group->set) != before)
-		log_info("ha", "'%s' has %d members now", group->set->name,
-			 __builtin_popcount(replica_set_members(group->set)));
+	ha_watch_members(group, joined, replica_set_members(group->set) != before);
 	return rc < 0 ? rc : now != NULL;
 }
 
@@ -79,7 +76,7 @@ bool ha_group_refresh(struct ha_group *group)
 		fleet_watch_again(&group->config->watch);
 	pthread_mutex_unlock(&group->config->lock);
 	if (rc < 0)
-		log_error("ha", "not all that changed in '%s' is taken up: %s", group->set->name, err.message);
+		ha_watch_unread(group, &err);
 	return rc > 0;
 }
 

@@ -10,7 +10,9 @@
 #include "member/member.h"
 #include "p11/rv.h"
 
-int ha_group_new(struct replica_set *set, const char *folder, bool background, struct ha_group **ret, struct err *err)
+/* The set is the group's from now on. */
+static int make(struct replica_set *set, const char *folder, const char *role, const char *serial, bool background,
+		struct ha_group **ret, struct err *err)
 {
 	owned(ha_group) struct ha_group *group = mem_new(struct ha_group);
 	pthread_condattr_t monotonic;
@@ -32,6 +34,8 @@ int ha_group_new(struct replica_set *set, const char *folder, bool background, s
 	pthread_cond_init(&group->wake, &monotonic);
 	pthread_condattr_destroy(&monotonic);
 	rc = ha_config_new(folder, &group->config, err);
+	if (rc == 0)
+		rc = ha_watch_open(group, folder, role, serial, err);
 	if (rc < 0)
 		return rc;
 	group->set->threads = background;
@@ -45,13 +49,18 @@ int ha_group_new(struct replica_set *set, const char *folder, bool background, s
 	return 0;
 }
 
+int ha_group_new(struct replica_set *set, const char *folder, bool background, struct ha_group **ret, struct err *err)
+{
+	return make(set, folder, "admin", NULL, background, ret, err);
+}
+
 int ha_group_open(const struct fleet *fleet, const struct fleet_group *from, const char *folder,
 		  const char *role, bool background, struct ha_group **ret, struct err *err)
 {
 	struct replica_set *set = NULL;
 	int rc = replica_set_open(fleet, from, folder, role, &set, err);
 
-	return rc < 0 ? rc : ha_group_new(set, folder, background, ret, err);
+	return rc < 0 ? rc : make(set, folder, role, from->serial, background, ret, err);
 }
 
 void ha_group_free(struct ha_group *group)
@@ -61,6 +70,7 @@ void ha_group_free(struct ha_group *group)
 	ha_recovery_stop(group);
 	ha_config_free(group->config);
 	ha_index_free(group);
+	ha_watch_close(group);
 	free(group->mechanisms);
 	replica_set_free(group->set);
 	pthread_cond_destroy(&group->wake);
@@ -100,6 +110,7 @@ static int check_pin(struct ha_group *group, const struct secret *pin, size_t *r
 		*ret_by = member;
 		if (rc == 0)
 			return 0;
+		ha_watch_refused(group, member, err);
 		replica_set_try_pin(group->set, member, NULL, NULL);
 		if ((err->code == ERR_PIN && p11_pin_refused(err->rv)) || err->code == ERR_NO_MEMORY)
 			return rc;
@@ -137,6 +148,7 @@ CK_RV ha_login(struct ha_group *group, const void *pin, CK_ULONG len)
 	if (rc == 0)
 		rc = log_in(group, secret, &err);
 	group->logged_in = group->set->pin_good = rc == 0;
+	ha_watch_login(group, rc == 0);
 	pthread_mutex_unlock(&group->login_lock);
 	return rc < 0 ? p11_rv_from_err(&err) : CKR_OK;
 }
@@ -149,6 +161,7 @@ CK_RV ha_logout(struct ha_group *group)
 		return CKR_USER_NOT_LOGGED_IN;
 	}
 	group->logged_in = false;
+	ha_watch_login(group, false);
 	replica_set_login(group->set, NULL, NULL);
 	pthread_mutex_unlock(&group->login_lock);
 	ha_index_clear(group);

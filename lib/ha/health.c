@@ -8,7 +8,6 @@
 
 #include "base/clock.h"
 #include "base/err.h"
-#include "base/log.h"
 #include "ha/internal.h"
 #include "member/member.h"
 #include "p11/rv.h"
@@ -78,9 +77,8 @@ void ha_member_down(struct ha_group *group, size_t member, const struct err *why
 	struct ha_health *health = &group->health[member];
 
 	pthread_mutex_lock(&group->health_lock);
+	ha_watch_down(group, member, health->up, why);
 	if (health->up) {
-		log_error("ha", "member '%s' of '%s' is down: %s", group->set->members[member].name,
-			  group->set->name, why->message);
 		health->up = health->suspect = false;
 		health->backoff_ms = BACKOFF_MIN_MS;
 	}
@@ -107,7 +105,7 @@ void ha_member_up(struct ha_group *group, size_t member)
 {
 	pthread_mutex_lock(&group->health_lock);
 	if (!group->health[member].up)
-		log_info("ha", "member '%s' of '%s' serves again", group->set->members[member].name, group->set->name);
+		ha_watch_up(group, member);
 	group->health[member].up = true;
 	group->health[member].suspect = false;
 	pthread_mutex_unlock(&group->health_lock);

@@ -11,6 +11,7 @@
 #include "replica/set.h"
 
 struct err;
+struct stats;
 
 /* A handle on a member, known for one epoch of its host. */
 struct ha_handle {
@@ -88,6 +89,10 @@ struct ha_group {
 	_Atomic uint64_t poison[POISON_MAX];	/* digests of requests that members ended over; 0 = none */
 	atomic_uint n_poison;			/* that there ever were; each takes the place of the oldest */
 
+	struct stats *stats;			/* watch.c */
+	_Atomic uint32_t told;			/* of these members: that calls went on to others */
+	_Atomic bool told_nobody;		/* that nobody is left */
+
 	struct ha_config *config;	/* of the recoverer */
 	pthread_t thread;
 	bool thread_runs;
@@ -125,6 +130,31 @@ int ha_config_new(const char *folder, struct ha_config **ret, struct err *err);
 void ha_config_free(struct ha_config *config);
 /* member_acquire(), also where the member is now. */
 int ha_acquire(struct ha_group *group, size_t member, struct member_channel **ret, struct err *err);
+
+/* ---- watch.c ---- */
+/* What happens is told here, and nowhere else: to the log (base/event.h) and to statistics. serial NULL: not known. */
+int ha_watch_open(struct ha_group *group, const char *folder, const char *role, const char *serial, struct err *err);
+void ha_watch_close(struct ha_group *group);
+/* The set has these members now, and such roles; who joined has not all yet. changed: it has others than before. */
+void ha_watch_members(struct ha_group *group, uint32_t joined, bool changed);
+/* It was asked, since that moment of the monotonic clock; err: the link failed, otherwise rv. */
+void ha_watch_asked(struct ha_group *group, size_t member, int64_t from_ns, const struct err *err, CK_RV rv);
+/* So the application is answered; returns rv. */
+CK_RV ha_watch_answered(struct ha_group *group, int64_t from_ns, CK_RV rv);
+/* A call left these members, which failed, and goes to that one; an operation does. Clears *left. */
+void ha_watch_failover(struct ha_group *group, uint32_t *left, size_t to);
+void ha_watch_replay(struct ha_group *group, uint32_t *left, size_t to);
+void ha_watch_poison(struct ha_group *group, enum p11_fn fn);
+/* A call came to its end without an answer; rv: what the application is told. */
+void ha_watch_nobody(struct ha_group *group, CK_RV rv);
+/* With health_lock held. was_up: it is news. */
+void ha_watch_down(struct ha_group *group, size_t member, bool was_up, const struct err *why);
+void ha_watch_up(struct ha_group *group, size_t member);
+void ha_watch_unread(struct ha_group *group, const struct err *why);
+void ha_watch_login(struct ha_group *group, bool in);
+/* A login failed there; told when it is for the PIN. */
+void ha_watch_refused(struct ha_group *group, size_t member, const struct err *why);
+void ha_watch_session(struct ha_group *group, bool opened);
 
 /* ---- refresh.c ---- */
 /* Read the records when they may have changed. */
@@ -237,6 +267,7 @@ struct ha_stream {
 	size_t behind;
 	struct buf ahead;
 	unsigned ended;			/* members in a row that ended over a call of it */
+	uint32_t left;			/* members that it stood on, and that failed */
 	bool moved;			/* one of its calls was answered: it is not what members end over */
 };
 struct ha_operation;

@@ -13,6 +13,7 @@ CK_RV ha_session_open(struct ha_group *group, CK_FLAGS flags, struct ha_session 
 		return CKR_HOST_MEMORY;
 	session->group = group;
 	session->flags = flags;
+	ha_watch_session(group, true);
 	*ret = session;
 	return CKR_OK;
 }
@@ -24,6 +25,7 @@ void ha_session_free(struct ha_session *session)
 	for (int op = 0; op < P11_OP_MAX; op++)
 		ha_operation_free(session->operations[op]);
 	ha_local_end(session);
+	ha_watch_session(session->group, false);
 	free(session->found);
 	free(session);
 }

@@ -2,6 +2,7 @@
 /* Operations that stand on one member's channel, and are put on another's when it is lost. */
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "ha/internal.h"
@@ -100,10 +101,12 @@ static CK_RV attach(struct ha_operation *o)
 	member_keep(channel);
 	if (replay(o, channel, &err) == 0) {
 		o->stream.channel = channel;
+		ha_watch_replay(o->group, &o->stream.left, ha_member_of(o->group, channel));
 		return CKR_OK;
 	}
 	if (!err.rv && err.code != ERR_NO_MEMORY)
 		ha_member_down(o->group, ha_member_of(o->group, channel), &err);
+	o->stream.left |= 1u << ha_member_of(o->group, channel);
 	o->stream.ended += member_ended(channel);
 	member_spoil(channel);
 	member_release(channel);
@@ -118,6 +121,7 @@ static void detach(struct ha_operation *o, const struct err *why)
 
 	if (why)
 		ha_member_down(o->group, ha_member_of(o->group, channel), why);
+	o->stream.left |= 1u << ha_member_of(o->group, channel);
 	o->stream.ended += member_ended(channel);
 	member_spoil(channel);
 	let_go(&o->stream);
@@ -172,7 +176,7 @@ static bool answered(const struct p11_call *call)
 	return p11_rv_class(call->rv) != P11_MEMBER && p11_rv_class(call->rv) != P11_SESSION;
 }
 
-CK_RV ha_stream_send(struct ha_operation *o, struct p11_call *call)
+static CK_RV send_where_it_stands(struct ha_operation *o, struct p11_call *call)
 {
 	enum p11_arg_kind kind;
 	struct p11_arg *result = p11_result_of(call, &kind);
@@ -210,4 +214,11 @@ CK_RV ha_stream_send(struct ha_operation *o, struct p11_call *call)
 		return result && call->rv == CKR_OK ? adjust(&o->stream, result, room, p11_call_ends(call)) : call->rv;
 	}
 	return CKR_DEVICE_REMOVED;
+}
+
+CK_RV ha_stream_send(struct ha_operation *o, struct p11_call *call)
+{
+	int64_t from = clock_now_ns();
+
+	return ha_watch_answered(o->group, from, send_where_it_stands(o, call));
 }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/event.h"
 #include "base/file.h"
 #include "base/foreign.h"
 #include "base/inherit.h"
@@ -75,7 +76,7 @@ static CK_RV read_reserved(const void *reserved, char *ret, size_t size)
 	*ret = 0;
 	if (!reserved || foreign_text(reserved, ret, size, &err) == 0)
 		return CKR_OK;
-	log_error("slot", "C_Initialize, pReserved: %s", err.message);
+	event_log(EVENT_ARGUMENTS, "C_Initialize, pReserved: %s", err.message);
 	return CKR_ARGUMENTS_BAD;
 }
 
@@ -124,7 +125,7 @@ static CK_RV begin(void *data)
 	module.folder = choose_folder(reserved);
 	if (slot_take_up_first(&err) == 0)
 		return CKR_OK;
-	log_error("slot", "%s", err.message);
+	event_log(EVENT_STORE_UNREAD, "%s", err.message);
 	forget();
 	return CKR_GENERAL_ERROR;
 }

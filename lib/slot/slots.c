@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/event.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -77,7 +78,7 @@ static CK_RV open_group(struct slot_token *token)
 	token->ha = ha;
 	pthread_rwlock_unlock(&module.lock);
 	if (err.code)
-		log_error("slot", "%s", err.message);
+		event_log(EVENT_GROUP_UNOPENED, "%s", err.message);
 	/* Who closed the gate meanwhile did not see this one. */
 	if (ha && !gate_is_open())
 		ha_group_cut(ha);
@@ -250,7 +251,7 @@ static int take_up_slots(struct fleet *fleet, struct ended *ended, struct err *e
 /* Its sessions are over, and what runs in them is cut. */
 static void end_token(struct slot_token *token)
 {
-	log_info("slot", "the group '%s' is not the one any more that it was", token->slot->name);
+	event_log(EVENT_GROUP_REPLACED, "the group '%s' is not the one any more that it was", token->slot->name);
 	if (token->ha)
 		ha_group_cut(token->ha);
 	slot_session_close_all(token);
@@ -333,7 +334,7 @@ static void look(void)
 	atomic_store(&module.look_ms, clock_now_ms() + LOOK_MS);
 	pthread_mutex_unlock(&module.look_lock);
 	if (rc < 0)
-		log_error("slot", "slots stay as they were: %s", err.message);
+		event_log(EVENT_SLOTS_STAY, "slots stay as they were: %s", err.message);
 	settle(&ended);
 	if (rc > 0)
 		refresh_groups();

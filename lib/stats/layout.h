@@ -46,8 +46,8 @@ struct stats_calls {
 
 struct stats_member {
 	char name[128];
-	uint32_t role;			/* 0 active, 1 standby */
-	_Atomic uint32_t there;		/* name and role are written */
+	_Atomic uint32_t role;		/* 0 active, 1 standby */
+	_Atomic uint32_t there;		/* it is a member, and its name is written */
 	_Atomic uint32_t state;
 	_Atomic uint32_t error;		/* why: a code of base/err.h, */
 	stats_count rv;			/* and the token's return value, 0 = none */

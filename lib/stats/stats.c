@@ -315,10 +315,18 @@ void stats_member(struct stats *stats, size_t member, const char *name, bool sta
 
 	if (member >= STATS_MEMBERS)
 		return;
+	SET(m->role, standby);
+	if (m->there)
+		return;
 	snprintf(m->name, sizeof(m->name), "%s", name);
-	m->role = standby;
 	SET(m->since_ms, clock_utc_ms());
 	atomic_store_explicit(&m->there, 1, memory_order_release);
+}
+
+void stats_left(struct stats *stats, size_t member)
+{
+	if (member < STATS_MEMBERS)
+		SET(stats->file->members[member].there, 0);
 }
 
 void stats_reason(struct stats *stats, size_t member, unsigned error, unsigned long rv)

@@ -38,6 +38,8 @@ const char *stats_path(const struct stats *stats);
 
 /* A member of this number, which is its own for as long as it is one. */
 void stats_member(struct stats *stats, size_t member, const char *name, bool standby);
+/* It is none any more. */
+void stats_left(struct stats *stats, size_t member);
 /* A member was asked, which took from one moment of the monotonic clock to another. */
 void stats_asked(struct stats *stats, size_t member, enum stats_outcome outcome, int64_t from_ns, int64_t to_ns);
 /* The application was answered. */
