@@ -89,9 +89,12 @@ static int write_schemas(const char *folder, struct err *err)
 	for (size_t i = 0; r == 0 && all_groups[i]; i++) {
 		const struct cli_command *const *commands = all_groups[i]->commands;
 
-		for (size_t k = 0; r == 0 && commands[k]; k++)
+		for (size_t k = 0; r == 0 && commands[k]; k++) {
 			if (commands[k]->output && commands[k]->output->schema)
 				r = write_schema(folder, commands[k]->output, err);
+			if (r == 0 && commands[k]->instead.output)
+				r = write_schema(folder, commands[k]->instead.output, err);
+		}
 	}
 	return r;
 }

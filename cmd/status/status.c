@@ -9,14 +9,17 @@
 #include "base/str.h"
 #include "cli/cli.h"
 #include "crypto/tls.h"
+#include "status/applications.h"
 
 struct args {
 	const char *group;
-	bool check;
+	bool check, applications;
 };
 
 static const struct cli_param options[] = {
 	CLI_OPT_FLAG(struct args, check, 'c', "check", "Status 3 when something shown is not up"),
+	CLI_OPT_FLAG(struct args, applications, 'a', "applications",
+		     "What applications on this host have counted, instead of asking devices"),
 	CLI_END
 };
 static const struct cli_param arguments[] = {
@@ -82,6 +85,48 @@ static int verdict(const struct status *status, struct err *err)
 	return err_set(err, ERR_DIFFERENT, "not healthy: %zu of %zu devices down", down, status->n_devices);
 }
 
+/* ---- applications ---- */
+
+/* One that no application shows is there all the same, or not at all. */
+static int check_group(struct cli *cli, const char *name, struct err *err)
+{
+	owned(store) struct store *store = NULL;
+	owned(fleet) struct fleet *fleet = NULL;
+	struct fleet_group *group;
+	int rc = store_open(cli_store_url(cli), 0, &store, err);
+
+	if (rc == 0)
+		rc = store_read(store, &fleet, err);
+	return rc < 0 ? rc : fleet_find_group(fleet, name, &group, err);
+}
+
+static int applications_verdict(const struct applications *all, struct err *err)
+{
+	size_t ill = 0;
+
+	for (size_t i = 0; i < all->n_applications; i++)
+		ill += all->applications[i].up < all->applications[i].of;
+	if (!ill)
+		return 0;
+	return err_set(err, ERR_DIFFERENT, "not healthy: %zu of %zu applications go without a member", ill, all->n_applications);
+}
+
+/* Without a store, too: an application's host need not have one. */
+static int show_applications(struct cli *cli, const struct args *a, struct err *err)
+{
+	owned(applications) struct applications all = {0};
+	owned(mem) char *folder = NULL;
+	int rc = store_locate(cli_store_url(cli), &folder, err);
+
+	if (rc == 0)
+		rc = applications_read(folder, a->group, &all, err);
+	if (rc == 0 && a->group && !all.n_applications && !all.n_ended)
+		rc = check_group(cli, a->group, err);
+	if (rc == 0)
+		rc = cli_emit(cli, &applications_type, &all, err);
+	return rc < 0 || !a->check ? rc : applications_verdict(&all, err);
+}
+
 static int run(struct cli *cli, const void *data, struct err *err)
 {
 	const struct args *a = data;
@@ -91,8 +136,11 @@ static int run(struct cli *cli, const void *data, struct err *err)
 	owned(status) struct status status = {0};
 	struct fleet_group *only = NULL;
 	size_t count = 0;
-	int rc = store_open(cli_store_url(cli), 0, &store, err);
+	int rc = 0;
 
+	if (a->applications)
+		return show_applications(cli, a, err);
+	rc = store_open(cli_store_url(cli), 0, &store, err);
 	if (rc == 0)
 		rc = store_read(store, &fleet, err);
 	if (rc == 0 && a->group)
@@ -111,5 +159,5 @@ static int run(struct cli *cli, const void *data, struct err *err)
 const struct cli_command status_command = {
 	.summary = "Ask every device whether it is up",
 	.options = options, .args = arguments, .args_size = sizeof(struct args),
-	.output = &status_type, .run = run,
+	.output = &status_type, .instead = {"applications", &applications_type}, .run = run,
 };

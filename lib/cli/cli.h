@@ -116,6 +116,11 @@ struct cli_command {
 	const struct cli_param *args;
 	size_t args_size;		/* of the struct the rows point into */
 	const struct json_type *output;	/* what it prints; NULL = free text */
+	/* What it prints when this option is given. */
+	struct {
+		const char *option;
+		const struct json_type *output;
+	} instead;
 	/* 0 or a negative code. A command that printed its result may still
 	 * return ERR_DIFFERENT, ERR_OBJECTIVE, ERR_UNREACHABLE…: the status
 	 * follows, the result stands. */

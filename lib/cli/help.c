@@ -134,6 +134,8 @@ static void command_help(const struct cli_group *group, const struct cli_command
 	section("Access options, for clouds", command->options, NULL, true, option_entry, ret);
 	if (command->output && command->output->schema)
 		buf_printf(ret, "\nOutput with -o json: hsmctl/%s/v1\n", command->output->schema);
+	if (command->instead.option)
+		buf_printf(ret, "With --%s: hsmctl/%s/v1\n", command->instead.option, command->instead.output->schema);
 }
 
 static void verbs(const struct cli_group *group, struct buf *ret)

@@ -123,6 +123,9 @@ static void command_text(const struct cli_command *command, struct buf *ret)
 	if (command->output && command->output->schema)
 		buf_printf(ret, "With\n.Fl o Cm json\nit prints\n.Dq hsmctl/%s/v1 .\n",
 			   command->output->schema);
+	if (command->instead.option)
+		buf_printf(ret, "With\n.Fl -%s\nit is\n.Dq hsmctl/%s/v1 .\n", command->instead.option,
+			   command->instead.output->schema);
 	if (!shows_any(command->args, false) && !shows_any(command->options, false))
 		return;
 	buf_put_str(ret, ".Bl -tag -width Ds\n");

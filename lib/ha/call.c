@@ -196,7 +196,7 @@ int ha_send_on(struct ha_group *group, struct member_channel *channel, struct p1
 
 	if (rc == 0 && rv != CKR_OK)
 		call->rv = rv;
-	ha_watch_asked(group, binding.member, from, rc < 0 ? err : NULL, call->rv);
+	ha_watch_asked(group, binding.member, channel, from, rc < 0 ? err : NULL, call->rv);
 	return rc;
 }
 
@@ -342,7 +342,7 @@ static enum next attempt(struct run *run, size_t member)
 		run->rv = first_failure(run->calls, run->count);
 	if (rc == 0 && run->rv == CKR_OK)
 		shape_learn(run->group, run->shape);
-	ha_watch_asked(run->group, member, from, rc < 0 ? &err : NULL, run->rv);
+	ha_watch_asked(run->group, member, channel, from, rc < 0 ? &err : NULL, run->rv);
 	next = rc < 0 ? failed(run, member, channel, &err) : judge(run, member);
 	if (rc == 0 && run->rv == CKR_OK && run->ret_channel)
 		*run->ret_channel = channel;

@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "ha/internal.h"
+#include "member/member.h"
 #include "p11/rv.h"
 #include "stats/stats.h"
 
@@ -51,13 +52,15 @@ static enum stats_outcome outcome_of(const struct err *err, CK_RV rv)
 	return p11_err_busy(err) ? STATS_BUSY : err->code == ERR_PIN ? STATS_CREDENTIAL : STATS_LINK;
 }
 
-void ha_watch_asked(struct ha_group *group, size_t member, int64_t from_ns, const struct err *err, CK_RV rv)
+void ha_watch_asked(struct ha_group *group, size_t member, const struct member_channel *channel, int64_t from_ns,
+		    const struct err *err, CK_RV rv)
 {
 	/* Ours is nobody's fault. */
 	if (err && err->code == ERR_NO_MEMORY)
 		return;
 	stats_asked(group->stats, member, outcome_of(err, rv), from_ns, clock_now_ns());
-	if (err && err->code == ERR_TIMEOUT)
+	/* It did not end the connection: we did. */
+	if (err && channel && member_broken(channel) && !member_ended(channel))
 		stats_cut(group->stats, member);
 }
 

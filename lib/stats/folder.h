@@ -28,7 +28,7 @@ struct stats_entry {
 	int64_t last_ms;		/* UTC, of the newest call; 0 = none, or long ago */
 };
 
-enum { STATS_NAME_MAX = 128, STATS_FILES_MAX = 20000 };
+enum { STATS_NAME_MAX = 128, STATS_FILES_MAX = 10000 };
 void stats_file_name(const struct proc_id *process, unsigned number, const char *group, char ret[static STATS_NAME_MAX]);
 /* ret_group: within name. */
 bool stats_file_of(const char *name, struct proc_id *ret, const char **ret_group);

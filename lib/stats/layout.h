@@ -54,7 +54,7 @@ struct stats_member {
 	_Atomic int64_t since_ms;	/* UTC, of the state */
 	struct stats_calls calls;	/* that it was asked, more than one for a call of the application's now and then */
 	stats_count failovers;		/* calls that went on to another member, for this one failed */
-	stats_count cuts;		/* links that were cut for its silence */
+	stats_count cuts;		/* links that were cut, for its silence most of the time */
 	stats_count outages;		/* how often it went down */
 };
 

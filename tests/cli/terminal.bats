@@ -18,6 +18,9 @@ setup_file() {
 	hsmctl -q key generate $group --label "signing key of the billing service, 2026, 漢字, made for the auditors" -t ec-p256 >/dev/null
 	hsmctl -q key generate $group --label short -t aes-128 >/dev/null
 	hsmctl -q device stop hsm-3-in-frankfurt-row-12-rack-3-unit-7 >/dev/null
+	# An application that was killed: what it counted stays.
+	printf 'kill\n' | HSMCTL_STORE=$HSMCTL_STORE MODULE=$BUILD/lib/pkcs11/hsmctl-pkcs11.so PIN=$(cat "$HSMCTL_STORE/secrets/user.pin") \
+		"$BUILD/tests/slot/counted" by-line >/dev/null 2>&1 || true
 	hsmctl -q key generate $group --label "the third member lacks this one, and it is named at length too" -t aes-128 >/dev/null
 }
 
@@ -28,7 +31,7 @@ teardown_file() {
 setup() {
 	export LANG=C.UTF-8
 	unset COLUMNS LC_ALL LC_CTYPE
-	tables=("status" "key list $group" "partition list" "device list" "audit show" "drill list" "ha list" "ha show $group"
+	tables=("status" "status --applications" "key list $group" "partition list" "device list" "audit show" "drill list" "ha list" "ha show $group"
 		"provision show" "verify $group" "sync -n $group" "device show hsm-1-in-frankfurt-row-12-rack-3-unit-7"
 		"partition contents hsm-1-in-frankfurt-row-12-rack-3-unit-7")
 }
@@ -45,6 +48,9 @@ on_terminal() {
 		on_terminal 80 hsmctl $table
 		[[ $output == *[A-Z]* ]]
 	done
+	on_terminal 80 hsmctl status --applications
+	prints "counted"
+	prints "Ended:"
 	jq '.devices += [.devices[0] | .name |= "new-\(.)"]' "$FLEET" >"$BATS_TEST_TMPDIR/more.json"
 	on_terminal 80 hsmctl provision plan "$BATS_TEST_TMPDIR/more.json"
 	prints "device new-"
