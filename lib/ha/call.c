@@ -214,6 +214,7 @@ struct run {
 	uint32_t left;			/* those that failed since the last one was chosen */
 	unsigned ended;			/* members whose host ended while it had the call */
 	uint64_t shape;
+	int64_t *now_ns;		/* when the last attempt ended, or the first one begins */
 	bool answered;
 	CK_RV answer;			/* the first of those that another member may know better */
 	CK_RV rv;			/* of the last attempt */
@@ -279,6 +280,7 @@ static enum next judge(struct run *run, size_t member)
 		return SAME_MEMBER;
 	case P11_BUSY:
 		clock_sleep_ms(10);
+		*run->now_ns = clock_now_ns();
 		return SAME_MEMBER;
 	case P11_MEMBER:
 		p11_rv_err(&err, run->rv, "call");
@@ -323,7 +325,6 @@ static enum next attempt(struct run *run, size_t member)
 	struct err err = {0};
 	CK_RV unbound = CKR_OK;
 	enum next next;
-	int64_t from = clock_now_ns();
 	int rc = ha_acquire(run->group, member, &channel, &err);
 
 	keep_rooms(run, true);
@@ -342,7 +343,7 @@ static enum next attempt(struct run *run, size_t member)
 		run->rv = first_failure(run->calls, run->count);
 	if (rc == 0 && run->rv == CKR_OK)
 		shape_learn(run->group, run->shape);
-	ha_watch_asked(run->group, member, channel, from, rc < 0 ? &err : NULL, run->rv);
+	*run->now_ns = ha_watch_asked(run->group, member, channel, *run->now_ns, rc < 0 ? &err : NULL, run->rv);
 	next = rc < 0 ? failed(run, member, channel, &err) : judge(run, member);
 	if (rc == 0 && run->rv == CKR_OK && run->ret_channel)
 		*run->ret_channel = channel;
@@ -390,11 +391,12 @@ static size_t next_member(struct run *run)
 	return member != SET_MAX ? member : ha_choose(group, run->tried, !run->answered);
 }
 
+/* ret_now: when the last attempt ended. */
 static CK_RV send_somewhere(struct ha_group *group, struct p11_call *calls, size_t count,
-			    struct member_channel **ret_channel)
+			    struct member_channel **ret_channel, int64_t *ret_now)
 {
 	struct run run = {.group = group, .calls = calls, .count = count, .ret_channel = ret_channel,
-			  .shape = shape_of(calls, count), .rv = CKR_DEVICE_REMOVED};
+			  .shape = shape_of(calls, count), .now_ns = ret_now, .rv = CKR_DEVICE_REMOVED};
 	size_t member;
 
 	if (is_poison(group, calls, count))
@@ -418,7 +420,9 @@ static CK_RV send_somewhere(struct ha_group *group, struct p11_call *calls, size
 
 CK_RV ha_send(struct ha_group *group, struct p11_call *calls, size_t count, struct member_channel **ret_channel)
 {
-	int64_t from = clock_now_ns();
+	int64_t from = clock_now_ns(), now = from;
+	CK_RV rv = send_somewhere(group, calls, count, ret_channel, &now);
 
-	return ha_watch_answered(group, from, send_somewhere(group, calls, count, ret_channel));
+	ha_watch_answered(group, from, now, rv);
+	return rv;
 }

@@ -138,11 +138,11 @@ void ha_watch_close(struct ha_group *group);
 /* The set has these members now, and such roles; who joined has not all yet. changed: it has others than before. */
 void ha_watch_members(struct ha_group *group, uint32_t joined, bool changed);
 /* It was asked, since that moment of the monotonic clock, on the channel (NULL: there was none); err: the link failed,
- * otherwise rv. */
-void ha_watch_asked(struct ha_group *group, size_t member, const struct member_channel *channel, int64_t from_ns,
-		    const struct err *err, CK_RV rv);
-/* So the application is answered; returns rv. */
-CK_RV ha_watch_answered(struct ha_group *group, int64_t from_ns, CK_RV rv);
+ * otherwise rv. Returns that moment now: on some machines nothing here costs as much as looking at the clock. */
+int64_t ha_watch_asked(struct ha_group *group, size_t member, const struct member_channel *channel, int64_t from_ns,
+		       const struct err *err, CK_RV rv);
+/* So the application is answered. */
+void ha_watch_answered(struct ha_group *group, int64_t from_ns, int64_t to_ns, CK_RV rv);
 /* A call left these members, which failed, and goes to that one; an operation does. Clears *left. */
 void ha_watch_failover(struct ha_group *group, uint32_t *left, size_t to);
 void ha_watch_replay(struct ha_group *group, uint32_t *left, size_t to);

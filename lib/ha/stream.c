@@ -219,6 +219,8 @@ static CK_RV send_where_it_stands(struct ha_operation *o, struct p11_call *call)
 CK_RV ha_stream_send(struct ha_operation *o, struct p11_call *call)
 {
 	int64_t from = clock_now_ns();
+	CK_RV rv = send_where_it_stands(o, call);
 
-	return ha_watch_answered(o->group, from, send_where_it_stands(o, call));
+	ha_watch_answered(o->group, from, clock_now_ns(), rv);
+	return rv;
 }

@@ -52,22 +52,24 @@ static enum stats_outcome outcome_of(const struct err *err, CK_RV rv)
 	return p11_err_busy(err) ? STATS_BUSY : err->code == ERR_PIN ? STATS_CREDENTIAL : STATS_LINK;
 }
 
-void ha_watch_asked(struct ha_group *group, size_t member, const struct member_channel *channel, int64_t from_ns,
-		    const struct err *err, CK_RV rv)
+int64_t ha_watch_asked(struct ha_group *group, size_t member, const struct member_channel *channel, int64_t from_ns,
+		       const struct err *err, CK_RV rv)
 {
+	int64_t now = clock_now_ns();
+
 	/* Ours is nobody's fault. */
 	if (err && err->code == ERR_NO_MEMORY)
-		return;
-	stats_asked(group->stats, member, outcome_of(err, rv), from_ns, clock_now_ns());
+		return now;
+	stats_asked(group->stats, member, outcome_of(err, rv), from_ns, now);
 	/* It did not end the connection: we did. */
 	if (err && channel && member_broken(channel) && !member_ended(channel))
 		stats_cut(group->stats, member);
+	return now;
 }
 
-CK_RV ha_watch_answered(struct ha_group *group, int64_t from_ns, CK_RV rv)
+void ha_watch_answered(struct ha_group *group, int64_t from_ns, int64_t to_ns, CK_RV rv)
 {
-	stats_answered(group->stats, outcome_of(NULL, rv), from_ns, clock_now_ns());
-	return rv;
+	stats_answered(group->stats, outcome_of(NULL, rv), from_ns, to_ns);
 }
 
 void ha_watch_failover(struct ha_group *group, uint32_t *left, size_t to)
