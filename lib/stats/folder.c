@@ -178,8 +178,8 @@ static void clean(struct stats_file *file)
 		clean_change(&file->changes[i]);
 }
 
-/* Does it say of itself what its name and its owner say? */
-static int check(const struct stats_file *file, const char *name, uid_t owner, struct err *err)
+/* Does it say of itself what its name says? */
+static int check(const struct stats_file *file, const char *name, struct err *err)
 {
 	struct proc_id process;
 	const char *group;
@@ -188,7 +188,7 @@ static int check(const struct stats_file *file, const char *name, uid_t owner, s
 		return err_set(err, ERR_INVALID, "'%s' is no name of a file of statistics", name);
 	if (file->magic != STATS_MAGIC || file->version != STATS_VERSION || file->size != sizeof(*file))
 		return err_set(err, ERR_INVALID, "'%s' holds no statistics, or of another version", name);
-	if (file->pid != (uint32_t)process.pid || file->started != process.started || file->uid != owner ||
+	if (file->pid != (uint32_t)process.pid || file->started != process.started ||
 	    strncmp(file->group, group, sizeof(file->group)) != 0)
 		return err_set(err, ERR_INVALID, "'%s' is of another process than it says", name);
 	return 0;
@@ -223,7 +223,7 @@ int stats_read(int folder, const char *name, struct stats_entry *ret, struct err
 		return err_set(err, ERR_INVALID, "'%s' is no file of statistics", name);
 	if (read_all(fd, &ret->file, sizeof(ret->file)) < 0)
 		return err_errno(err, "cannot read '%s'", name);
-	rc = check(&ret->file, name, st.st_uid, err);
+	rc = check(&ret->file, name, err);
 	if (rc < 0)
 		return rc;
 	clean(&ret->file);

@@ -70,7 +70,7 @@ struct stats_file {
 	stats_count magic;
 	uint32_t version, size;
 	/* the process: */
-	uint32_t pid, uid;
+	uint32_t pid, uid;		/* whose file it is says its owner: users have other numbers in other containers */
 	uint64_t started;		/* clock ticks since boot */
 	uint64_t boot;			/* which boot of which host, */
 	uint64_t space;			/* which space of process numbers */

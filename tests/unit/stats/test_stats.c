@@ -229,8 +229,7 @@ static void files_that_lie_are_refused(void **state)
 	} lies[] = {
 		{offsetof(struct stats_file, magic), 8}, {offsetof(struct stats_file, version), 4},
 		{offsetof(struct stats_file, size), 4}, {offsetof(struct stats_file, pid), 4},
-		{offsetof(struct stats_file, uid), 4}, {offsetof(struct stats_file, started), 8},
-		{offsetof(struct stats_file, group), 8},
+		{offsetof(struct stats_file, started), 8}, {offsetof(struct stats_file, group), 8},
 	};
 	char other[PATH_MAX], name[STATS_NAME_MAX];
 	struct stats_folder found;
