@@ -113,6 +113,26 @@ shows() {
 	end one
 }
 
+@test "members that leave and join are seen as the document has them" {
+	cp "$HSMCTL_STORE/fleet.json" "$BATS_TEST_TMPDIR/before.json"
+	application one
+	tell one 0x0 sign 1
+	change_document '.groups[0].members |= map(select(.device != "hsm-west-2"))'
+	changed() {
+		tell one 0x0 sign 1
+		shows ".applications[0] | .of == $1 and .up == $1"
+	}
+	until_true changed 3
+	look
+	[ "$(field '[.applications[0].members[].name] | join(" ")')" = "hsm-east-1 hsm-east-2 hsm-west-1" ]
+	[ "$(field '.applications[0].last_event')" = HA006 ]
+	cat "$BATS_TEST_TMPDIR/before.json" >"$HSMCTL_STORE/fleet.json"
+	until_true changed 4
+	look
+	[ "$(field '.applications[0].last_event')" = "HA002 hsm-west-2" ]
+	end one
+}
+
 @test "that no member is left is an error of the group, told once" {
 	application one
 	tell one 0x0 sign 1
