@@ -62,24 +62,6 @@ static char *library_path(const struct p11_uri *uri)
 
 /* ---- the token ---- */
 
-static bool is(const char *wanted, const CK_UTF8CHAR *field, size_t len)
-{
-	char text[33];
-
-	if (!wanted)
-		return true;
-	library_text(field, len, text);
-	return str_eq(text, wanted);
-}
-
-static bool matches(const struct p11_uri *uri, const CK_TOKEN_INFO *info)
-{
-	return (info->flags & CKF_TOKEN_INITIALIZED) && is(uri->token, info->label, sizeof(info->label)) &&
-	       is(uri->manufacturer, info->manufacturerID, sizeof(info->manufacturerID)) &&
-	       is(uri->model, info->model, sizeof(info->model)) &&
-	       is(uri->serial, info->serialNumber, sizeof(info->serialNumber));
-}
-
 static int find_token(const struct azure_key *key, CK_TOKEN_INFO *ret, struct err *err)
 {
 	CK_FUNCTION_LIST *functions = library_functions(key->library);
@@ -93,7 +75,8 @@ static int find_token(const struct azure_key *key, CK_TOKEN_INFO *ret, struct er
 	for (CK_ULONG i = 0; i < count; i++) {
 		CK_TOKEN_INFO info;
 
-		if (functions->C_GetTokenInfo(slots[i], &info) != CKR_OK || !matches(&key->uri, &info))
+		if (functions->C_GetTokenInfo(slots[i], &info) != CKR_OK || !(info.flags & CKF_TOKEN_INITIALIZED) ||
+		    !p11_uri_names(&key->uri, slots[i], &info))
 			continue;
 		*ret = info;
 		found++;

@@ -11,21 +11,22 @@
 #include "base/str.h"
 
 /* The last three stand behind the '?'. */
-enum { TOKEN, MANUFACTURER, SERIAL, MODEL, OBJECT, ID, TYPE, MODULE_PATH, MODULE_NAME, PIN_SOURCE, ROWS };
+enum { TOKEN, MANUFACTURER, SERIAL, MODEL, SLOT_ID, OBJECT, ID, TYPE, MODULE_PATH, MODULE_NAME, PIN_SOURCE, ROWS };
 
 static const char *const names[ROWS + 1] = {
 	[TOKEN] = "token", [MANUFACTURER] = "manufacturer", [SERIAL] = "serial", [MODEL] = "model",
-	[OBJECT] = "object", [ID] = "id", [TYPE] = "type", [MODULE_PATH] = "module-path",
+	[SLOT_ID] = "slot-id", [OBJECT] = "object", [ID] = "id", [TYPE] = "type", [MODULE_PATH] = "module-path",
 	[MODULE_NAME] = "module-name", [PIN_SOURCE] = "pin-source",
 };
 static const size_t offsets[ROWS] = {
 	[TOKEN] = offsetof(struct p11_uri, token), [MANUFACTURER] = offsetof(struct p11_uri, manufacturer),
 	[SERIAL] = offsetof(struct p11_uri, serial), [MODEL] = offsetof(struct p11_uri, model),
+	[SLOT_ID] = offsetof(struct p11_uri, slot_id),
 	[OBJECT] = offsetof(struct p11_uri, object), [ID] = offsetof(struct p11_uri, id),
 	[TYPE] = offsetof(struct p11_uri, type), [MODULE_PATH] = offsetof(struct p11_uri, module_path),
 	[MODULE_NAME] = offsetof(struct p11_uri, module_name), [PIN_SOURCE] = offsetof(struct p11_uri, pin_source),
 };
-static const char *const not_ours[] = {"slot-id", "slot-manufacturer", "slot-description", "library-manufacturer",
+static const char *const not_ours[] = {"slot-manufacturer", "slot-description", "library-manufacturer",
 				       "library-description", "library-version", NULL};
 static const char *const types[] = {"private", "public", "cert", "secret-key", "data", NULL};
 
@@ -145,6 +146,10 @@ static int parse_part(const char *text, const char *end, bool query, struct p11_
 
 static int check(const struct p11_uri *uri, struct err *err)
 {
+	int64_t slot;
+
+	if (uri->slot_id && !str_int(uri->slot_id, 0, INT64_MAX, &slot))
+		return err_set(err, ERR_INVALID, "'slot-id' of a pkcs11: URI is no number");
 	if (uri->type && str_index(types, uri->type) < 0)
 		return err_set(err, ERR_INVALID, "'type' of a pkcs11: URI is not one of RFC 7512");
 	if (uri->module_path && uri->module_name)
@@ -176,4 +181,24 @@ int p11_uri_parse(const char *text, struct p11_uri *ret, struct err *err)
 	*ret = uri;
 	uri = (struct p11_uri){0};
 	return 0;
+}
+
+/* A field of an info is filled up with blanks, by some with zeros. */
+static bool is(const char *wanted, const CK_UTF8CHAR *field, size_t len)
+{
+	while (len && (field[len - 1] == ' ' || field[len - 1] == 0))
+		len--;
+	return !wanted || (strlen(wanted) == len && memcmp(wanted, field, len) == 0);
+}
+
+bool p11_uri_names(const struct p11_uri *uri, CK_SLOT_ID slot, const CK_TOKEN_INFO *info)
+{
+	int64_t number;
+
+	if (uri->slot_id && (!str_int(uri->slot_id, 0, INT64_MAX, &number) || (CK_SLOT_ID)number != slot))
+		return false;
+	return is(uri->token, info->label, sizeof(info->label)) &&
+	       is(uri->manufacturer, info->manufacturerID, sizeof(info->manufacturerID)) &&
+	       is(uri->model, info->model, sizeof(info->model)) &&
+	       is(uri->serial, info->serialNumber, sizeof(info->serialNumber));
 }

@@ -11,15 +11,18 @@
 #ifndef P11_URI_H
 #define P11_URI_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/own.h"
+#include "p11/pkcs11.h"
 
 struct err;
 
 /* Decoded; NULL what the URI does not say. All owned. */
 struct p11_uri {
 	char *token, *manufacturer, *serial, *model;	/* of the token, without the blanks behind */
+	char *slot_id;					/* decimal */
 	char *object;					/* CKA_LABEL */
 	char *id;					/* CKA_ID, id_len bytes */
 	size_t id_len;
@@ -33,5 +36,8 @@ OWN_DEFINE_RELEASE(p11_uri)
 /* Into a zeroed struct. ERR_INVALID (also for pin-value, whose value is not repeated),
  * ERR_UNSUPPORTED for attributes of the RFC that we do not act upon; each names the attribute. */
 int p11_uri_parse(const char *text, struct p11_uri *ret, struct err *err);
+
+/* Is the token in this slot as the URI says, as far as it says anything of tokens? */
+bool p11_uri_names(const struct p11_uri *uri, CK_SLOT_ID slot, const CK_TOKEN_INFO *info);
 
 #endif

@@ -29,7 +29,7 @@ static void attributes_are_decoded(void **state)
 static void little_is_enough(void **state)
 {
 	static const char *const good[] = {"pkcs11:", "pkcs11:?", "pkcs11:?module-name=softhsm2", "pkcs11:token=a",
-					   "pkcs11:token=a?", "pkcs11:object=a/b:c@d", NULL};
+					   "pkcs11:token=a?", "pkcs11:object=a/b:c@d", "pkcs11:slot-id=17", NULL};
 
 	(void)state;
 	for (int i = 0; good[i]; i++) {
@@ -62,7 +62,8 @@ static void what_is_wrong_is_named(void **state)
 		{"pkcs11:;token=a", "''", ERR_INVALID},
 		{"pkcs11:tokn=a", "'tokn'", ERR_INVALID},
 		{"pkcs11:Token=a", "'Token'", ERR_INVALID},
-		{"pkcs11:slot-id=1", "'slot-id'", ERR_UNSUPPORTED},
+		{"pkcs11:slot-id=one", "'slot-id'", ERR_INVALID},
+		{"pkcs11:slot-description=a", "'slot-description'", ERR_UNSUPPORTED},
 		{"pkcs11:library-version=3", "'library-version'", ERR_UNSUPPORTED},
 		{"pkcs11:type=key", "'type'", ERR_INVALID},
 		{"pkcs11:module-path=/a", "'module-path'", ERR_INVALID},
@@ -86,6 +87,47 @@ static void what_is_wrong_is_named(void **state)
 		assert_null(strstr(err.message, "8765"));
 		assert_null(strstr(err.hint, "8765"));
 		assert_null(uri.token);
+	}
+}
+
+/* Each attribute is compared with its own field, without what fills that up. */
+static void a_token_is_known_by_what_is_said_of_it(void **state)
+{
+	static const struct {
+		const char *uri;
+		bool named;
+	} cases[] = {
+		{"pkcs11:", true},
+		{"pkcs11:object=a;type=private", true},
+		{"pkcs11:token=The%20Token", true},
+		{"pkcs11:token=The", false},
+		{"pkcs11:token=The%20Token%20", false},
+		{"pkcs11:manufacturer=Maker", true},
+		{"pkcs11:manufacturer=v2", false},
+		{"pkcs11:model=v2", true},
+		{"pkcs11:model=v", false},
+		{"pkcs11:serial=0a1b", true},
+		{"pkcs11:serial=0A1B", false},
+		{"pkcs11:slot-id=7", true},
+		{"pkcs11:slot-id=8", false},
+		{"pkcs11:token=The%20Token;manufacturer=Maker;model=v2;serial=0a1b;slot-id=7", true},
+		{"pkcs11:token=The%20Token;manufacturer=Maker;model=v2;serial=0a1c;slot-id=7", false},
+	};
+	CK_TOKEN_INFO info;
+
+	(void)state;
+	memset(&info, ' ', sizeof(info));
+	memcpy(info.label, "The Token", 9);
+	memcpy(info.manufacturerID, "Maker", 5);
+	memcpy(info.model, "v2", 2);
+	memset(info.serialNumber, 0, sizeof(info.serialNumber));
+	memcpy(info.serialNumber, "0a1b", 4);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		owned(p11_uri) struct p11_uri uri = {0};
+
+		assert_int_equal(p11_uri_parse(cases[i].uri, &uri, NULL), 0);
+		if (p11_uri_names(&uri, 7, &info) != cases[i].named)
+			fail_msg("'%s'", cases[i].uri);
 	}
 }
 
@@ -138,6 +180,7 @@ int main(void)
 		cmocka_unit_test(attributes_are_decoded),
 		cmocka_unit_test(little_is_enough),
 		cmocka_unit_test(what_is_wrong_is_named),
+		cmocka_unit_test(a_token_is_known_by_what_is_said_of_it),
 		cmocka_unit_test(a_slip_of_the_pen_is_corrected),
 		cmocka_unit_test(noise),
 		cmocka_unit_test(memory_runs_out),
