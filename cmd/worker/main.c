@@ -16,11 +16,13 @@ int main(int argc, char **argv)
 	struct stat control;
 	int rc;
 
-	if (argc < 3 || argc > 4 || fstat(SPAWN_FD, &control) < 0 || !S_ISSOCK(control.st_mode)) {
+	if (argc < 3 || argc > 5 || fstat(SPAWN_FD, &control) < 0 || !S_ISSOCK(control.st_mode)) {
 		fputs("hsmctl-worker is started by hsmctl and its PKCS#11 module\n", stderr);
 		return 2;
 	}
-	order = (struct worker_order){.name = argv[1], .library = argv[2], .serial = argv[3]};
+	order = (struct worker_order){
+		.name = argv[1], .library = argv[2], .serial = argv[3], .uri = argc > 4 ? argv[4] : NULL,
+	};
 	log_from_environment();
 	rc = worker_serve(&order, SPAWN_FD, &err);
 	if (rc < 0)

@@ -12,6 +12,7 @@
 #include "fleet/group.h"
 #include "fleet/part.h"
 #include "json/lines.h"
+#include "p11/uri.h"
 
 struct check {
 	struct fleet *fleet;
@@ -98,6 +99,68 @@ static int check_link(struct check *c, const struct fleet_link *link, const char
 	return rc < 0 ? rc : check_hex(c, &link->certificate, "certificate", owner, 64);
 }
 
+/* What names no token would mean another one than its writer thinks. */
+static const char *beside_token(const struct p11_uri *uri)
+{
+	const struct {
+		const char *value, *name;
+	} parts[] = {
+		{uri->object, "object"}, {uri->id, "id"}, {uri->type, "type"}, {uri->module_path, "module-path"},
+		{uri->module_name, "module-name"}, {uri->pin_source, "pin-source"},
+	};
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		if (parts[i].value)
+			return parts[i].name;
+	return NULL;
+}
+
+static int check_uri_parts(struct check *c, const struct fleet_partition *partition, const struct p11_uri *uri,
+			   const char *owner)
+{
+	const char *beside = beside_token(uri);
+	void *at = (void *)&partition->uri;
+
+	if (beside) {
+		fail(c, at, "the uri of %s names a token, which has no '%s'", owner, beside);
+		if (str_starts(beside, "module"))
+			return err_hint(c->err, "write the library into its link: \"module\": \"/PATH\"");
+		if (str_eq(beside, "pin-source"))
+			return err_hint(c->err, "write it into \"pin_source\"");
+		return err_hint(c->err, "tokens are named by token, serial, manufacturer, model and slot-id");
+	}
+	if (uri->serial && partition->serial && !str_eq(uri->serial, partition->serial)) {
+		fail(c, at, "the uri of %s has another serial than its \"serial\", '%s'", owner, partition->serial);
+		return err_hint(c->err, "leave one of them out");
+	}
+	if (uri->slot_id && partition->link.kind == FLEET_LINK_TLS) {
+		fail(c, at, "the uri of %s has a 'slot-id', but an appliance serves one token", owner);
+		return err_hint(c->err, "leave it out");
+	}
+	return 0;
+}
+
+/* The text is not repeated, nor what an error says of a PIN in it. */
+static int check_uri(struct check *c, const struct fleet_partition *partition, const char *owner)
+{
+	owned(p11_uri) struct p11_uri uri = {0};
+	struct err why = {0};
+	int rc;
+
+	if (!partition->uri)
+		return 0;
+	rc = p11_uri_parse(partition->uri, &uri, &why);
+	if (rc == -ERR_NO_MEMORY)
+		return err_no_memory(c->err);
+	if (rc == 0)
+		return check_uri_parts(c, partition, &uri, owner);
+	fail(c, &partition->uri, "the uri of %s: %s", owner, why.message);
+	if (strstr(partition->uri, "pin-value="))
+		return err_hint(c->err, "take it out, and write \"pin_source\": \"file:PATH\" beside the uri");
+	return *why.hint ? err_hint(c->err, "%s", why.hint)
+			 : err_hint(c->err, "pkcs11:token=LABEL;serial=SERIAL is how tokens are named");
+}
+
 static int check_serial(struct check *c, const struct fleet_partition *partition, const char *owner)
 {
 	if (!partition->serial)
@@ -131,6 +194,8 @@ static int check_partition(struct check *c, const struct fleet_device *device,
 		rc = check_reference(c, &partition->so_pin_source, "so_pin_source", owner);
 	if (rc == 0)
 		rc = check_link(c, &partition->link, owner);
+	if (rc == 0)
+		rc = check_uri(c, partition, owner);
 	return rc < 0 ? rc : check_serial(c, partition, owner);
 }
 

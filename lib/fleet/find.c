@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/str.h"
 #include "base/mem.h"
 #include "fleet/fleet.h"
 #include "fleet/part.h"
@@ -115,4 +116,11 @@ int fleet_locate(const struct fleet *fleet, const char *where, struct fleet_devi
 	if (rc == 0)
 		*ret_device = device;
 	return rc;
+}
+
+bool fleet_adopts(const struct fleet *fleet, const struct fleet_device *device)
+{
+	const struct fleet_datacenter *datacenter = fleet_datacenter(fleet, device->datacenter);
+
+	return datacenter && str_eq(datacenter->provider, "existing");
 }

@@ -20,7 +20,7 @@
 
 struct err;
 
-extern const char *const fleet_provider_names[];	/* "softhsm", "azure-dedicated-hsm", "azure-cloud-hsm" */
+extern const char *const fleet_provider_names[];	/* "softhsm", "existing", "azure-dedicated-hsm", … */
 
 enum fleet_role { FLEET_ACTIVE, FLEET_STANDBY };
 extern const char *const fleet_role_names[];	/* "active", "standby" */
@@ -49,6 +49,7 @@ struct fleet_link {
 struct fleet_partition {
 	char *name;		/* unique in its device */
 	char *serial;		/* CKA token serial; the identity of the token */
+	char *uri;		/* RFC 7512: which token its link is to; NULL = that of the serial, or the only one */
 	char *pin_source;	/* user PIN */
 	char *so_pin_source;
 	struct fleet_link link;
@@ -171,7 +172,7 @@ extern const struct json_type fleet_azure_type, fleet_azure_device_type, fleet_l
  * device with one partition need not name it; a link that names a library but
  * no kind is of kind worker), then check what a table cannot: references between parts, a partition that is twice a member, two partitions
  * with one serial, providers, credential references (their text is never
- * repeated: it may be a PIN), links, policy within the group's size.
+ * repeated: it may be a PIN), links, URIs of tokens, policy within the group's size.
  * ERR_INVALID "SOURCE:LINE: …".
  */
 int fleet_read(const char *text, size_t len, const char *source, unsigned flags,
@@ -187,6 +188,9 @@ int fleet_rebase(const struct fleet *base, const struct fleet *ours, struct flee
 struct fleet *fleet_new(void);
 void fleet_free(struct fleet *fleet);
 OWN_DEFINE(fleet)
+
+/* Were its tokens there before the fleet, and stay what they are when they leave it? Provider existing. */
+bool fleet_adopts(const struct fleet *fleet, const struct fleet_device *device);
 
 /* Is it to a library on the host of whoever uses it? */
 bool fleet_link_is_local(const struct fleet_link *link);

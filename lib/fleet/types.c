@@ -3,7 +3,7 @@
 #include "fleet/fleet.h"
 #include "fleet/types.h"
 
-const char *const fleet_provider_names[] = {"softhsm", "azure-dedicated-hsm", "azure-cloud-hsm", NULL};
+const char *const fleet_provider_names[] = {"softhsm", "existing", "azure-dedicated-hsm", "azure-cloud-hsm", NULL};
 const char *const fleet_azure_connection_names[] = {"auto", "none", "vpn", "peering", NULL};
 const char *const fleet_azure_cloud_names[] = {"public", "usgov", "china", NULL};
 const char *const fleet_role_names[] = {"active", "standby", NULL};
@@ -34,6 +34,8 @@ static const struct json_field partition_fields[] = {
 	JSON_F_STRING(struct fleet_partition, name, JSON_REQUIRED | JSON_NAME | JSON_UNIQUE,
 		      "name, unique in its device"),
 	JSON_F_STRING(struct fleet_partition, serial, JSON_OMIT, "serial number of the token"),
+	JSON_F_STRING(struct fleet_partition, uri, JSON_OMIT,
+		      "which token its link is to, RFC 7512: pkcs11: with token, serial, manufacturer, model, slot-id"),
 	JSON_F_STRING(struct fleet_partition, pin_source, JSON_OMIT,
 		      "reference to the user PIN: file:PATH, env:NAME, exec:PROGRAM or prompt:"),
 	JSON_F_STRING(struct fleet_partition, so_pin_source, JSON_OMIT,
@@ -94,7 +96,8 @@ static const struct json_field datacenter_fields[] = {
 	JSON_F_STRING(struct fleet_datacenter, region, JSON_REQUIRED | JSON_NAME,
 		      "region it belongs to"),
 	JSON_F_STRING(struct fleet_datacenter, provider, JSON_REQUIRED,
-		      "what makes devices there: softhsm, azure-dedicated-hsm or azure-cloud-hsm"),
+		      "what makes devices there: softhsm, azure-dedicated-hsm or azure-cloud-hsm; existing: tokens "
+		      "that are there already and stay what they are"),
 	JSON_F_STRING(struct fleet_datacenter, stamp, JSON_OMIT,
 		      "azure-dedicated-hsm: stamp1 or stamp2, where the region has no availability zones"),
 	JSON_F_STRING(struct fleet_datacenter, zone, JSON_OMIT,

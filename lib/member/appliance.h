@@ -25,7 +25,7 @@ struct err;
 struct appliance_config {
 	const char *name;	/* of the device */
 	const char *library;	/* path of the PKCS#11 library to host */
-	const char *serial;	/* of the token, NULL = the only one */
+	const char *serial, *uri;	/* which of its tokens (library.h) */
 	const char *address;	/* to listen on, "127.0.0.1:0": port 0 = any free one */
 	const char *tls_folder;	/* ca.pem, NAME.pem, NAME.key */
 	const char *pid_file;	/* locked while it runs; holds "ADDRESS:PORT" */

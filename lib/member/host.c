@@ -93,6 +93,7 @@ void host_changed(struct host *host)
 int host_open(const struct appliance_config *config, struct host **ret, struct err *err)
 {
 	owned(host) struct host *host = mem_new(struct host);
+	const struct library_token which = {.serial = config->serial, .uri = config->uri};
 	CK_TOKEN_INFO info;
 	CK_RV rv;
 	int rc;
@@ -107,7 +108,7 @@ int host_open(const struct appliance_config *config, struct host **ret, struct e
 	if (rc == 0)
 		rc = library_open(config->library, &host->library, err);
 	if (rc == 0)
-		rc = library_find_token(host->library, config->serial, &host->slot, err);
+		rc = library_find_token(host->library, &which, &host->slot, err);
 	if (rc == 0)
 		rc = book_new(host_functions(host), host->slot, config->shared, &host->book, err);
 	if (rc == 0)

@@ -14,6 +14,7 @@
 #include "crypto/digest.h"
 #include "member/book.h"
 #include "p11/rv.h"
+#include "p11/uri.h"
 
 /* The PIN by which we logged a token in, as a salted digest. */
 struct verifier {
@@ -295,33 +296,87 @@ void library_text(const CK_UTF8CHAR *field, size_t len, char *ret)
 	err_mask(ret);
 }
 
-int library_find_token(const struct library *library, const char *serial,
-		       CK_SLOT_ID *ret, struct err *err)
-{
-	CK_SLOT_ID slots[256];
-	CK_ULONG count = sizeof(slots) / sizeof(slots[0]);
-	CK_RV rv = library->functions->C_GetSlotList(CK_TRUE, slots, &count);
-	int found = 0;
+enum { SLOTS_MAX = 256, LISTED = 400 };
 
+/* What was seen of a library's tokens on the way to the one. */
+struct search {
+	const struct library *library;
+	const struct library_token *which;
+	struct p11_uri uri;
+	CK_SLOT_ID slot;
+	unsigned initialised, found;
+	char seen[LISTED], fit[LISTED];	/* for people */
+};
+
+static bool says(const char *text)
+{
+	return text && *text;
+}
+
+static void list(char *into, const CK_TOKEN_INFO *info)
+{
+	char label[sizeof(info->label) + 1], serial[sizeof(info->serialNumber) + 1];
+	size_t used = strlen(into);
+
+	library_text(info->label, sizeof(info->label), label);
+	library_text(info->serialNumber, sizeof(info->serialNumber), serial);
+	snprintf(into + used, LISTED - used, "%s'%s' (serial %s)", used ? ", " : "", label, serial);
+}
+
+static void consider(struct search *s, CK_SLOT_ID slot)
+{
+	const char *serial = s->which->serial;
+	CK_TOKEN_INFO info;
+	char text[sizeof(info.serialNumber) + 1];
+
+	if (s->library->functions->C_GetTokenInfo(slot, &info) != CKR_OK || !(info.flags & CKF_TOKEN_INITIALIZED))
+		return;
+	s->initialised++;
+	list(s->seen, &info);
+	library_text(info.serialNumber, sizeof(info.serialNumber), text);
+	if ((says(serial) && !str_eq(text, serial)) || !p11_uri_names(&s->uri, slot, &info))
+		return;
+	s->found++;
+	s->slot = slot;
+	list(s->fit, &info);
+}
+
+static int none(const struct search *s, struct err *err)
+{
+	const char *serial = s->which->serial, *uri = s->which->uri;
+	bool by_serial = says(serial), by_uri = says(uri);
+
+	err_set(err, ERR_NOT_FOUND, "no initialised token%s%s%s%s%s in '%s', which has %s%.330s",
+		by_serial ? " with serial " : "", by_serial ? serial : "", by_uri ? " is as '" : "", by_uri ? uri : "",
+		by_uri ? "'" : "", s->library->path, s->initialised ? "" : "none", s->seen);
+	return -ERR_NOT_FOUND;
+}
+
+static int several(const struct search *s, struct err *err)
+{
+	return err_set(err, ERR_AMBIGUOUS, "%u tokens in '%s' are meant: %.330s; name one by its serial", s->found,
+		       s->library->path, s->fit);
+}
+
+int library_find_token(const struct library *library, const struct library_token *which, CK_SLOT_ID *ret,
+		       struct err *err)
+{
+	CK_SLOT_ID slots[SLOTS_MAX];
+	CK_ULONG count = SLOTS_MAX;
+	struct search search = {.library = library, .which = which};
+	int rc = says(which->uri) ? p11_uri_parse(which->uri, &search.uri, err) : 0;
+	CK_RV rv;
+
+	if (rc < 0)
+		return rc;
+	rv = library->functions->C_GetSlotList(CK_TRUE, slots, &count);
+	for (CK_ULONG i = 0; rv == CKR_OK && i < count; i++)
+		consider(&search, slots[i]);
+	p11_uri_release(&search.uri);
 	if (rv != CKR_OK)
 		return p11_rv_err(err, rv, "C_GetSlotList");
-	for (CK_ULONG i = 0; i < count; i++) {
-		char text[17];
-		CK_TOKEN_INFO info;
-
-		if (library->functions->C_GetTokenInfo(slots[i], &info) != CKR_OK ||
-		    !(info.flags & CKF_TOKEN_INITIALIZED))
-			continue;
-		library_text(info.serialNumber, sizeof(info.serialNumber), text);
-		if (serial && *serial && !str_eq(text, serial))
-			continue;
-		*ret = slots[i];
-		found++;
-	}
-	if (found == 0)
-		return err_set(err, ERR_NOT_FOUND, "no initialised token%s%s in '%s'",
-			       serial && *serial ? " with serial " : "", serial ? serial : "", library->path);
-	if (found > 1)
-		return err_set(err, ERR_AMBIGUOUS, "%d tokens in '%s'; name one by its serial", found, library->path);
+	if (search.found != 1)
+		return search.found ? several(&search, err) : none(&search, err);
+	*ret = search.slot;
 	return 0;
 }

@@ -49,10 +49,15 @@ CK_RV library_find(CK_FUNCTION_LIST *functions, CK_SESSION_HANDLE session, CK_OB
 int library_take_book(struct library *library, CK_SLOT_ID slot, struct book **ret, struct err *err);
 void library_leave_book(struct library *library, struct book *book);
 
-/* The slot of the token with this serial (trimmed); serial NULL or "": the only
- * initialised token. ERR_NOT_FOUND, ERR_AMBIGUOUS. */
-int library_find_token(const struct library *library, const char *serial,
-		       CK_SLOT_ID *ret, struct err *err);
+/* Which of a library's initialised tokens; what is NULL or "" says nothing, and all of it: the only one. */
+struct library_token {
+	const char *serial;	/* trimmed */
+	const char *uri;	/* pkcs11: …, p11/uri.h */
+};
+
+/* Its slot. ERR_NOT_FOUND, ERR_AMBIGUOUS: the message says which tokens there are. */
+int library_find_token(const struct library *library, const struct library_token *which, CK_SLOT_ID *ret,
+		       struct err *err);
 
 /* Text of a blank-padded field, trimmed and masked; ret holds len + 1. */
 void library_text(const CK_UTF8CHAR *field, size_t len, char *ret);

@@ -35,6 +35,7 @@ static int module_open(const struct member_config *config, struct link **ret, st
 {
 	struct module_link *m = mem_new(struct module_link);
 	owned(link) struct link *link = (struct link *)m;
+	const struct library_token which = {.serial = config->serial, .uri = config->uri};
 	int rc;
 
 	if (!m)
@@ -44,7 +45,7 @@ static int module_open(const struct member_config *config, struct link **ret, st
 	if (rc < 0)
 		return rc;
 	m->link.epoch = library_epoch(m->library);
-	rc = library_find_token(m->library, config->serial, &m->slot, err);
+	rc = library_find_token(m->library, &which, &m->slot, err);
 	if (rc == -ERR_NOT_FOUND)
 		err->code = ERR_UNREACHABLE;
 	if (rc < 0)

@@ -13,6 +13,8 @@
 #include "member/member.h"
 #include "member/stream.h"
 
+enum { REFUSAL_MAX = 560 };	/* bytes of what a peer says that are repeated */
+
 struct stream_link {
 	struct link link;
 	struct stream *stream;
@@ -58,7 +60,7 @@ static int refused(struct stream_link *s, enum err_code otherwise, struct err *e
 {
 	struct buf_reader r = buf_reader(s->in.data, s->in.len);
 	uint8_t why = buf_get_u8(&r);
-	int len = s->in.len > 200 ? 200 : (int)s->in.len - 1;
+	int len = s->in.len > REFUSAL_MAX ? REFUSAL_MAX : (int)s->in.len - 1;
 
 	err_set(err, why == FRAME_MALFORMED ? otherwise : ERR_UNREACHABLE, "refused: %.*s", len < 0 ? 0 : len,
 		len > 0 ? (const char *)s->in.data + 1 : "");

@@ -89,7 +89,7 @@ int member_open(const struct member_config *config, struct member **ret, struct 
 {
 	owned(member) struct member *m = mem_new(struct member);
 	const char **texts[] = {&m->config.name, &m->config.address, &m->config.certificate, &m->config.module,
-				&m->config.serial, &m->config.program};
+				&m->config.serial, &m->config.uri, &m->config.program};
 
 	if (!m)
 		return err_no_memory(err);
@@ -159,7 +159,7 @@ int member_open_partition(const struct fleet_device *device, const struct fleet_
 		.name = name, .link = link->kind, .address = link->address,
 		.certificate = link->certificate, .tls = tls, .module = link->module,
 		.environment = link->environment, .n_environment = link->n_environment,
-		.serial = partition->serial, .connect_ms = policy->connect_ms,
+		.serial = partition->serial, .uri = partition->uri, .connect_ms = policy->connect_ms,
 		.answer_ms = policy->answer_ms, .call_ms = policy->call_ms,
 	};
 

@@ -55,6 +55,7 @@ struct member_config {
 	size_t n_environment;
 	const char *program;		/* worker: NULL = ours */
 	const char *serial;		/* of the token, NULL = the only one */
+	const char *uri;		/* module, worker: which token (library.h), NULL = any of that serial */
 	int64_t connect_ms, answer_ms, call_ms;
 	/* member_open() gives both: */
 	uint32_t number;		/* of the member in its process */

@@ -183,7 +183,8 @@ static void go_first(void)
 int worker_serve(const struct worker_order *order, int control, struct err *err)
 {
 	const struct appliance_config config = {
-		.name = order->name, .library = order->library, .serial = order->serial, .shared = true,
+		.name = order->name, .library = order->library, .serial = order->serial, .uri = order->uri,
+		.shared = true,
 	};
 	/* Threads look at it until the process ends. */
 	static struct hall hall = {.lock = PTHREAD_MUTEX_INITIALIZER, .left = PTHREAD_COND_INITIALIZER};

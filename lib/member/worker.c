@@ -163,7 +163,7 @@ static int make_pair(int ret[2], struct err *err)
 static int run(struct worker *w, const char *program, int control, struct err *err)
 {
 	const struct member_config *c = w->config;
-	const char *argv[] = {program, c->name, c->module, c->serial, NULL};
+	const char *argv[] = {program, c->name, c->module, c->serial ? c->serial : "", c->uri, NULL};
 	bool strange = getauxval(AT_SECURE);
 	owned(mem) const char **env = proc_environment((const char *const *)w->variables, strange ? nothing : NULL);
 

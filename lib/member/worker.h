@@ -9,10 +9,10 @@
  * ending soon. It ends with its member, or with the process that started it, however that ends. A child of fork() gets
  * a worker of its own.
  *
- * It is a program of ours (hsmctl-worker). The arguments of its command are a name for people, the path of the library
- * and perhaps the serial of the token; SPAWN_FD is the control socket, over which it is handed the sockets of channels,
- * a byte with each. What is said on those is frame.h; PINs go nowhere else. It keeps the environment, since libraries
- * find their configuration by variables of any name, and those that preload something into the application mean it for
+ * It is a program of ours (hsmctl-worker). The arguments of its command are a name for people, the path of the library,
+ * and perhaps the serial and the URI of the token; SPAWN_FD is the control socket, over which it is handed the sockets
+ * of channels, a byte with each. What is said on those is frame.h; PINs go nowhere else. It keeps the environment,
+ * since libraries find their configuration by variables of any name, and those that preload something into the application mean it for
  * the library as well; of a process with the rights of another user (setuid) it keeps none but the member's own.
  */
 #ifndef MEMBER_WORKER_H
@@ -47,7 +47,7 @@ void worker_kill(struct worker *worker, unsigned life);
 
 struct worker_order {
 	const char *name, *library;
-	const char *serial;	/* NULL = the only token */
+	const char *serial, *uri;	/* which of its tokens (library.h) */
 };
 
 /* Serve until whoever started us has gone; 0 then. A library that does not come back is left behind after two seconds:

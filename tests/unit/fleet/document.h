@@ -13,7 +13,7 @@
 	"\"devices\":[\n"                                                                          \
 	"{\"name\":\"a\",\"datacenter\":\"e1\"},\n"                                                \
 	"{\"name\":\"b\",\"datacenter\":\"w1\",\"module\":\"/lib/x.so\",\"partitions\":[\n"        \
-	"{\"name\":\"p1\",\"serial\":\"s1\",\"pin_source\":\"file:/p\",\"so_pin_source\":\"env:X\"," \
+	"{\"name\":\"p1\",\"serial\":\"s1\",\"uri\":\"pkcs11:serial=s1\",\"pin_source\":\"file:/p\",\"so_pin_source\":\"env:X\"," \
 	"\"link\":{\"kind\":\"tls\",\"address\":\"[::1]:41234\",\"certificate\":\"" HEX64 "\"}},\n" \
 	"{\"name\":\"p2\",\"link\":{\"module\":\"/lib/y.so\",\"environment\":{\"CONF\":\"/etc/y\"}}}]}]"
 #define DOCUMENT_GROUPS                                                                            \

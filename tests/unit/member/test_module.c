@@ -66,7 +66,7 @@ static int a_host_that_logged_in(void)
 
 	CHECK(f);
 	CHECK(library_open(LIBRARY, &library, NULL) == 0);
-	CHECK(library_find_token(library, it.serial, &slot, NULL) == 0);
+	CHECK(library_find_token(library, &(struct library_token){.serial = it.serial}, &slot, NULL) == 0);
 	CHECK(f->C_OpenSession(slot, CKF_SERIAL_SESSION, NULL, NULL, &session) == CKR_OK);
 	CHECK(f->C_Login(session, CKU_USER, pin->data, pin->len) == CKR_OK);
 	/* Nobody looks at this PIN, so nobody may call it good, nor wrong. */
