@@ -479,6 +479,14 @@ int domain_destroy(struct member_channel *channel, const uint8_t *id, struct err
 	return rc;
 }
 
+int domain_count(struct member_channel *channel, CK_ULONG *ret, struct err *err)
+{
+	const CK_ATTRIBUTE template[] = {{CKA_CLASS, &secret_class, sizeof(secret_class)}, LABEL(DOMAIN_LABEL)};
+	owned(mem) CK_OBJECT_HANDLE *list = NULL;
+
+	return member_find(channel, template, COUNT(template), &list, ret, err);
+}
+
 /* ---- carrying ---- */
 
 /* RFC 5649 goes by two numbers: 0x210b is the standard's, 0x210a what SoftHSM

@@ -63,6 +63,9 @@ int domain_sweep(struct member_channel *channel, const uint8_t id[static DOMAIN_
 /* Destroy domain keys: that of id, or with NULL every one a group left behind. */
 int domain_destroy(struct member_channel *channel, const uint8_t *id, struct err *err);
 
+/* How many of any group are there? */
+int domain_count(struct member_channel *channel, CK_ULONG *ret, struct err *err);
+
 /* Is this object ours, not a key of the application's: a domain or transport key? */
 #include "p11/attr.h"
 bool domain_owns(const struct p11_attrs *attrs);

@@ -705,6 +705,9 @@ static int examine_stray(struct examination *x, struct replica_sites *sites, con
 		return examine_add(
 		    x, FINDING_NOT_UNDERSTOOD, REMEDY_LEAVE, stray->site, NO_KEY, index,
 		    "a key without a record, on a member where a later version of hsmctl wrote: it is left as it is");
+	if (site->of->adopted)
+		return examine_add(x, FINDING_EXTRA, REMEDY_LEAVE, stray->site, NO_KEY, index,
+				   "the token's own, from outside the group: it is left as it is");
 	if (stray->object == 1)
 		return examine_public(x, census, index);
 	rc = looks_torn(&stray->attrs) ? prove_hollow(site, stray->handle, &stray->attrs, &why) : 0;

@@ -31,6 +31,7 @@ static int open_member(const struct fleet *fleet, const struct fleet_member *fro
 		return err_set(err, ERR_INVALID, "the member '%s' is not in the fleet", from->device);
 	fleet_member_name(fleet, from, ret->name, sizeof(ret->name));
 	ret->role = from->role;
+	ret->adopted = fleet_adopts(fleet, device);
 	snprintf(ret->transport, sizeof(ret->transport), "%s", from->transport ? from->transport : "");
 	snprintf(ret->serial, sizeof(ret->serial), "%s", partition->serial ? partition->serial : "");
 	snprintf(ret->datacenter, sizeof(ret->datacenter), "%s", datacenter->name);

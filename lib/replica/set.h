@@ -34,6 +34,7 @@ struct replica_member {
 	_Atomic(enum fleet_role) role;
 	atomic_bool left;		/* it is no member any more; its place stays its own */
 	char datacenter[64], region[64];
+	bool adopted;			/* its token was there before; what has no record there is its owner's */
 	char transport[65];		/* pinned fingerprint of its transport key, "" = none yet */
 	size_t index;			/* in the set */
 	/* By index of the target: 1 + the pair of mechanisms that carries keys

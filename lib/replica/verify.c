@@ -114,6 +114,8 @@ static void describe_finding(struct replica_report_finding *ret, const struct re
 /* Does it speak against the group, or only say that not all is known, or what policy allows? */
 static bool speaks_against(const struct finding *f, const struct fleet_policy *policy)
 {
+	if (f->kind == FINDING_EXTRA && f->remedy == REMEDY_LEAVE)
+		return false;
 	return f->kind != FINDING_UNREACHABLE && f->kind != FINDING_NOT_UNDERSTOOD &&
 	       (f->kind != FINDING_NOT_REPLICABLE || !policy->allow_unreplicated);
 }

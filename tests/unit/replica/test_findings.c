@@ -464,6 +464,33 @@ static void a_stray_without_a_name_is_adopted_not_destroyed(void **state)
 	assert_int_equal(foreign_objects(), RIG_MEMBERS);
 }
 
+/* What stood on a token before it came into the fleet is its owner's, torn or not, whatever it looks like. */
+static void what_stands_on_an_adopted_token_is_named_and_left_alone(void **state)
+{
+	owned(record) struct record record = {0};
+	CK_OBJECT_CLASS class = CKO_SECRET_KEY;
+	const CK_ATTRIBUTE torn = {CKA_CLASS, &class, sizeof(class)};
+	size_t before;
+
+	(void)state;
+	rig_key(KEY_AES_256, "ours", &record);
+	rig_set->members[2].adopted = true;
+	plant_stray(2, "theirs", true, true);
+	plant_stray(2, "ours", true, true);
+	assert_int_not_equal(fake_plant(2, &torn, 1), CK_INVALID_HANDLE);
+	before = changes();
+	assert_int_equal(rig_sync(SYNC_ALL)->verdict, VERDICT_IN_SYNC);
+	assert_int_equal(rig_sync(SYNC_ALL)->n_left, 3);
+	assert_int_equal(changes(), before);
+	assert_int_equal(rig_verify()->verdict, VERDICT_IN_SYNC);
+	assert_int_equal(rig_findings(FINDING_EXTRA, 2, NULL), 3);
+	assert_int_equal(foreign_objects(), 2);
+	/* Ours are looked after there as anywhere. */
+	rig_destroy(2, secret(2, &record));
+	assert_int_equal(rig_verify()->verdict, VERDICT_DIVERGED);
+	assert_int_equal(rig_sync(SYNC_ALL)->verdict, VERDICT_IN_SYNC);
+}
+
 /* Whether it may do something, or nothing at all: nobody can say that it is no key. */
 static void what_works_or_may_work_is_never_destroyed(void **state)
 {
@@ -751,6 +778,7 @@ int main(void)
 		ON_FOUR(another_key_of_the_same_label_is_left_where_it_is),
 		ON_FOUR(an_attribute_is_missed_where_others_there_have_it),
 		ON_FOUR(a_stray_without_a_name_is_adopted_not_destroyed),
+		ON_FOUR(what_stands_on_an_adopted_token_is_named_and_left_alone),
 		ON_FOUR(what_works_or_may_work_is_never_destroyed),
 		ON_FOUR(an_adoption_that_is_cut_short_loses_and_doubles_nothing),
 		ON_FOUR(an_adoption_whose_last_step_fails_is_ended_by_the_next_sync),
