@@ -133,6 +133,19 @@ int admin_emit(struct cli *cli, const struct store *store, const struct json_typ
 	return rc;
 }
 
+void admin_tell_released(struct cli *cli, const struct fleet *before, const char *device)
+{
+	for (size_t i = 0; i < before->n_devices; i++) {
+		const struct fleet_device *d = &before->devices[i];
+
+		if (!fleet_adopts(before, d) || (device && strcmp(device, d->name) != 0))
+			continue;
+		for (size_t j = 0; j < d->n_partitions; j++)
+			cli_say(cli, "%s: left the fleet; its token (serial %s) and what is on it were not touched",
+				d->name, d->partitions[j].serial ? d->partitions[j].serial : "-");
+	}
+}
+
 int admin_print_devices(struct cli *cli, struct store *store, struct err *err)
 {
 	owned(fleet) struct fleet *fleet = NULL;

@@ -46,6 +46,9 @@ char *admin_module_path(void);
 /* Print the devices of the store, without asking anybody. */
 int admin_print_devices(struct cli *cli, struct store *store, struct err *err);
 
+/* Say of each device (NULL: all) of a fleet that was adopted and has left it that its token was not touched. */
+void admin_tell_released(struct cli *cli, const struct fleet *before, const char *device);
+
 /* Live completers. */
 void admin_complete_groups(struct cli *cli, struct cli_completion *c);
 void admin_complete_devices(struct cli *cli, struct cli_completion *c);

@@ -31,6 +31,11 @@ static int confirm(struct cli *cli, const struct fleet *fleet, const char *name,
 
 	if (rc < 0)
 		return rc;
+	if (fleet_adopts(fleet, device)) {
+		snprintf(question, sizeof(question),
+			 "take the device '%s' out of the fleet? Its token and keys stay as they are.", name);
+		return cli_confirm(cli, question, name, err);
+	}
 	snprintf(question, sizeof(question), "unmake the device '%s' in %s with its token and all keys on it?", name,
 		 device->datacenter);
 	return cli_confirm(cli, question, name, err);
@@ -55,6 +60,8 @@ static int run(struct cli *cli, const void *data, struct err *err)
 		rc = confirm(cli, fleet, a->device, err);
 	if (rc == 0)
 		rc = provider_decommission(&call, a->device, err);
+	if (rc == 0)
+		admin_tell_released(cli, fleet, a->device);
 	return rc < 0 ? rc : admin_print_devices(cli, store, err);
 }
 

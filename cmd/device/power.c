@@ -35,10 +35,8 @@ static int turn(struct store *store, struct store_edit *edit, const char *name, 
 
 	if (rc == 0)
 		rc = provider_of(store_edit_fleet(edit), device, &provider, err);
-	if (rc == 0 && provider->layout) {
-		err_set(err, ERR_UNSUPPORTED, "device '%s' is a %s: its cloud runs it", device->name, provider->makes);
-		return err_hint(err, "hsmctl provision show tells how it is");
-	}
+	if (rc == 0)
+		rc = provider_check_power(provider, device, err);
 	return rc < 0 ? rc : verb(store, edit, provider, device, err);
 }
 
@@ -70,6 +68,9 @@ static int all(struct cli *cli, struct store *store, const struct fleet *fleet, 
 		const char *name = fleet->devices[i].name;
 		struct err why = {0};
 
+		/* Whoever asks for all means all that can be started and stopped. */
+		if (fleet_adopts(fleet, &fleet->devices[i]))
+			continue;
 		observer_step(cli->observer, name, doing, i, fleet->n_devices);
 		if (one(cli, store, name, doing, verb, &why) < 0)
 			rc = inventory_fail(inventory, name, &why, err);

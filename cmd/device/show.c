@@ -19,7 +19,7 @@ static const struct cli_param args[] = {
 
 /* Strings are borrowed from the fleet. */
 struct partition_view {
-	char *name, *serial, *link, *address, *certificate, *pin_source, *group, *role;
+	char *name, *serial, *uri, *link, *library, *address, *certificate, *pin_source, *group, *role;
 };
 struct device_view {
 	char *name, *datacenter, *region, *provider;
@@ -32,7 +32,9 @@ struct device_view {
 static const struct json_field partition_fields[] = {
 	JSON_F_STRING(struct partition_view, name, JSON_REQUIRED | JSON_COLUMN, "name of the partition"),
 	JSON_F_STRING(struct partition_view, serial, JSON_NULLABLE | JSON_COLUMN | JSON_WIDE, "serial number of its token"),
-	JSON_F_STRING(struct partition_view, link, JSON_COLUMN, "how it is reached: none, tls, module"),
+	JSON_F_STRING(struct partition_view, uri, JSON_OMIT, "which token the document means"),
+	JSON_F_STRING(struct partition_view, link, JSON_COLUMN, "how it is reached: none, tls, module, worker"),
+	JSON_F_STRING(struct partition_view, library, JSON_OMIT, "module, worker: path of the library"),
 	JSON_F_STRING(struct partition_view, address, JSON_NULLABLE | JSON_COLUMN, "where it is reached"),
 	JSON_F_STRING(struct partition_view, certificate, JSON_NULLABLE,
 		      "SHA-256 of the certificate it must show, hexadecimal"),
@@ -76,7 +78,8 @@ static void view_partition(const struct fleet *fleet, const struct fleet_device 
 	const struct fleet_member *member = member_of_group(group, device->name, partition->name);
 
 	*ret = (struct partition_view){
-		.name = partition->name, .serial = partition->serial,
+		.name = partition->name, .serial = partition->serial, .uri = partition->uri,
+		.library = partition->link.module,
 		.link = (char *)(uintptr_t)fleet_link_names[partition->link.kind],
 		.address = partition->link.address, .certificate = partition->link.certificate,
 		.pin_source = partition->pin_source, .group = group ? group->name : NULL,

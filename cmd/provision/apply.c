@@ -66,6 +66,15 @@ static void tell_problems(struct cli *cli, const struct provider_plan *plan)
 			plan->problems[i].hint ? ")" : "");
 }
 
+/* Nothing goes when something failed. */
+static void tell_released(struct cli *cli, const struct provider_plan *plan, const struct inventory *result)
+{
+	for (size_t i = 0; i < plan->n_changes && !result->n_failures; i++)
+		if (plan->changes[i].kind == CHANGE_RELEASE)
+			cli_say(cli, "%s: left the fleet; its token and what is on it were not touched",
+				plan->changes[i].subject);
+}
+
 static int apply(struct cli *cli, const struct provider_call *call, const struct wish *wish, struct err *err)
 {
 	owned(provider_plan) struct provider_plan plan = {0};
@@ -85,6 +94,8 @@ static int apply(struct cli *cli, const struct provider_call *call, const struct
 		cli_say(cli, "nothing to change");
 	if (rc == 0 && plan.n_changes)
 		rc = provider_apply(call, wish->fleet, wish->plan ? wish->plan : &plan, wish->plan != NULL, &result, err);
+	if (rc == 0)
+		tell_released(cli, &plan, &result);
 	if (rc == 0)
 		rc = provision_print(cli, call, false, &result, err);
 	return rc < 0 ? rc : inventory_check(&result, err);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "access.h"
+#include "admin.h"
 #include "base/err.h"
 #include "provider/inventory.h"
 #include "provision/provision.h"
@@ -19,18 +20,35 @@ static const struct cli_param options[] = {
 };
 static const struct cli_param none[] = {CLI_END};
 
+/* "with 2 devices and all keys on them, and release 1 existing token, which stays as it is" */
+static void tell_devices(const struct fleet *fleet, char *text, size_t size)
+{
+	size_t adopted = 0, made, len = 0;
+
+	for (size_t i = 0; i < fleet->n_devices; i++)
+		adopted += fleet_adopts(fleet, &fleet->devices[i]);
+	made = fleet->n_devices - adopted;
+	*text = 0;
+	if (made || !adopted)
+		len = (size_t)snprintf(text, size, " with %zu device%s and all keys on %s", made, made == 1 ? "" : "s",
+				       made == 1 ? "it" : "them");
+	if (adopted)
+		snprintf(text + len, size - len, "%s release %zu that %s there before, whose tokens stay as they are",
+			 len ? ", and" : " and", adopted, adopted == 1 ? "was" : "were");
+}
+
 static int confirm(struct cli *cli, const struct fleet *fleet, struct err *err)
 {
-	char question[300];
+	char question[400], devices[200];
 
 	if (!fleet->n_devices && !fleet->azure.n_regions) {
 		cli_say(cli, "nothing to destroy");
 		return 0;
 	}
-	snprintf(question, sizeof(question), "destroy the fleet '%s'%s%s with %zu device%s and all keys on %s%s?", fleet->name,
+	tell_devices(fleet, devices, sizeof(devices));
+	snprintf(question, sizeof(question), "destroy the fleet '%s'%s%s%s%s?", fleet->name,
 		 fleet->azure.subscription ? " in subscription " : "",
-		 fleet->azure.subscription ? fleet->azure.subscription : "", fleet->n_devices,
-		 fleet->n_devices == 1 ? "" : "s", fleet->n_devices == 1 ? "it" : "them",
+		 fleet->azure.subscription ? fleet->azure.subscription : "", devices,
 		 fleet->azure.n_regions ? ", its networks and gateways" : "");
 	return cli_confirm(cli, question, fleet->name, err);
 }
@@ -55,6 +73,8 @@ static int run(struct cli *cli, const void *data, struct err *err)
 		rc = confirm(cli, fleet, err);
 	if (rc == 0)
 		rc = provider_destroy(&call, err);
+	if (rc == 0)
+		admin_tell_released(cli, fleet, NULL);
 	return rc < 0 ? rc : provision_print(cli, &call, false, &inventory, err);
 }
 

@@ -148,6 +148,11 @@ static int check_devices(const struct exercise *x, uint32_t targets, struct err 
 			    : err_set(err, ERR_INVALID, "member %zu has no device", i + 1);
 		if (rc < 0)
 			return rc;
+		if (provider->adopts) {
+			err_set(err, ERR_UNSUPPORTED, "'%s' is an %s: what serves it is not ours to break",
+				device->name, provider->makes);
+			return err_hint(err, "give a --target that is a local appliance");
+		}
 		if (!provider->fault || !provider->heal)
 			return err_set(err, ERR_UNSUPPORTED, "the provider '%s' of '%s' cannot break devices",
 				       provider->name, device->name);

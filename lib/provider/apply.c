@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Carries a desired fleet out, one committed step after the other. */
 #include <stdio.h>
+#include <string.h>
 
 #include "base/cancel.h"
 #include "base/err.h"
@@ -26,7 +27,7 @@ struct applier {
 	struct inventory *result;	/* takes failures; the caller's */
 };
 
-static const char *const doing[] = {"making", "starting", "updating", "destroying"};
+static const char *const doing[] = {"making", "starting", "updating", "destroying", "adopting", "releasing"};
 
 /* ---- locks ---- */
 
@@ -62,8 +63,8 @@ static int destroy(struct applier *a, const struct provider *provider, const str
 	int rc = subject ? check_free_now(a->walk.store, change->name, err) : err_no_memory(err);
 
 	if (rc == 0)
-		rc = store_deed_begin(a->call->store, "provision apply", subject, change_kind_names[CHANGE_DESTROY], &a->deed,
-				      err);
+		rc = store_deed_begin(a->call->store, "provision apply", subject, change_kind_names[change->kind],
+				      &a->deed, err);
 	return rc < 0 ? rc : provider->destroy(a->walk.store, change->device, err);
 }
 
@@ -83,7 +84,7 @@ static int carry_out(struct walk *walk, const struct change *change, struct err 
 	rc = lock_device(a->call, change->name, "provision apply", &a->device, err);
 	if (rc < 0)
 		return rc;
-	if (change->kind == CHANGE_DESTROY)
+	if (change->kind == CHANGE_DESTROY || change->kind == CHANGE_RELEASE)
 		return destroy(a, provider, change, err);
 	return provider->apply(walk->store, walk->fleet, change->device, a->call->observer, err);
 }
@@ -97,17 +98,26 @@ static void let_go(struct applier *a, int rc, const struct err *why)
 	store_lock_free(own_take(a->device));
 }
 
+/* ": serial A, B": of what was adopted, for the trail. */
+static int tell_serials(const struct change *change, struct buf *ret, struct err *err)
+{
+	buf_printf(ret, "%s: %s", change_kind_names[change->kind], change->detail);
+	for (size_t i = 0; change->kind == CHANGE_ADOPT && i < change->device->n_partitions; i++)
+		buf_printf(ret, "%s%s", i ? ", " : ", serial ", change->device->partitions[i].serial);
+	return buf_check(ret, err);
+}
+
 static int record(struct walk *walk, const struct change *change, struct err *err)
 {
 	struct applier *a = (struct applier *)walk;
 	owned(mem) char *subject = mem_printf("%s %s", change->noun, change->name);
-	owned(mem) char *detail = mem_printf("%s: %s", change_kind_names[change->kind], change->detail);
-	int rc = subject && detail ? 0 : err_no_memory(err);
+	owned(buf) struct buf detail = {.max = 4096};
+	int rc = subject ? tell_serials(change, &detail, err) : err_no_memory(err);
 
 	a->done++;
 	if (rc == 0)
-		rc = a->deed ? store_deed_commit(a->deed, a->edit, detail, err)
-			     : store_edit_commit(a->edit, "provision apply", subject, detail, err);
+		rc = a->deed ? store_deed_commit(a->deed, a->edit, buf_text(&detail), err)
+			     : store_edit_commit(a->edit, "provision apply", subject, buf_text(&detail), err);
 	let_go(a, rc, err);
 	return rc;
 }
@@ -302,7 +312,8 @@ static int what_and_where(const struct fleet *fleet, const struct fleet_device *
 
 	if (rc < 0)
 		return rc;
-	*ret = mem_printf("%s in %s", provider->makes, device->datacenter);
+	*ret = mem_printf("%s in %s%s", provider->makes, device->datacenter,
+			  provider->adopts ? ", which stays as it is" : "");
 	return *ret ? 0 : err_no_memory(err);
 }
 
@@ -330,14 +341,36 @@ static int destroy_device(const struct provider_call *call, struct store_edit *e
 	return rc;
 }
 
+/* Does a token that stays have its PIN in this folder? */
+static bool holds_pins(const struct fleet *before, const char *folder)
+{
+	size_t len = strlen(folder);
+
+	for (size_t i = 0; i < before->n_devices; i++) {
+		const struct fleet_device *d = &before->devices[i];
+
+		for (size_t j = 0; fleet_adopts(before, d) && j < d->n_partitions; j++) {
+			const char *source = d->partitions[j].pin_source;
+
+			if (source && str_starts(source, "file:") && strncmp(source + 5, folder, len) == 0 &&
+			    source[5 + len] == '/')
+				return true;
+		}
+	}
+	return false;
+}
+
 /* What belonged to all devices: PINs and certificates. */
-static int remove_shared(struct store *store, struct err *err)
+static int remove_shared(struct store *store, const struct fleet *before, struct err *err)
 {
 	static const char *const folders[] = {"appliances", "secrets", "pki"};
 	int rc = 0;
 
 	for (size_t i = 0; rc == 0 && i < sizeof(folders) / sizeof(folders[0]); i++) {
 		owned(mem) char *path = store_file(store, "%s", folders[i]);
+
+		if (path && holds_pins(before, path))
+			continue;
 
 		rc = path ? file_remove_tree(path, err) : err_no_memory(err);
 	}
@@ -401,6 +434,7 @@ int provider_destroy(const struct provider_call *call, struct err *err)
 {
 	owned(store_lock) struct store_lock *lock = NULL, *devices = NULL;
 	owned(store_edit) struct store_edit *edit = NULL;
+	owned(fleet) struct fleet *before = NULL;
 	int rc = lock_fleet(call, "provision destroy", &lock, err);
 	struct fleet *fleet;
 	size_t total;
@@ -414,6 +448,8 @@ int provider_destroy(const struct provider_call *call, struct err *err)
 	total = fleet->n_devices;
 	rc = lock_all(call, fleet, &devices, err);
 	if (rc == 0)
+		rc = fleet_copy(fleet, &before, err);
+	if (rc == 0)
 		rc = empty_cloud(call, fleet, err);
 	while (rc == 0 && fleet->n_devices) {
 		size_t last = fleet->n_devices - 1;
@@ -423,7 +459,7 @@ int provider_destroy(const struct provider_call *call, struct err *err)
 	}
 	if (rc == 0)
 		rc = forget_places(edit, err);
-	return rc < 0 ? rc : remove_shared(call->store, err);
+	return rc < 0 ? rc : remove_shared(call->store, before, err);
 }
 
 /* ---- one device ---- */

@@ -42,9 +42,8 @@ static void check_name(struct problems *p, const struct fleet *have, const struc
 	hint(p, "give another --store, or destroy that fleet first");
 }
 
-/* foreign: its tokens are made by others. */
 static void check_partitions(struct problems *p, const struct fleet *fleet, const struct fleet_device *have,
-			     const struct fleet_device *want, bool foreign)
+			     const struct fleet_device *want, const struct provider *provider)
 {
 	const struct fleet_group *group = have ? fleet_group_of(fleet, have->name, NULL) : NULL;
 
@@ -52,7 +51,12 @@ static void check_partitions(struct problems *p, const struct fleet *fleet, cons
 		const struct fleet_partition *w = &want->partitions[i];
 		const struct fleet_partition *h = have && i < have->n_partitions ? &have->partitions[i] : NULL;
 
-		if (!foreign && w->serial && !(h && str_eq(h->serial, w->serial))) {
+		if (provider && provider->adopts && w->serial && h && h->serial && !str_eq(h->serial, w->serial)) {
+			problem(p, ERR_EXISTS, "partition '%s/%s' was adopted with the serial '%s', not '%s'",
+				want->name, h->name, h->serial, w->serial);
+			hint(p, "hsmctl device decommission %s first, if another token is meant", want->name);
+		}
+		if (!(provider && provider_is_foreign(provider)) && w->serial && !(h && str_eq(h->serial, w->serial))) {
 			problem(p, ERR_INVALID, "the token of '%s' cannot be made with the serial '%s'",
 				want->name, w->serial);
 			hint(p, "leave the serial out");
@@ -90,7 +94,7 @@ static void check_device(struct problems *p, const struct fleet *have, const str
 	if (rc < 0)
 		add(p);
 	check_provider(p, have, want, provider);
-	check_partitions(p, have, fleet_device(have, want->name), want, provider && provider->layout);
+	check_partitions(p, have, fleet_device(have, want->name), want, provider);
 }
 
 static void check_removal(struct problems *p, const struct fleet *have, const struct fleet_device *device)

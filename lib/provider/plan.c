@@ -10,7 +10,7 @@
 #include "provider/walk.h"
 #include "store/store.h"
 
-const char *const change_kind_names[] = {"create", "start", "update", "destroy", NULL};
+const char *const change_kind_names[] = {"create", "start", "update", "destroy", "adopt", "release", NULL};
 
 static const struct json_field change_fields[] = {
 	JSON_F_ENUM(struct provider_change, kind, JSON_REQUIRED | JSON_COLUMN, change_kind_names,

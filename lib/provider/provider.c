@@ -6,11 +6,13 @@
 #include "base/str.h"
 #include "fleet/fleet.h"
 
-const char *const device_state_names[] = {"absent", "partial", "stopped", "running", "made", "unknown", NULL};
+const char *const device_state_names[] = {
+	"absent", "partial", "stopped", "running", "made", "adopted", "unknown", NULL
+};
 const char *const fault_kind_names[] = {"crash", "hang", NULL};
 
 static const struct provider *const providers[] = {
-	&provider_softhsm, &provider_azure_dedicated_hsm, &provider_azure_cloud_hsm, NULL
+	&provider_softhsm, &provider_existing, &provider_azure_dedicated_hsm, &provider_azure_cloud_hsm, NULL
 };
 
 int provider_of(const struct fleet *fleet, const struct fleet_device *device,
@@ -28,6 +30,25 @@ int provider_of(const struct fleet *fleet, const struct fleet_device *device,
 	}
 	return err_set(err, ERR_INVALID, "datacenter '%s' names the unknown provider '%s'",
 		       datacenter->name, datacenter->provider);
+}
+
+bool provider_is_foreign(const struct provider *provider)
+{
+	return provider->layout || provider->adopts;
+}
+
+int provider_check_power(const struct provider *provider, const struct fleet_device *device, struct err *err)
+{
+	if (provider->start && provider->stop)
+		return 0;
+	if (provider->adopts) {
+		err_set(err, ERR_UNSUPPORTED, "device '%s' is an %s: it is not ours to start or stop", device->name,
+			provider->makes);
+		return err_hint(err, "its administrator does; hsmctl partition show %s asks whether it answers",
+				device->name);
+	}
+	err_set(err, ERR_UNSUPPORTED, "device '%s' is a %s: its cloud runs it", device->name, provider->makes);
+	return err_hint(err, "hsmctl provision show tells how it is");
 }
 
 int provider_check_place(const struct fleet *desired, const char *store_path, struct err *err)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * provider - makes, breaks and unmakes devices of one kind.
+ * provider - makes, breaks and unmakes devices of one kind, or adopts what is there.
  *
  * One interface; the provider of a device is that of its datacentre. Every
  * function may be repeated: what is done already is left alone, what was half
@@ -31,6 +31,7 @@ enum device_state {
 	DEVICE_STOPPED,
 	DEVICE_RUNNING,
 	DEVICE_MADE,	/* exists elsewhere, by the store's word; 'provision show' asks */
+	DEVICE_ADOPTED,	/* was there before, by the store's word */
 	DEVICE_UNKNOWN,	/* could not be looked at; no provider says so */
 };
 extern const char *const device_state_names[];
@@ -45,6 +46,7 @@ extern const char *const fault_kind_names[];	/* "crash", "hang" */
 struct provider {
 	const char *name;
 	const char *makes;	/* for people: "softhsm appliance" */
+	bool adopts;		/* its tokens were there before and stay: start, stop, fault and heal are NULL */
 	bool zeroise;		/* only a device's own administrator can take the keys off it */
 	/* Makes all devices of a fleet at once, with what they need; apply, start, stop,
 	 * destroy are then NULL. See provider/layout.h. NULL: device by device. */
@@ -55,13 +57,15 @@ struct provider {
 	/* ERR_INVALID: it cannot be made in a store of this absolute path. NULL: anywhere. */
 	int (*check_place)(const char *store_path, const struct fleet_device *device, struct err *err);
 	int (*state)(struct store *store, const struct fleet_device *device, enum device_state *ret, struct err *err);
+	/* Ask its token whether it is still the one, without logging in. NULL: state is enough. */
+	int (*look)(struct store *store, const struct fleet_device *device, struct err *err);
 	/* Make it exist, initialised and running; fills the device's partitions in. */
 	int (*apply)(struct store *store, struct fleet *fleet, struct fleet_device *device,
 		     struct observer *observer, struct err *err);
 	/* Start it; the link's address may change. */
 	int (*start)(struct store *store, struct fleet_device *device, struct err *err);
 	int (*stop)(struct store *store, const struct fleet_device *device, struct err *err);
-	/* Stop it and remove all it has, secrets included. */
+	/* Stop it and remove all it has, secrets included; of one that was adopted nothing. */
 	int (*destroy)(struct store *store, const struct fleet_device *device, struct err *err);
 	/* Break it on purpose; ret_command says what was done, for the evidence
 	 * ("kill -KILL 1234"). heal undoes it: continues or starts it again. */
@@ -70,7 +74,8 @@ struct provider {
 	int (*heal)(struct store *store, struct fleet_device *device, struct err *err);
 };
 
-extern const struct provider provider_softhsm, provider_azure_dedicated_hsm, provider_azure_cloud_hsm;
+extern const struct provider provider_softhsm, provider_existing;
+extern const struct provider provider_azure_dedicated_hsm, provider_azure_cloud_hsm;
 
 /* How a command proves to a cloud who it is: options of the command line; a member that is NULL
  * or false is found in the environment. Identifiers and references, no secrets. */
@@ -97,10 +102,15 @@ struct provider_call {
 int provider_of(const struct fleet *fleet, const struct fleet_device *device,
 		const struct provider **ret, struct err *err);
 
+/* Are the tokens of its devices made by others? Then documents may say how they are reached. */
+bool provider_is_foreign(const struct provider *provider);
+/* ERR_UNSUPPORTED unless it is ours to start and to stop. */
+int provider_check_power(const struct provider *provider, const struct fleet_device *device, struct err *err);
+
 /* ---- a plan: what apply would do ---- */
 
-enum change_kind { CHANGE_CREATE, CHANGE_START, CHANGE_UPDATE, CHANGE_DESTROY };
-extern const char *const change_kind_names[];	/* "create", "start", "update", "destroy" */
+enum change_kind { CHANGE_CREATE, CHANGE_START, CHANGE_UPDATE, CHANGE_DESTROY, CHANGE_ADOPT, CHANGE_RELEASE };
+extern const char *const change_kind_names[];	/* "create", "start", "update", "destroy", "adopt", "release" */
 
 struct provider_change {
 	unsigned kind;

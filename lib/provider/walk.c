@@ -85,6 +85,8 @@ static int merge_foreign(struct merge *m, const struct fleet_partition *want, st
 {
 	int rc = assign_given(m, &into->serial, want->serial, "serial");
 
+	if (rc == 0)
+		rc = assign_given(m, &into->uri, want->uri, "uri");
 	return rc < 0 ? rc : merge_link(m, &want->link, &into->link);
 }
 
@@ -133,7 +135,7 @@ static int merge_module(struct merge *m, const struct fleet_device *want, struct
 	return assign(m, &into->module, want->module, "module");
 }
 
-/* foreign: its tokens are made by others, on a device in a cloud. */
+/* foreign: its tokens are made by others. */
 static int merge_device(struct merge *m, const struct fleet_device *want, struct fleet_device *into, bool foreign)
 {
 	int rc = assign(m, &into->datacenter, want->datacenter, "datacenter");
@@ -190,6 +192,30 @@ static int walk_datacenter(struct walk *walk, const struct fleet_datacenter *wan
 }
 
 /* 1 = something is to be done. */
+static int judge_adopted(const struct provider *provider, const struct fleet_datacenter *where, bool is_new,
+			 enum device_state state, struct change *change)
+{
+	if (!is_new && (*change->detail || state == DEVICE_ADOPTED)) {
+		change->kind = CHANGE_UPDATE;
+		return *change->detail != 0;
+	}
+	change->kind = CHANGE_ADOPT;
+	snprintf(change->detail, CHANGE_DETAIL, "%s in %s (region %s)", provider->makes, where->name, where->region);
+	return 1;
+}
+
+/* What is about to be changed is looked at then. */
+static int look(struct walk *walk, const struct provider *provider, bool is_new, const struct change *change,
+		enum device_state *ret, struct err *err)
+{
+	int rc = provider->state(walk->store, change->device, ret, err);
+
+	if (rc < 0 || !provider->look || is_new || *ret != DEVICE_ADOPTED || *change->detail)
+		return rc;
+	return provider->look(walk->store, change->device, err);
+}
+
+/* 1 = something is to be done. */
 static int judge(struct walk *walk, bool is_new, struct change *change, struct err *err)
 {
 	const struct fleet_datacenter *where = fleet_datacenter(walk->fleet, change->device->datacenter);
@@ -199,7 +225,7 @@ static int judge(struct walk *walk, bool is_new, struct change *change, struct e
 
 	if (rc < 0)
 		return rc;
-	rc = provider->state(walk->store, change->device, &state, err);
+	rc = look(walk, provider, is_new, change, &state, err);
 	/* A plan says so; apply tries, and goes on with the others. */
 	if (rc < 0 && !walk->carry_out && !cancel_is(rc)) {
 		change->kind = CHANGE_UPDATE;
@@ -209,6 +235,8 @@ static int judge(struct walk *walk, bool is_new, struct change *change, struct e
 	}
 	if (rc < 0)
 		return rc;
+	if (provider->adopts)
+		return judge_adopted(provider, where, is_new, state, change);
 	/* Whether one in a cloud is there its layout finds out. */
 	if (provider->layout && !is_new) {
 		change->kind = CHANGE_UPDATE;
@@ -270,7 +298,7 @@ static int prepare_device(struct walk *walk, const struct fleet_device *want, bo
 	if (rc == 0 && is_new)
 		rc = fleet_set(&change->device->name, want->name, err);
 	if (rc == 0)
-		rc = merge_device(&merge, want, change->device, provider->layout != NULL);
+		rc = merge_device(&merge, want, change->device, provider_is_foreign(provider));
 	return rc < 0 ? rc : judge(walk, is_new, change, err);
 }
 
@@ -325,6 +353,11 @@ static int drop_device(struct walk *walk, size_t i, struct err *err)
 	rc = provider_of(walk->fleet, change.device, &provider, err);
 	if (rc < 0)
 		return rc;
+	if (provider->adopts) {
+		change.kind = CHANGE_RELEASE;
+		snprintf(change.detail, CHANGE_DETAIL,
+			 "it leaves the fleet; its token and what is on it stay as they are");
+	}
 	if (provider->zeroise)
 		snprintf(change.detail, CHANGE_DETAIL, "deleted with what is on it; apply needs --zeroised");
 	rc = walk->carry_out ? walk->carry_out(walk, &change, err) : 0;

@@ -35,6 +35,10 @@ static int check_partition(const struct fleet_device *device, struct err *err)
 	if (fleet_link_is_local(link))
 		return err_set(err, ERR_UNSUPPORTED, "partition '%s' has a link of kind %s; the appliances of softhsm are "
 			       "reached by tls", device->name, fleet_link_names[link->kind]);
+	if (device->partitions[0].uri) {
+		err_set(err, ERR_INVALID, "partition '%s' has a uri, but its token is made", device->name);
+		return err_hint(err, "leave it out; the provider of tokens that are there already is 'existing'");
+	}
 	return link->address ? softhsm_address_check(link->address, err) : 0;
 }
 

@@ -96,6 +96,43 @@ static void plans(void **state)
 	}
 }
 
+#define ADOPTING                                                                                   \
+	"{\"name\":\"f\",\"datacenters\":[{\"name\":\"e\",\"region\":\"east\",\"provider\":\"existing\"}],\"devices\":["
+#define THERE(more)                                                                                \
+	"{\"name\":\"a\",\"datacenter\":\"e\",\"partitions\":[{\"name\":\"a\",\"pin_source\":\"file:/p\"," more             \
+	"\"link\":{\"kind\":\"module\",\"module\":\"/nonexistent.so\"}}]}"
+
+/* Only what was adopted is asked about; the library is none here. */
+static void what_is_there_is_adopted_and_let_go(void **state)
+{
+	static const struct {
+		const char *stored, *desired, *changes, *detail;
+	} cases[] = {
+		{NULL, ADOPTING THERE("") "]}", "create datacenter e, adopt device a",
+		 "existing token in e (region east)"},
+		{ADOPTING THERE("\"serial\":\"1\",") "]}", ADOPTING THERE("\"uri\":\"pkcs11:token=t\",") "]}",
+		 "update device a", "uri"},
+		{ADOPTING THERE("\"serial\":\"1\",") "]}", ADOPTING THERE("") "]}", "update device a",
+		 "cannot be looked at"},
+		{ADOPTING THERE("\"serial\":\"1\",") "]}", ADOPTING "]}", "release device a", "stay as they are"},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		owned(store) struct store *store = store_with(in(*state, i % 2 ? "one" : "two"), cases[i].stored);
+		owned(fleet) struct fleet *desired = must_parse(cases[i].desired);
+		owned(provider_plan) struct provider_plan plan = {0};
+		owned(mem) char *text = NULL;
+		struct err err = {0};
+
+		if (provider_plan_make(&(struct provider_call){.store = store}, desired, &plan, &err) < 0)
+			fail_msg("case %zu: %s", i, err.message);
+		text = summary(&plan);
+		assert_string_equal(text, cases[i].changes);
+		assert_non_null(strstr(plan.changes[plan.n_changes - 1].detail, cases[i].detail));
+		assert_int_equal(file_remove_tree(store_path(store), NULL), 0);
+	}
+}
+
 static void refusals(void **state)
 {
 	static const struct {
@@ -120,6 +157,9 @@ static void refusals(void **state)
 		{STORED GROUP "}",
 		 DEVICES(PLAIN("b", "w") ",{\"name\":\"a\",\"datacenter\":\"e\",\"partitions\":[{\"name\":\"p\"}]}") "}",
 		 ERR_IN_USE, "keeps its name"},
+		{NULL, ADOPTING "{\"name\":\"a\",\"datacenter\":\"e\"}]}", ERR_INVALID, "has no link"},
+		{ADOPTING THERE("\"serial\":\"1\",") "]}", ADOPTING THERE("\"serial\":\"2\",") "]}", ERR_EXISTS,
+		 "was adopted with the serial '1'"},
 		/* Both problems, the code of the first. */
 		{NULL, DEVICES(PLAIN("ca", "e") "," PLAIN("admin", "w")) "}", ERR_INVALID, "'admin'"},
 	};
@@ -214,6 +254,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		plan_test(plans),
+		plan_test(what_is_there_is_adopted_and_let_go),
 		plan_test(refusals),
 		plan_test(plans_survive_a_lack_of_memory),
 		plan_test(a_plan_of_another_revision_is_not_applied),
