@@ -42,12 +42,22 @@ static const struct way {
 };
 enum { WAYS = sizeof(ways) / sizeof(ways[0]) };
 
+/* HMACs of short keys are refused by tokens. */
+enum { MAC_MIN = 32 };
+
+/* For a code of authentication; how long it is, tokens may not say. */
+static bool is_mac_key(const struct p11_attrs *attrs, CK_KEY_TYPE type)
+{
+	return (type == CKK_GENERIC_SECRET || type == CKK_SHA256_HMAC) &&
+	       p11_attrs_ulong(attrs, CKA_VALUE_LEN, MAC_MIN) >= MAC_MIN;
+}
+
 static bool suits(const struct way *way, const struct p11_attrs *attrs)
 {
 	CK_KEY_TYPE type = p11_attrs_ulong(attrs, CKA_KEY_TYPE, CK_UNAVAILABLE_INFORMATION);
 
 	return way->class == p11_attrs_ulong(attrs, CKA_CLASS, CK_UNAVAILABLE_INFORMATION) &&
-	       (way->type == type || (way->type == ANY && (type == CKK_GENERIC_SECRET || type == CKK_SHA256_HMAC)));
+	       (way->type == type || (way->type == ANY && is_mac_key(attrs, type)));
 }
 
 /* The one by which all members show a secret key, so that their answers can be compared: what the key is for decides,
@@ -267,14 +277,11 @@ static int make_anchor(const struct trial *t, struct record *record, struct err 
 
 /* ---- twins ---- */
 
-/* HMACs of short keys are refused by tokens. */
-enum { TWIN_MIN = 32 };
-
 static bool may_have_twin(const struct p11_attrs *attrs)
 {
 	const struct way *way = way_of(attrs);
 
-	return way && (way->type != ANY || p11_attrs_ulong(attrs, CKA_VALUE_LEN, 0) >= TWIN_MIN);
+	return way && (way->type != ANY || p11_attrs_ulong(attrs, CKA_VALUE_LEN, 0) >= MAC_MIN);
 }
 
 /*
