@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* SHA-256, HMAC and random bytes from OpenSSL. */
+/* Digests, HMAC and random bytes from OpenSSL. */
 #include "crypto/digest.h"
 
 #include <openssl/rand.h>
@@ -8,13 +8,23 @@
 #include "base/str.h"
 #include "crypto/openssl.h"
 
-int crypto_sha256(const void *data, size_t len, uint8_t ret[static SHA256_LEN], struct err *err)
+static int digest(const char *name, const void *data, size_t len, uint8_t *ret, struct err *err)
 {
 	OPENSSL_ENTER();
 
-	if (!EVP_Q_digest(openssl_context(), "SHA256", NULL, data, len, ret, NULL))
-		return openssl_error(err, ERR_FAILED, "cannot compute a SHA-256");
+	if (!EVP_Q_digest(openssl_context(), name, NULL, data, len, ret, NULL))
+		return openssl_error(err, ERR_FAILED, "cannot compute a digest");
 	return 0;
+}
+
+int crypto_sha1(const void *data, size_t len, uint8_t ret[static SHA1_LEN], struct err *err)
+{
+	return digest("SHA1", data, len, ret, err);
+}
+
+int crypto_sha256(const void *data, size_t len, uint8_t ret[static SHA256_LEN], struct err *err)
+{
+	return digest("SHA256", data, len, ret, err);
 }
 
 int crypto_sha256_hex(const void *data, size_t len, char ret[static SHA256_TEXT], struct err *err)

@@ -136,6 +136,7 @@ static int log_in(struct ha_group *group, const struct secret *pin, struct err *
 CK_RV ha_login(struct ha_group *group, const void *pin, CK_ULONG len)
 {
 	owned(secret) struct secret *secret = NULL;
+	struct member_channel *held[SET_MAX] = {NULL};
 	struct err err = {0};
 	int rc;
 
@@ -145,24 +146,30 @@ CK_RV ha_login(struct ha_group *group, const void *pin, CK_ULONG len)
 		return CKR_USER_ALREADY_LOGGED_IN;
 	}
 	rc = secret_new(pin, len, &secret, &err);
+	ha_local_hold(group, false, held);
 	if (rc == 0)
 		rc = log_in(group, secret, &err);
 	group->logged_in = group->set->pin_good = rc == 0;
 	ha_watch_login(group, rc == 0);
+	ha_local_let_go(group, held);
 	pthread_mutex_unlock(&group->login_lock);
 	return rc < 0 ? p11_rv_from_err(&err) : CKR_OK;
 }
 
 CK_RV ha_logout(struct ha_group *group)
 {
+	struct member_channel *held[SET_MAX] = {NULL};
+
 	pthread_mutex_lock(&group->login_lock);
 	if (!group->logged_in) {
 		pthread_mutex_unlock(&group->login_lock);
 		return CKR_USER_NOT_LOGGED_IN;
 	}
+	ha_local_hold(group, true, held);
 	group->logged_in = false;
 	ha_watch_login(group, false);
 	replica_set_login(group->set, NULL, NULL);
+	ha_local_let_go(group, held);
 	pthread_mutex_unlock(&group->login_lock);
 	ha_index_clear(group);
 	return CKR_OK;

@@ -19,9 +19,11 @@ static void object_clear(struct ha_object *object)
 	object->local = NULL;
 }
 
-/* Does it stay when the user logs out? */
+/* Does it stay when the user logs out? The group's records of keys are private, those of public objects are not. */
 static bool outlives_login(const struct ha_object *object)
 {
+	if (!object->local)
+		return object->record && record_is_public(object->record);
 	return !p11_attrs_bool(&object->record->objects[object->part], CKA_PRIVATE, true);
 }
 
@@ -33,7 +35,7 @@ void ha_index_clear(struct ha_group *group)
 
 		if (object->local && !outlives_login(object))
 			ha_index_drop_local(group, object);
-		else if (!object->own)
+		else if (!object->own && !outlives_login(object))
 			object_clear(object);
 	}
 	pthread_rwlock_unlock(&group->index_lock);

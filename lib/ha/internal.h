@@ -211,6 +211,13 @@ uint32_t ha_local_where(struct ha_group *group, CK_OBJECT_HANDLE object);
 void ha_local_destroy(struct ha_group *group, CK_OBJECT_HANDLE object);
 /* All of a session. */
 void ha_local_end(struct ha_session *session);
+/*
+ * Who logs in or out closes all channels, and what sessions made on a member goes with the last. Hold those members that have public
+ * objects of sessions, before; let go of them when there is a channel of the new state, after. logs_out: what is private
+ * goes from there.
+ */
+void ha_local_hold(struct ha_group *group, bool logs_out, struct member_channel *ret[static SET_MAX]);
+void ha_local_let_go(struct ha_group *group, struct member_channel *held[static SET_MAX]);
 /* Another record for it (swapped), by this C_SetAttributeValue: what members have of it is made anew, or changed there. */
 CK_RV ha_local_change(struct ha_session *session, CK_OBJECT_HANDLE object, struct record *record,
 		      const struct p11_call *call);
@@ -277,6 +284,8 @@ void ha_stream_init(struct ha_stream *stream);
 void ha_stream_release(struct ha_stream *stream);
 /* Room for what a call with so much input may give: tokens that check a tag first hold back all until the end. */
 size_t ha_stream_room(const struct ha_stream *stream, size_t len);
+/* Put it somewhere, before anything is fed: what the member says of its Init. */
+CK_RV ha_stream_begin(struct ha_operation *o);
 /* One call of the operation, where it stands, or where it is put when that is lost. */
 CK_RV ha_stream_send(struct ha_operation *o, struct p11_call *call);
 
@@ -306,8 +315,10 @@ struct ha_operation {
 	struct p11_mechanism mechanism;
 	CK_OBJECT_HANDLE key;
 	CK_ULONG modulus_len;		/* of an RSA key, 0 = another one */
-	CK_ULONG order_len;		/* of an EC key's curve, 0 = another one, or not known */
+	CK_ULONG order_len;		/* of an EC key's curve or a DSA key's group, 0 = another one, or not known */
+	CK_ULONG key_len;		/* of a secret key in bytes; CK_UNAVAILABLE_INFORMATION = another one, or not known */
 	unsigned long number;		/* in which order the session's were begun */
+	bool alone;			/* its Init went to a member by itself, and so does all that follows */
 	bool waits;			/* for the PIN */
 	bool updated;			/* an Update came: Once is not allowed any more */
 	struct ha_log log;

@@ -40,6 +40,9 @@ int ha_site(struct ha_group *group, struct member_channel *channel, struct repli
 	int rc;
 
 	*ret = (struct replica_site){.of = &group->set->members[member], .channel = channel};
+	/* It is private: who did not log in has none. */
+	if (!ha_logged_in(group))
+		return 0;
 	pthread_rwlock_rdlock(&group->index_lock);
 	known = group->domain[member];
 	pthread_rwlock_unlock(&group->index_lock);
@@ -241,6 +244,58 @@ void ha_local_end(struct ha_session *session)
 
 	while (session->has_objects && (object = one_of(session)))
 		ha_local_destroy(session->group, object);
+}
+
+/* ---- login and logout ---- */
+
+static bool is_public(const struct ha_object *object)
+{
+	return object->local && !p11_attrs_bool(&object->record->objects[object->part], CKA_PRIVATE, true);
+}
+
+/* Which members have public ones; *ret_private: one that is not. */
+static uint32_t who_has_public(struct ha_group *group, CK_OBJECT_HANDLE *ret_private)
+{
+	uint32_t mask = 0;
+
+	*ret_private = CK_INVALID_HANDLE;
+	pthread_rwlock_rdlock(&group->index_lock);
+	for (size_t i = 0; i < group->n_objects; i++) {
+		const struct ha_object *object = &group->objects[i];
+
+		for (size_t m = 0; is_public(object) && m < group->set->n_members; m++)
+			mask |= object->at[m].handle ? 1u << m : 0;
+		if (object->local && !is_public(object))
+			*ret_private = ha_object_handle(group, object);
+	}
+	pthread_rwlock_unlock(&group->index_lock);
+	return mask;
+}
+
+void ha_local_hold(struct ha_group *group, bool logs_out, struct member_channel *ret[static SET_MAX])
+{
+	CK_OBJECT_HANDLE private;
+	uint32_t mask = who_has_public(group, &private) & ha_up(group);
+
+	while (mask && logs_out && private) {
+		ha_local_destroy(group, private);
+		who_has_public(group, &private);
+	}
+	for (size_t i = 0; i < group->set->n_members; i++)
+		if (mask & 1u << i)
+			ha_acquire(group, i, &ret[i], NULL);
+}
+
+void ha_local_let_go(struct ha_group *group, struct member_channel *held[static SET_MAX])
+{
+	for (size_t i = 0; i < group->set->n_members; i++) {
+		struct member_channel *next = NULL;
+
+		if (held[i])
+			ha_acquire(group, i, &next, NULL);
+		member_release(next);
+		member_release(held[i]);
+	}
 }
 
 /* ---- changes ---- */

@@ -11,16 +11,72 @@
 #include "replica/write.h"
 
 /* Who saw a public half before the login knows it by its mark (replica/public.h), and looks for the private one by that. */
-static bool matches(const struct ha_object *object, const CK_ATTRIBUTE *template, CK_ULONG count)
+static bool is_mark_of(const struct ha_object *object, const CK_ATTRIBUTE *item)
+{
+	return item->type == CKA_ID && item->ulValueLen == UID_LEN && memcmp(item->pValue, object->uid, UID_LEN) == 0 &&
+	       !object->own;
+}
+
+/* By what it shows. *ret_asks: as far as that is known here; whoever has the key tells the rest. */
+static bool matches(const struct ha_object *object, const CK_ATTRIBUTE *template, CK_ULONG count, bool *ret_asks)
 {
 	const struct p11_attrs *attrs = &object->record->objects[object->part];
-	bool all = true;
 
-	for (CK_ULONG i = 0; i < count && all; i++)
-		all = p11_attrs_match(attrs, &template[i], 1) ||
-		      (template[i].type == CKA_ID && template[i].ulValueLen == UID_LEN &&
-		       memcmp(template[i].pValue, object->uid, UID_LEN) == 0 && !object->own);
-	return all;
+	*ret_asks = false;
+	for (CK_ULONG i = 0; i < count; i++) {
+		CK_RV rv = p11_object_shows(attrs, &template[i]);
+		bool asks = rv == CKR_ATTRIBUTE_SENSITIVE && p11_object_reveals(attrs);
+
+		if (rv != CKR_OK && !asks && !is_mark_of(object, &template[i]))
+			return false;
+		*ret_asks = *ret_asks || asks;
+	}
+	return true;
+}
+
+/* What of a key may be shown, and stands in no record: whoever has the key tells. */
+static CK_RV ask_member(struct ha_session *session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE *value, CK_ULONG room)
+{
+	struct p11_call call = p11_C_GetAttributeValue(0, object, value, 1);
+	CK_RV rv;
+
+	value->ulValueLen = room;
+	rv = ha_send(session->group, &call, 1, NULL);
+	return rv == CKR_KEY_HANDLE_INVALID ? CKR_OBJECT_HANDLE_INVALID : rv;
+}
+
+/* Does a member show what no record does? What it cannot be asked is not found. */
+static bool member_shows(struct ha_session *session, CK_OBJECT_HANDLE object, const CK_ATTRIBUTE *template, CK_ULONG count)
+{
+	owned(record) struct record record = {0};
+	size_t part;
+
+	if (ha_object_get(session->group, object, &record, &part) != CKR_OK)
+		return false;
+	for (CK_ULONG i = 0; i < count; i++) {
+		owned(mem) CK_BYTE *value = NULL;
+		CK_ATTRIBUTE there = {template[i].type, NULL, template[i].ulValueLen};
+		CK_RV rv = p11_object_shows(&record.objects[part], &template[i]);
+
+		if (rv != CKR_ATTRIBUTE_SENSITIVE)
+			continue;
+		there.pValue = value = mem_zalloc(there.ulValueLen + 1);
+		if (!value || ask_member(session, object, &there, there.ulValueLen) != CKR_OK ||
+		    !p11_attr_same_value(&there, &template[i]))
+			return false;
+	}
+	return true;
+}
+
+/* Of those that were found, without those that members had to be asked of and that are others. asks: which those are. */
+static void sift(struct ha_session *session, const bool *asks, const CK_ATTRIBUTE *template, CK_ULONG count)
+{
+	CK_ULONG left = 0;
+
+	for (CK_ULONG i = 0; i < session->n_found; i++)
+		if (!asks[i] || member_shows(session, session->found[i], template, count))
+			session->found[left++] = session->found[i];
+	session->n_found = left;
 }
 
 CK_RV ha_find_begin(struct ha_session *session, struct p11_call *call)
@@ -29,6 +85,7 @@ CK_RV ha_find_begin(struct ha_session *session, struct p11_call *call)
 	const CK_ATTRIBUTE *template = call->args[1].in;
 	CK_ULONG count = call->args[1].number;
 	CK_RV rv = session->finding ? CKR_OPERATION_ACTIVE : ha_index_refresh(group);
+	owned(mem) bool *asks = NULL;
 	CK_OBJECT_HANDLE *list;
 
 	if (rv != CKR_OK)
@@ -36,16 +93,22 @@ CK_RV ha_find_begin(struct ha_session *session, struct p11_call *call)
 	session->n_found = session->next_found = 0;
 	pthread_rwlock_rdlock(&group->index_lock);
 	list = mem_zalloc((group->n_objects + 1) * sizeof(*list));
-	for (size_t i = 0; list && i < group->n_objects; i++) {
+	asks = mem_zalloc((group->n_objects + 1) * sizeof(*asks));
+	for (size_t i = 0; list && asks && i < group->n_objects; i++) {
 		const struct ha_object *object = &group->objects[i];
 
-		if (object->record && matches(object, template, count))
+		if (object->record && matches(object, template, count, &asks[session->n_found]))
 			list[session->n_found++] = ha_object_handle(group, object);
 	}
 	pthread_rwlock_unlock(&group->index_lock);
+	if (!list || !asks) {
+		free(list);
+		return CKR_HOST_MEMORY;
+	}
 	session->found = list;
-	session->finding = list != NULL;
-	return list ? CKR_OK : CKR_HOST_MEMORY;
+	session->finding = true;
+	sift(session, asks, template, count);
+	return CKR_OK;
 }
 
 CK_RV ha_find_next(struct ha_session *session, struct p11_call *call)
@@ -76,7 +139,7 @@ CK_RV ha_find_end(struct ha_session *session, struct p11_call *call)
 CK_RV ha_key_get(struct ha_group *group, CK_OBJECT_HANDLE key, CK_FLAGS use, CK_MECHANISM_TYPE mechanism,
 		 struct record *ret, size_t *ret_part)
 {
-	CK_KEY_TYPE wanted = p11_mech(mechanism)->key_type;
+	const struct p11_mech *row = p11_mech(mechanism);
 	CK_RV rv = ha_object_get(group, key, ret, ret_part);
 
 	/* Without a login there is only what is public. */
@@ -84,21 +147,10 @@ CK_RV ha_key_get(struct ha_group *group, CK_OBJECT_HANDLE key, CK_FLAGS use, CK_
 		return ha_logged_in(group) ? CKR_KEY_HANDLE_INVALID : CKR_USER_NOT_LOGGED_IN;
 	if (rv != CKR_OK)
 		return rv;
-	if (wanted != CK_UNAVAILABLE_INFORMATION && p11_object_of(&ret->objects[*ret_part]).type != wanted)
+	if (row && !p11_mech_takes(row, p11_object_of(&ret->objects[*ret_part]).type))
 		return CKR_KEY_TYPE_INCONSISTENT;
 	/* The record, whatever the members hold of it. */
 	return p11_object_may_use(&ret->objects[*ret_part], use, mechanism);
-}
-
-/* What of a key may be shown, and stands in no record: whoever has the key tells. */
-static CK_RV ask_member(struct ha_session *session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE *value, CK_ULONG room)
-{
-	struct p11_call call = p11_C_GetAttributeValue(0, object, value, 1);
-	CK_RV rv;
-
-	value->ulValueLen = room;
-	rv = ha_send(session->group, &call, 1, NULL);
-	return rv == CKR_KEY_HANDLE_INVALID ? CKR_OBJECT_HANDLE_INVALID : rv;
 }
 
 static CK_RV read_one(struct ha_session *session, CK_OBJECT_HANDLE object, const struct p11_attrs *attrs,
@@ -156,6 +208,12 @@ static CK_RV set_local(struct ha_session *session, const struct p11_call *call, 
 	return ha_local_change(session, call->args[1].number, record, call);
 }
 
+/* The records of the group's objects are private: who did not log in writes none. */
+static CK_RV check_login(const struct ha_group *group, bool local)
+{
+	return local || ha_logged_in(group) ? CKR_OK : CKR_USER_NOT_LOGGED_IN;
+}
+
 CK_RV ha_set_attributes(struct ha_session *session, struct p11_call *call)
 {
 	struct ha_group *group = session->group;
@@ -172,6 +230,8 @@ CK_RV ha_set_attributes(struct ha_session *session, struct p11_call *call)
 
 	pthread_mutex_lock(&group->write_lock);
 	rv = ha_object_get(group, call->args[1].number, &record, &part);
+	if (rv == CKR_OK)
+		rv = check_login(group, local);
 	for (CK_ULONG i = 0; i < count && rv == CKR_OK; i++)
 		rv = p11_object_may_set(&record.objects[part], &values[i]);
 	if (rv == CKR_OK && local) {
@@ -248,14 +308,17 @@ CK_RV ha_destroy(struct ha_session *session, struct p11_call *call)
 {
 	struct ha_group *group = session->group;
 	owned(record) struct record record = {0};
+	bool local = ha_object_is_local(group, call->args[1].number);
 	size_t part = 0;
 	CK_RV rv;
 
 	pthread_mutex_lock(&group->write_lock);
 	rv = ha_object_get(group, call->args[1].number, &record, &part);
+	if (rv == CKR_OK)
+		rv = check_login(group, local);
 	if (rv == CKR_OK && !p11_attrs_bool(&record.objects[part], CKA_DESTROYABLE, true))
 		rv = CKR_ACTION_PROHIBITED;
-	if (rv == CKR_OK && ha_object_is_local(group, call->args[1].number))
+	if (rv == CKR_OK && local)
 		ha_local_destroy(group, call->args[1].number);
 	else if (rv == CKR_OK)
 		rv = destroy_object(group, &record, part);

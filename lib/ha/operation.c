@@ -46,12 +46,12 @@ void ha_operation_free(struct ha_operation *o)
 
 /* ---- beginning ---- */
 
-/* Bytes of an RSA key's modulus, 0 for other keys. Some tokens write a sign byte before it. */
-static CK_ULONG modulus_len_of(const struct p11_attrs *attrs)
+/* Bytes of a number of the key's, 0 where it has none. Some tokens write a sign byte before it. */
+static CK_ULONG number_len_of(const struct p11_attrs *attrs, CK_ATTRIBUTE_TYPE type)
 {
-	const CK_ATTRIBUTE *modulus = p11_attrs_find(attrs, CKA_MODULUS);
-	const CK_BYTE *at = modulus ? modulus->pValue : NULL;
-	CK_ULONG len = modulus ? modulus->ulValueLen : 0;
+	const CK_ATTRIBUTE *number = p11_attrs_find(attrs, type);
+	const CK_BYTE *at = number ? number->pValue : NULL;
+	CK_ULONG len = number ? number->ulValueLen : 0;
 
 	while (len && !*at) {
 		at++;
@@ -60,12 +60,12 @@ static CK_ULONG modulus_len_of(const struct p11_attrs *attrs)
 	return len;
 }
 
-/* Bytes of the order of an EC key's curve, 0 for other keys and curves. */
+/* Bytes of the order of an EC key's curve, or of a DSA key's group; 0 for other keys and curves. */
 static CK_ULONG order_len_of(const struct p11_attrs *attrs)
 {
 	const struct p11_curve *curve = p11_curve(p11_attrs_find(attrs, CKA_EC_PARAMS));
 
-	return curve ? curve->order_len : 0;
+	return curve ? curve->order_len : number_len_of(attrs, CKA_SUBPRIME);
 }
 
 /* What there is to know of the key. */
@@ -78,10 +78,18 @@ static CK_RV take_key(struct ha_operation *o, CK_OBJECT_HANDLE key, CK_MECHANISM
 	if (rv != CKR_OK)
 		return rv;
 	o->key = key;
-	o->modulus_len = modulus_len_of(&record.objects[part]);
+	o->modulus_len = number_len_of(&record.objects[part], CKA_MODULUS);
 	o->order_len = order_len_of(&record.objects[part]);
+	o->key_len = p11_attrs_ulong(&record.objects[part], CKA_VALUE_LEN, CK_UNAVAILABLE_INFORMATION);
 	o->waits = p11_attrs_bool(&record.objects[part], CKA_ALWAYS_AUTHENTICATE, false);
 	return CKR_OK;
+}
+
+/* Where tokens differ one is asked now, not when all is fed; the operation stands there. */
+static CK_RV ask_token(struct ha_operation *o)
+{
+	o->alone = p11_mech_is_doubtful(&o->mechanism.ck, o->key_len);
+	return o->alone ? ha_stream_begin(o) : CKR_OK;
 }
 
 static CK_RV begin(struct ha_session *session, const struct p11_call *call, struct ha_operation **ret)
@@ -105,6 +113,8 @@ static CK_RV begin(struct ha_session *session, const struct p11_call *call, stru
 	if (rv == CKR_OK && p11_mechanism_copy(mechanism, &o->mechanism, &err) < 0)
 		rv = p11_rv_from_err(&err);
 	if (rv == CKR_OK)
+		rv = ask_token(o);
+	if (rv == CKR_OK)
 		*ret = o;
 	else
 		ha_operation_free(o);
@@ -116,7 +126,7 @@ static CK_RV begin(struct ha_session *session, const struct p11_call *call, stru
 /* What every token would refuse, and some die of. len: of all that comes in. */
 static CK_RV check_input(const struct ha_operation *o, const struct p11_call *call, CK_ULONG len)
 {
-	CK_RV rv = p11_mech_input_check(o->mechanism.ck.mechanism, p11_op_flag(o->op), o->modulus_len, len);
+	CK_RV rv = p11_mech_input_check(&o->mechanism.ck, p11_op_flag(o->op), o->modulus_len, len);
 	const struct p11_arg *signature = p11_fn_table[call->fn].part == P11_PART_ONCE ? &call->args[2] : &call->args[1];
 
 	if (rv == CKR_OK && o->op == P11_OP_VERIFY && o->modulus_len && signature->number != o->modulus_len)
@@ -139,6 +149,19 @@ static bool says_length(const struct ha_operation *o, struct p11_call *call, CK_
 		return false;
 	*ret_rv = result->out ? CKR_BUFFER_TOO_SMALL : CKR_OK;
 	*result->out_len = len;
+	return true;
+}
+
+/* Of what was encrypted or decrypted in parts: what its end gives is no more than this. */
+static bool says_rest(const struct ha_operation *o, struct p11_call *call)
+{
+	enum p11_arg_kind kind;
+	struct p11_arg *result = p11_result_of(call, &kind);
+	CK_ULONG len = p11_mech_output_len(&o->mechanism.ck, p11_op_flag(o->op), o->modulus_len, o->order_len, o->stream.fed);
+
+	if (!streams(o) || result->out || len == CK_UNAVAILABLE_INFORMATION)
+		return false;
+	*result->out_len = len > o->stream.delivered ? len - o->stream.delivered : 0;
 	return true;
 }
 
@@ -256,10 +279,11 @@ static CK_RV feed(struct ha_operation *o, const struct p11_call *call)
 	return rv;
 }
 
-/* Nothing is sent before the end, unless there is more than can be sent, or kept, at once. */
+/* Nothing is sent before the end, unless the operation stands somewhere, or there is more than can be sent, or kept, at
+ * once. */
 static CK_RV update_taking(struct ha_operation *o, const struct p11_call *call)
 {
-	if (o->stream.channel || !ha_log_fits_call(&o->log, call))
+	if (o->alone || o->stream.channel || !ha_log_fits_call(&o->log, call))
 		return feed(o, call);
 	ha_log_add(&o->log, call);
 	/* No member has it either: what comes at the end would be of other input. */
@@ -328,7 +352,11 @@ static CK_RV final(struct ha_operation *o, struct p11_call *call, bool *ret_over
 		return streams(o) ? CKR_FUNCTION_NOT_SUPPORTED : CKR_OPERATION_NOT_INITIALIZED;
 	}
 	if (!o->result.of) {
-		rv = check_input(o, call, o->log.bytes.len);
+		if (says_rest(o, call)) {
+			*ret_over = false;
+			return CKR_OK;
+		}
+		rv = check_input(o, call, streams(o) ? o->stream.fed : o->log.bytes.len);
 		if (rv == CKR_OK && !streams(o) && says_length(o, call, o->log.bytes.len, &rv)) {
 			*ret_over = false;
 			return rv;
@@ -336,7 +364,8 @@ static CK_RV final(struct ha_operation *o, struct p11_call *call, bool *ret_over
 		if (rv == CKR_OK)
 			rv = redirect(o, call, ha_stream_room(&o->stream, 0), &made, &ours);
 		if (rv == CKR_OK)
-			rv = streams(o) || o->stream.channel ? ha_stream_send(o, &ours) : send_whole(o, &ours, &made);
+			rv = streams(o) || o->alone || o->stream.channel ? ha_stream_send(o, &ours)
+									 : send_whole(o, &ours, &made);
 		if (rv != CKR_OK)
 			return outward(o, rv);
 		o->result.bytes.len = made;
@@ -406,7 +435,7 @@ static CK_RV once(struct ha_operation *o, struct p11_call *call, bool *ret_over)
 		if (rv == CKR_OK)
 			rv = redirect(o, call, (streams(o) ? in->number : 0) + RESULT_ROOM, &made, &ours);
 		if (rv == CKR_OK)
-			rv = send_whole(o, &ours, &made);
+			rv = o->alone ? ha_stream_send(o, &ours) : send_whole(o, &ours, &made);
 		if (rv != CKR_OK)
 			return outward(o, rv);
 		o->result.bytes.len = made;

@@ -148,28 +148,14 @@ static CK_RV make_there(struct making *m, struct pieces *ret)
 		rc = key_member_template(&m->request, i, ret->list[i].record.uid, &templates[i], &err);
 		if (rc == 0)
 			rc = p11_attrs_set_bool(&templates[i], CKA_TOKEN, false, &err);
+		/* Nothing else is made without a login; of a public half members want to be told. */
+		if (rc == 0 && !ha_logged_in(m->session->group))
+			rc = p11_attrs_set_bool(&templates[i], CKA_PRIVATE, false, &err);
 	}
 	rv = rc < 0 ? p11_rv_from_err(&err) : make_on_any(m, templates, ret);
 	for (size_t i = 0; i < RECORD_OBJECTS_MAX; i++)
 		p11_attrs_release(&templates[i]);
 	return rv;
-}
-
-/* All that applications see of it: what was given, and what is so where nothing is given. */
-static int describe_open(const struct p11_attrs *template, struct p11_attrs *ret, struct err *err)
-{
-	const struct p11_object object = p11_object_of(template);
-	int rc = p11_attrs_merge(ret, template->items, template->count, err);
-
-	for (const struct p11_attr_info *info = p11_attr_table; info->name && rc == 0; info++) {
-		const CK_ATTRIBUTE *begins = p11_object_default(object, info->type);
-
-		if (begins && !p11_attrs_find(ret, info->type) && info->replica != P11_OWN)
-			rc = p11_attrs_set(ret, info->type, begins->pValue, begins->ulValueLen, err);
-	}
-	if (rc == 0 && !p11_attrs_find(ret, CKA_PRIVATE))
-		rc = p11_attrs_set_bool(ret, CKA_PRIVATE, object.class == CKO_DATA, err);
-	return rc;
 }
 
 /* A copy of a key: another record of the same blob, from a member that has the original. */
@@ -266,7 +252,7 @@ CK_RV pieces_make(struct making *m, struct pieces *ret)
 	for (size_t i = 0; i < m->request.n_templates && rc == 0; i++)
 		rc = begin_piece(m, &ret->list[i], &err);
 	if (rc == 0 && making_is_known(m))
-		rc = describe_open(&m->request.templates[0], &ret->list[0].record.objects[0], &err);
+		rc = key_describe_open(&m->request.templates[0], &ret->list[0].record.objects[0], &err);
 	else if (rc == 0 && m->request.copy)
 		rc = copy_blob(m, &ret->list[0], &err);
 	else if (rc == 0)

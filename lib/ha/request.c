@@ -137,14 +137,21 @@ static CK_RV read_base(struct making *m)
 	return add_template(m, use == CKF_UNWRAP ? CKA_UNWRAP_TEMPLATE : CKA_DERIVE_TEMPLATE);
 }
 
-/* Is it said to be? What is not said is for the token to choose. */
+/* Is it said to be? What is not said is for the token to choose; the public half of a pair it shows. */
 static bool is_public(const struct making *m)
 {
-	bool public = true;
+	return !p11_attrs_bool(&m->request.templates[0], CKA_PRIVATE, true) &&
+	       !p11_attrs_bool(&m->request.templates[1], CKA_PRIVATE, false);
+}
 
-	for (size_t i = 0; i < m->request.n_templates; i++)
-		public = public && !p11_attrs_bool(&m->request.templates[i], CKA_PRIVATE, true);
-	return public;
+/* What no token gets to see is judged here. A public key that is created is a token's to make. */
+static CK_RV check_known(const struct making *m)
+{
+	const struct p11_attrs *template = &m->request.templates[0];
+
+	if (!making_is_known(m) && !m->request.copy)
+		return CKR_OK;
+	return p11_object_check_known(key_object_made(&m->request, 0), template->items, template->count);
 }
 
 bool making_splits(const struct making *m)
@@ -181,7 +188,7 @@ CK_RV making_read(struct making *m, bool *ret_token)
 	/* A session may have what cannot be carried. */
 	if (rv == CKR_OK && key_request_check(&m->request, !*ret_token, &err) < 0)
 		rv = p11_rv_from_err(&err);
-	return rv;
+	return rv == CKR_OK ? check_known(m) : rv;
 }
 
 struct p11_call making_call(const struct making *m, const struct p11_attrs *templates,

@@ -115,6 +115,11 @@ static CK_RV attach(struct ha_operation *o)
 	return err.rv && p11_rv_class(err.rv) == P11_CALLER ? err.rv : CKR_DEVICE_REMOVED;
 }
 
+CK_RV ha_stream_begin(struct ha_operation *o)
+{
+	return attach(o);
+}
+
 static void detach(struct ha_operation *o, const struct err *why)
 {
 	struct member_channel *channel = o->stream.channel;

@@ -195,9 +195,18 @@ static int put(struct p11_attrs *attrs, CK_ATTRIBUTE_TYPE type, void *value, CK_
 	return 0;
 }
 
+/* Whatever is not CK_FALSE is true; kept as it is said elsewhere. */
+static const void *as_kept(CK_ATTRIBUTE_TYPE type, const void *value, size_t len)
+{
+	static const CK_BBOOL yes = CK_TRUE;
+
+	return kind_of(type) == P11_ATTR_BOOL && len == sizeof(yes) && *(const CK_BBOOL *)value ? &yes : value;
+}
+
 int p11_attrs_set(struct p11_attrs *attrs, CK_ATTRIBUTE_TYPE type, const void *value,
 		  size_t len, struct err *err)
 {
+	value = as_kept(type, value, len);
 	return put(attrs, type,
 		   p11_attr_is_nested(type) ? p11_template_dup(value, len / sizeof(CK_ATTRIBUTE)) : mem_dup(value, len), len,
 		   err);
@@ -282,13 +291,14 @@ const char *p11_attrs_text(const struct p11_attrs *attrs, CK_ATTRIBUTE_TYPE type
 	return text;
 }
 
-static bool same_value(const CK_ATTRIBUTE *a, const CK_ATTRIBUTE *b)
+bool p11_attr_same_value(const CK_ATTRIBUTE *a, const CK_ATTRIBUTE *b)
 {
 	if (a->ulValueLen != b->ulValueLen)
 		return false;
 	if (p11_attr_is_nested(a->type))
 		return p11_template_equal(a->pValue, b->pValue, a->ulValueLen / sizeof(CK_ATTRIBUTE));
-	return !a->ulValueLen || memcmp(a->pValue, b->pValue, a->ulValueLen) == 0;
+	return !a->ulValueLen || memcmp(as_kept(a->type, a->pValue, a->ulValueLen),
+					as_kept(b->type, b->pValue, b->ulValueLen), a->ulValueLen) == 0;
 }
 
 bool p11_attrs_match(const struct p11_attrs *attrs, const CK_ATTRIBUTE *items, CK_ULONG count)
@@ -296,7 +306,7 @@ bool p11_attrs_match(const struct p11_attrs *attrs, const CK_ATTRIBUTE *items, C
 	for (CK_ULONG i = 0; i < count; i++) {
 		const CK_ATTRIBUTE *at = p11_attrs_find(attrs, items[i].type);
 
-		if (!at || !same_value(at, &items[i]))
+		if (!at || !p11_attr_same_value(at, &items[i]))
 			return false;
 	}
 	return true;

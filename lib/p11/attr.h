@@ -131,6 +131,8 @@ CK_ULONG p11_attrs_ulong(const struct p11_attrs *attrs, CK_ATTRIBUTE_TYPE type, 
 /* Text of CKA_LABEL and the like, cut to fit, always terminated, masked. */
 const char *p11_attrs_text(const struct p11_attrs *attrs, CK_ATTRIBUTE_TYPE type, char *text, size_t size);
 
+/* Of two attributes of one type. */
+bool p11_attr_same_value(const CK_ATTRIBUTE *a, const CK_ATTRIBUTE *b);
 /* Has it each attribute of the template with the same value? */
 bool p11_attrs_match(const struct p11_attrs *attrs, const CK_ATTRIBUTE *items, CK_ULONG count);
 bool p11_attrs_equal(const struct p11_attrs *a, const struct p11_attrs *b);

@@ -15,8 +15,10 @@ enum { PARAM_MAX = 1 << 20 };
 #define CRYPT (CKF_ENCRYPT | CKF_DECRYPT)
 #define RECOVER (CKF_SIGN_RECOVER | CKF_VERIFY_RECOVER)
 #define WRAPS (CKF_WRAP | CKF_UNWRAP)
-#define M(type, param, key, use) {type, #type, P11_PARAM_##param, key, use, false}
-#define WHOLE(type, param, key, use) {type, #type, P11_PARAM_##param, key, use, true}
+#define M(type, param, key, use) {type, #type, P11_PARAM_##param, key, key, use, false}
+#define WHOLE(type, param, key, use) {type, #type, P11_PARAM_##param, key, key, use, true}
+#define DES3(type, param, use) {type, #type, P11_PARAM_##param, CKK_DES3, CKK_DES2, use, false}
+#define HMAC(type, own) {type, #type, P11_PARAM_NONE, CKK_GENERIC_SECRET, own, SIGN, false}
 
 const struct p11_mech p11_mech_table[] = {
 	M(CKM_RSA_PKCS_KEY_PAIR_GEN, NONE, CKK_RSA, CKF_GENERATE_KEY_PAIR),
@@ -59,7 +61,7 @@ const struct p11_mech p11_mech_table[] = {
 	M(CKM_DSA_SHA384, NONE, CKK_DSA, SIGN),
 	M(CKM_DSA_SHA512, NONE, CKK_DSA, SIGN),
 	M(CKM_DH_PKCS_DERIVE, BYTES, CKK_DH, CKF_DERIVE),
-	M(CKM_ECDH1_DERIVE, ECDH, CKK_EC, CKF_DERIVE),
+	{CKM_ECDH1_DERIVE, "CKM_ECDH1_DERIVE", P11_PARAM_ECDH, CKK_EC, CKK_EC_MONTGOMERY, CKF_DERIVE, false},
 	M(CKM_CONCATENATE_BASE_AND_KEY, OBJECT, ANY, CKF_DERIVE),
 	WHOLE(CKM_EDDSA, NONE, CKK_EC_EDWARDS, SIGN),
 	M(CKM_AES_ECB, NONE, CKK_AES, CRYPT | WRAPS),
@@ -78,18 +80,18 @@ const struct p11_mech p11_mech_table[] = {
 	M(CKM_DES_CBC_PAD, IV8, CKK_DES, CRYPT | WRAPS),
 	M(CKM_DES_ECB_ENCRYPT_DATA, STRING, CKK_DES, CKF_DERIVE),
 	M(CKM_DES_CBC_ENCRYPT_DATA, DATA8, CKK_DES, CKF_DERIVE),
-	M(CKM_DES3_ECB, NONE, ANY, CRYPT | WRAPS),	/* of two keys or three */
-	M(CKM_DES3_CBC, IV8, ANY, CRYPT | WRAPS),
-	M(CKM_DES3_CBC_PAD, IV8, ANY, CRYPT | WRAPS),
-	M(CKM_DES3_CMAC, NONE, ANY, SIGN),
-	M(CKM_DES3_ECB_ENCRYPT_DATA, STRING, ANY, CKF_DERIVE),
-	M(CKM_DES3_CBC_ENCRYPT_DATA, DATA8, ANY, CKF_DERIVE),
-	M(CKM_MD5_HMAC, NONE, ANY, SIGN),
-	M(CKM_SHA_1_HMAC, NONE, ANY, SIGN),
-	M(CKM_SHA224_HMAC, NONE, ANY, SIGN),
-	M(CKM_SHA256_HMAC, NONE, ANY, SIGN),
-	M(CKM_SHA384_HMAC, NONE, ANY, SIGN),
-	M(CKM_SHA512_HMAC, NONE, ANY, SIGN),
+	DES3(CKM_DES3_ECB, NONE, CRYPT | WRAPS),
+	DES3(CKM_DES3_CBC, IV8, CRYPT | WRAPS),
+	DES3(CKM_DES3_CBC_PAD, IV8, CRYPT | WRAPS),
+	DES3(CKM_DES3_CMAC, NONE, SIGN),
+	DES3(CKM_DES3_ECB_ENCRYPT_DATA, STRING, CKF_DERIVE),
+	DES3(CKM_DES3_CBC_ENCRYPT_DATA, DATA8, CKF_DERIVE),
+	HMAC(CKM_MD5_HMAC, CKK_MD5_HMAC),
+	HMAC(CKM_SHA_1_HMAC, CKK_SHA_1_HMAC),
+	HMAC(CKM_SHA224_HMAC, CKK_SHA224_HMAC),
+	HMAC(CKM_SHA256_HMAC, CKK_SHA256_HMAC),
+	HMAC(CKM_SHA384_HMAC, CKK_SHA384_HMAC),
+	HMAC(CKM_SHA512_HMAC, CKK_SHA512_HMAC),
 	M(CKM_SHA_1, NONE, ANY, CKF_DIGEST),
 	M(CKM_SHA224, NONE, ANY, CKF_DIGEST),
 	M(CKM_SHA256, NONE, ANY, CKF_DIGEST),
@@ -105,6 +107,11 @@ const struct p11_mech *p11_mech(CK_MECHANISM_TYPE type)
 		if (m->type == type)
 			return m;
 	return NULL;
+}
+
+bool p11_mech_takes(const struct p11_mech *row, CK_KEY_TYPE type)
+{
+	return row->key_type == ANY || type == row->key_type || type == row->key_type_too;
 }
 
 void p11_mechanism_release(struct p11_mechanism *m)
@@ -167,9 +174,13 @@ static const struct {
 	{CKM_SHA512, CKM_SHA512_RSA_PKCS_PSS, CKG_MGF1_SHA512},
 };
 
-/* Of a mechanism that hashes by itself the parameter names the same hash. */
+/* Of a mechanism that hashes by itself the parameter names the same hash. What is not known may be one. */
 static bool good_pss(CK_MECHANISM_TYPE type, const CK_RSA_PKCS_PSS_PARAMS *p)
 {
+	const struct p11_mech *hash = p11_mech(p->hashAlg);
+
+	if (hash && !(hash->use & CKF_DIGEST))
+		return false;
 	for (size_t i = 0; i < sizeof(hashes) / sizeof(hashes[0]); i++)
 		if (hashes[i].pss == type && hashes[i].hash != p->hashAlg)
 			return false;
@@ -251,14 +262,26 @@ static const struct {
 	{CKM_SHA384_HMAC, 48}, {CKM_SHA512_HMAC, 64}, {CKM_AES_CMAC, 16}, {CKM_DES3_CMAC, 8},
 };
 
+/* 0 = another mechanism. */
+static CK_ULONG fixed_len(CK_MECHANISM_TYPE type)
+{
+	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
+		if (fixed[i].type == type)
+			return fixed[i].len;
+	return 0;
+}
+
 static CK_ULONG signature_len(const struct p11_mech *row, CK_ULONG modulus_len, CK_ULONG order_len)
 {
-	CK_ULONG len = row->key_type == CKK_RSA ? modulus_len : row->key_type == CKK_EC ? 2 * order_len : 0;
+	bool two = row->key_type == CKK_EC || row->key_type == CKK_DSA;
+	CK_ULONG len = row->key_type == CKK_RSA ? modulus_len : two ? 2 * order_len : fixed_len(row->type);
 
-	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
-		if (fixed[i].type == row->type)
-			len = fixed[i].len;
 	return len ? len : CK_UNAVAILABLE_INFORMATION;
+}
+
+static CK_ULONG tag_len(const CK_MECHANISM *m)
+{
+	return ((const CK_GCM_PARAMS *)m->pParameter)->ulTagBits / 8;
 }
 
 static CK_ULONG ciphertext_len(const CK_MECHANISM *m, CK_ULONG len, bool decrypts)
@@ -272,7 +295,7 @@ static CK_ULONG ciphertext_len(const CK_MECHANISM *m, CK_ULONG len, bool decrypt
 	case CKM_DES3_CBC_PAD:
 		return decrypts ? len : (len / 8 + 1) * 8;
 	case CKM_AES_GCM:
-		tag = ((const CK_GCM_PARAMS *)m->pParameter)->ulTagBits / 8;
+		tag = tag_len(m);
 		return decrypts ? (len > tag ? len - tag : 0) : len + tag;
 	case CKM_AES_ECB:
 	case CKM_AES_CBC:
@@ -300,16 +323,54 @@ CK_ULONG p11_mech_output_len(const CK_MECHANISM *m, CK_FLAGS use, CK_ULONG modul
 	return row->key_type == CKK_RSA && modulus_len ? modulus_len : ciphertext_len(m, len, use == CKF_DECRYPT);
 }
 
-CK_RV p11_mech_input_check(CK_MECHANISM_TYPE type, CK_FLAGS use, CK_ULONG modulus_len, CK_ULONG len)
+bool p11_mech_is_doubtful(const CK_MECHANISM *m, CK_ULONG key_len)
+{
+	const struct p11_mech *row = p11_mech(m->mechanism);
+	const CK_RSA_PKCS_OAEP_PARAMS *oaep = m->pParameter;
+
+	if (!row || m->mechanism == CKM_RSA_PKCS_OAEP)
+		return !row || oaep->hashAlg != CKM_SHA_1 || oaep->mgf != CKG_MGF1_SHA1 || oaep->ulSourceDataLen;
+	return row->key_type == CKK_GENERIC_SECRET && key_len < fixed_len(row->type);
+}
+
+static CK_RV input_of_rsa(CK_MECHANISM_TYPE type, CK_FLAGS use, CK_ULONG modulus_len, CK_ULONG len)
 {
 	enum { PKCS1_PADDING = 11 };
 	const CK_ULONG padding = type == CKM_RSA_PKCS ? PKCS1_PADDING : 0;
 
-	if ((type != CKM_RSA_PKCS && type != CKM_RSA_X_509 && type != CKM_RSA_PKCS_OAEP) || !modulus_len)
+	if (!modulus_len)
 		return CKR_OK;
 	if (use == CKF_DECRYPT)
 		return len == modulus_len ? CKR_OK : CKR_ENCRYPTED_DATA_LEN_RANGE;
 	return len <= modulus_len && modulus_len - len >= padding ? CKR_OK : CKR_DATA_LEN_RANGE;
+}
+
+/* It signs what its hash came to. */
+static CK_RV input_of_pss(const CK_MECHANISM *m, CK_ULONG len)
+{
+	CK_ULONG hash = fixed_len(((const CK_RSA_PKCS_PSS_PARAMS *)m->pParameter)->hashAlg);
+
+	return !hash || len == hash ? CKR_OK : CKR_DATA_LEN_RANGE;
+}
+
+CK_RV p11_mech_input_check(const CK_MECHANISM *m, CK_FLAGS use, CK_ULONG modulus_len, CK_ULONG len)
+{
+	switch (m->mechanism) {
+	case CKM_RSA_PKCS:
+	case CKM_RSA_X_509:
+	case CKM_RSA_PKCS_OAEP:
+		return input_of_rsa(m->mechanism, use, modulus_len, len);
+	case CKM_RSA_PKCS_PSS:
+		return use == CKF_SIGN ? input_of_pss(m, len) : CKR_OK;
+	case CKM_AES_CBC_PAD:
+	case CKM_DES_CBC_PAD:
+	case CKM_DES3_CBC_PAD:
+		return use == CKF_DECRYPT && !len ? CKR_ENCRYPTED_DATA_LEN_RANGE : CKR_OK;
+	case CKM_AES_GCM:
+		return use == CKF_DECRYPT && len < tag_len(m) ? CKR_ENCRYPTED_DATA_LEN_RANGE : CKR_OK;
+	default:
+		return CKR_OK;
+	}
 }
 
 void p11_mechanism_encode(struct buf *buf, const CK_MECHANISM *m)

@@ -39,6 +39,7 @@ struct p11_mech {
 	const char *name;	/* "CKM_ECDSA" */
 	enum p11_param param;
 	CK_KEY_TYPE key_type;	/* of the key it works with or makes; CK_UNAVAILABLE_INFORMATION = none or any */
+	CK_KEY_TYPE key_type_too;	/* or this one; the same where there is no other */
 	CK_FLAGS use;		/* CKF_SIGN | CKF_VERIFY … */
 	bool whole;		/* takes its input at once, never in parts */
 };
@@ -50,6 +51,8 @@ struct p11_mech {
 
 extern const struct p11_mech p11_mech_table[];	/* ends with a row without name */
 const struct p11_mech *p11_mech(CK_MECHANISM_TYPE type);
+/* Does it work with keys of this type? */
+bool p11_mech_takes(const struct p11_mech *row, CK_KEY_TYPE type);
 
 /* A mechanism that owns its parameter and what that points to. */
 struct p11_mechanism {
@@ -72,16 +75,20 @@ CK_RV p11_mechanism_check(const CK_MECHANISM *m);
 
 /*
  * How long is what it makes of len bytes, in one piece? use: CKF_SIGN, CKF_DIGEST, CKF_ENCRYPT: so many bytes exactly;
- * CKF_DECRYPT: at most so many. modulus_len, order_len: of an RSA key and of an EC key's curve, in bytes, 0 where the key is
- * none. CK_UNAVAILABLE_INFORMATION: only the token knows.
+ * CKF_DECRYPT: at most so many. modulus_len, order_len: of an RSA key, and of the group that an EC or a DSA key is in, in bytes,
+ * 0 where the key is none. CK_UNAVAILABLE_INFORMATION: only the token knows.
  */
 CK_ULONG p11_mech_output_len(const CK_MECHANISM *m, CK_FLAGS use, CK_ULONG modulus_len, CK_ULONG order_len, CK_ULONG len);
 
+/* Do tokens differ in whether they take this: a mechanism of no row, a hash or a label of OAEP, a key (key_len bytes, where that
+ * is known) shorter than its hash? m has passed p11_mechanism_check(). */
+bool p11_mech_is_doubtful(const CK_MECHANISM *m, CK_ULONG key_len);
+
 /*
- * Is an input of len bytes one that the mechanism takes in one piece, with a key whose modulus has modulus_len
- * bytes? use: CKF_SIGN, CKF_VERIFY, CKF_ENCRYPT, CKF_DECRYPT. CKR_DATA_LEN_RANGE, CKR_ENCRYPTED_DATA_LEN_RANGE;
- * CKR_OK where the length is the token's affair (PKCS#11 v3.0 section 2.1, tables 3 and 5).
+ * Is an input of len bytes in all one that the mechanism takes, with a key whose modulus has modulus_len bytes? use:
+ * CKF_SIGN, CKF_VERIFY, CKF_ENCRYPT, CKF_DECRYPT. CKR_DATA_LEN_RANGE, CKR_ENCRYPTED_DATA_LEN_RANGE; CKR_OK where the
+ * length is the token's affair (PKCS#11 v3.0 section 2.1, tables 3 and 5). m has passed p11_mechanism_check().
  */
-CK_RV p11_mech_input_check(CK_MECHANISM_TYPE type, CK_FLAGS use, CK_ULONG modulus_len, CK_ULONG len);
+CK_RV p11_mech_input_check(const CK_MECHANISM *m, CK_FLAGS use, CK_ULONG modulus_len, CK_ULONG len);
 
 #endif

@@ -145,29 +145,46 @@ bool p11_object_reveals(const struct p11_attrs *attrs)
 }
 
 /* Of an attribute that attrs do not hold. */
-static CK_RV read_absent(const struct p11_attrs *attrs, CK_ATTRIBUTE *ret)
+static CK_RV absent(const struct p11_attrs *attrs, CK_ATTRIBUTE_TYPE type, const CK_ATTRIBUTE **ret)
 {
 	struct p11_object object = p11_object_of(attrs);
-	const struct p11_attr_place *place = p11_object_place(object, p11_attr_info(ret->type));
-	const CK_ATTRIBUTE *begins = p11_object_default(object, ret->type);
+	const struct p11_attr_place *place = p11_object_place(object, p11_attr_info(type));
 
-	if (begins && !(place->notes & P11_TOKENS))
-		return p11_value_read(begins, ret);
-	ret->ulValueLen = CK_UNAVAILABLE_INFORMATION;
+	*ret = p11_object_default(object, type);
+	if (*ret && !(place->notes & P11_TOKENS))
+		return CKR_OK;
 	return place && (place->notes & P11_CONCEALED) ? CKR_ATTRIBUTE_SENSITIVE : CKR_ATTRIBUTE_TYPE_INVALID;
+}
+
+/* What it shows of this type, in *ret. */
+static CK_RV shown(const struct p11_attrs *attrs, CK_ATTRIBUTE_TYPE type, const CK_ATTRIBUTE **ret)
+{
+	*ret = p11_attrs_find(attrs, type);
+	if (!*ret)
+		return absent(attrs, type, ret);
+	return p11_object_conceals(p11_object_of(attrs), type) && !p11_object_reveals(attrs) ? CKR_ATTRIBUTE_SENSITIVE : CKR_OK;
 }
 
 CK_RV p11_object_read(const struct p11_attrs *attrs, CK_ATTRIBUTE *ret)
 {
-	const CK_ATTRIBUTE *at = p11_attrs_find(attrs, ret->type);
+	const CK_ATTRIBUTE *at;
+	CK_RV rv = shown(attrs, ret->type, &at);
 
-	if (!at)
-		return read_absent(attrs, ret);
-	if (p11_object_conceals(p11_object_of(attrs), ret->type) && !p11_object_reveals(attrs)) {
+	if (rv != CKR_OK) {
 		ret->ulValueLen = CK_UNAVAILABLE_INFORMATION;
-		return CKR_ATTRIBUTE_SENSITIVE;
+		return rv;
 	}
-	return p11_attr_is_nested(ret->type) ? p11_template_read(at, ret) : p11_value_read(at, ret);
+	return p11_attr_is_nested(ret->type) && at->pValue ? p11_template_read(at, ret) : p11_value_read(at, ret);
+}
+
+CK_RV p11_object_shows(const struct p11_attrs *attrs, const CK_ATTRIBUTE *item)
+{
+	const CK_ATTRIBUTE *at;
+	CK_RV rv = shown(attrs, item->type, &at);
+
+	if (rv != CKR_OK)
+		return rv == CKR_ATTRIBUTE_SENSITIVE ? rv : CKR_CANCEL;
+	return p11_attr_same_value(&(CK_ATTRIBUTE){item->type, at->pValue, at->ulValueLen}, item) ? CKR_OK : CKR_CANCEL;
 }
 
 /* ---- what is done to it ---- */
@@ -342,6 +359,16 @@ CK_RV p11_object_check(enum p11_way way, struct p11_object object, const CK_ATTR
 	if (is_incomplete(way, object, items, count))
 		return CKR_TEMPLATE_INCOMPLETE;
 	return is_inconsistent(object, items, count) ? CKR_TEMPLATE_INCONSISTENT : CKR_OK;
+}
+
+CK_RV p11_object_check_known(struct p11_object object, const CK_ATTRIBUTE *items, CK_ULONG count)
+{
+	if (!is_known(object))
+		return CKR_ATTRIBUTE_VALUE_INVALID;
+	for (CK_ULONG i = 0; i < count; i++)
+		if (!p11_object_has(object, items[i].type))
+			return CKR_ATTRIBUTE_TYPE_INVALID;
+	return CKR_OK;
 }
 
 static CK_RV check_other(const struct p11_attrs *from, const CK_ATTRIBUTE *item)

@@ -37,6 +37,9 @@ bool p11_object_reveals(const struct p11_attrs *attrs);
  * do not hold it: with p11_object_reveals() only a token can tell.
  */
 CK_RV p11_object_read(const struct p11_attrs *attrs, CK_ATTRIBUTE *ret);
+/* Would it tell this value of itself, as far as attrs hold it or a default says? CKR_OK, CKR_CANCEL (another, or none), or
+ * CKR_ATTRIBUTE_SENSITIVE: nobody is told, or only a token can tell. */
+CK_RV p11_object_shows(const struct p11_attrs *attrs, const CK_ATTRIBUTE *item);
 
 /* May an application set it now? CKR_ACTION_PROHIBITED, CKR_ATTRIBUTE_TYPE_INVALID, CKR_ATTRIBUTE_VALUE_INVALID,
  * CKR_ATTRIBUTE_READ_ONLY. */
@@ -57,6 +60,8 @@ bool p11_attr_barred(const struct p11_attr_place *place, enum p11_way way);
  * (TEMPLATE_INCONSISTENT).
  */
 CK_RV p11_object_check(enum p11_way way, struct p11_object object, const CK_ATTRIBUTE *items, CK_ULONG count);
+/* Of an object that no token gets to see: is there anything in it that only a token could know? */
+CK_RV p11_object_check_known(struct p11_object object, const CK_ATTRIBUTE *items, CK_ULONG count);
 /* A template for a copy of this object. CKR_ACTION_PROHIBITED when it is not to be copied. */
 CK_RV p11_object_check_copy(const struct p11_attrs *from, const CK_ATTRIBUTE *items, CK_ULONG count);
 

@@ -6,6 +6,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "crypto/digest.h"
 #include "member/member.h"
 #include "p11/curve.h"
 #include "p11/rv.h"
@@ -37,10 +38,11 @@ static const struct kind {
 /* Of another way than by generation the template tells, but of what is derived. */
 static struct p11_object object_told(const struct key_request *request)
 {
-	struct p11_object object = p11_object_of(&request->templates[0]);
+	const struct p11_attrs *template = &request->templates[0];
+	struct p11_object object = p11_object_of(template);
 
 	if (request->way == P11_DERIVE && object.class == CK_UNAVAILABLE_INFORMATION)
-		object.class = CKO_SECRET_KEY;
+		object = (struct p11_object){CKO_SECRET_KEY, p11_attrs_ulong(template, CKA_KEY_TYPE, object.type)};
 	if (request->way == P11_DERIVE && object.type == CK_UNAVAILABLE_INFORMATION)
 		object.type = CKK_GENERIC_SECRET;
 	return object;
@@ -365,6 +367,74 @@ int key_describe(struct member_channel *channel, CK_OBJECT_HANDLE object, const 
 	n = key_attribute_types(p11_attrs_ulong(&read, CKA_CLASS, 0), p11_attrs_ulong(&read, CKA_KEY_TYPE, 0), types);
 	rc = member_get(channel, object, types, n, &read, err);
 	return rc < 0 ? rc : key_record_object(request, index, &read, uid, ret, err);
+}
+
+/* What is so where nothing is given. */
+static int fill_in(struct p11_object object, struct p11_attrs *ret, struct err *err)
+{
+	int rc = 0;
+
+	for (const struct p11_attr_info *info = p11_attr_table; info->name && rc == 0; info++) {
+		const CK_ATTRIBUTE *begins = p11_object_default(object, info->type);
+
+		if (begins && !p11_attrs_find(ret, info->type) && info->replica != P11_OWN)
+			rc = p11_attrs_set(ret, info->type, begins->pValue, begins->ulValueLen, err);
+	}
+	return rc < 0 || p11_attrs_find(ret, CKA_PRIVATE) ? rc
+		       : p11_attrs_set_bool(ret, CKA_PRIVATE, object.class == CKO_DATA, err);
+}
+
+/* Of a certificate: the first bytes of what its value hashes to (PKCS#11 v3.0 section 4.6). Who gives none wants none. */
+static int check_certificate(struct p11_attrs *ret, struct err *err)
+{
+	enum { CHECK_LEN = 3 };
+	const CK_ATTRIBUTE *value = p11_attrs_find(ret, CKA_VALUE), *given = p11_attrs_find(ret, CKA_CHECK_VALUE);
+	uint8_t digest[SHA1_LEN];
+	int rc;
+
+	if (!value || !value->ulValueLen || (given && !given->ulValueLen))
+		return 0;
+	rc = crypto_sha1(value->pValue, value->ulValueLen, digest, err);
+	if (rc == 0 && given && !p11_attr_same_value(given, &(CK_ATTRIBUTE){CKA_CHECK_VALUE, digest, CHECK_LEN}))
+		return p11_rv_err(err, CKR_ATTRIBUTE_VALUE_INVALID, "the check value of the certificate");
+	return rc < 0 ? rc : p11_attrs_set(ret, CKA_CHECK_VALUE, digest, CHECK_LEN, err);
+}
+
+static CK_ULONG bits_of(const CK_ATTRIBUTE *number)
+{
+	const CK_BYTE *at = number ? number->pValue : NULL;
+	CK_ULONG len = number ? number->ulValueLen : 0, bits;
+
+	while (len && !*at) {
+		at++;
+		len--;
+	}
+	bits = len * 8;
+	for (unsigned top = len ? *at : 0x80; !(top & 0x80); top <<= 1)
+		bits--;
+	return bits;
+}
+
+/* Of domain parameters that were given: nobody made them here (section 4.11). */
+static int measure_domain(struct p11_attrs *ret, struct err *err)
+{
+	int rc = p11_attrs_set_bool(ret, CKA_LOCAL, false, err);
+
+	return rc < 0 ? rc : p11_attrs_set_ulong(ret, CKA_PRIME_BITS, bits_of(p11_attrs_find(ret, CKA_PRIME)), err);
+}
+
+int key_describe_open(const struct p11_attrs *template, struct p11_attrs *ret, struct err *err)
+{
+	const struct p11_object object = p11_object_of(template);
+	int rc = p11_attrs_merge(ret, template->items, template->count, err);
+
+	if (rc == 0)
+		rc = fill_in(object, ret, err);
+	if (rc == 0 && object.class == CKO_CERTIFICATE)
+		rc = check_certificate(ret, err);
+	if (rc == 0 && object.class == CKO_DOMAIN_PARAMETERS && !p11_attrs_find(ret, CKA_LOCAL))
+		rc = measure_domain(ret, err);
+	return rc;
 }
 
 /* Does a template for a copy hold it? Nothing that the token makes itself, and nothing that only the record holds. */

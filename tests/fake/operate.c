@@ -58,7 +58,7 @@ static CK_RV check_key(const struct session *session, enum activity activity, co
 	const struct p11_mech *row = p11_mech(m->mechanism);
 	CK_KEY_TYPE type = key ? object_number(key, CKA_KEY_TYPE) : 0;
 	CK_RV rv = key ? operate_permits(session, key, wanted[activity].use, m->mechanism) : CKR_OBJECT_HANDLE_INVALID;
-	bool mac = row && row->key_type == CK_UNAVAILABLE_INFORMATION;
+	bool mac = row && row->key_type == CKK_GENERIC_SECRET;
 
 	if (rv != CKR_OK)
 		return rv;

@@ -28,6 +28,17 @@ static void sha256_of_known_texts(void **state)
 	assert_string_equal(hex, cases[0].digest);
 }
 
+static void sha1_of_a_known_text(void **state)
+{
+	static const uint8_t abc[] = {0xa9, 0x99, 0x3e, 0x36, 0x47, 0x06, 0x81, 0x6a, 0xba, 0x3e,
+				      0x25, 0x71, 0x78, 0x50, 0xc2, 0x6c, 0x9c, 0xd0, 0xd8, 0x9d};
+	uint8_t digest[SHA1_LEN];
+
+	(void)state;
+	assert_int_equal(crypto_sha1("abc", 3, digest, NULL), 0);
+	assert_memory_equal(digest, abc, sizeof(abc));
+}
+
 static void hmac_of_known_texts(void **state)
 {
 	/* RFC 4231, cases 2 and 6; the empty key and text. */
@@ -82,6 +93,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sha256_of_known_texts),
+		cmocka_unit_test(sha1_of_a_known_text),
 		cmocka_unit_test(hmac_of_known_texts),
 		cmocka_unit_test(random_bytes_differ),
 		cmocka_unit_test(the_hosts_errors_stay),

@@ -293,6 +293,89 @@ static void logging_out_ends_what_is_private(void **state)
 	assert_int_equal(guests(), 0);
 }
 
+/* There is no domain key without a login, not even one that was known before. Public halves want no saying. */
+static void who_did_not_log_in_uses_what_it_makes(void **state)
+{
+	const CK_ATTRIBUTE open = NUM(CKA_PRIVATE, no);
+	CK_OBJECT_HANDLE object, half;
+
+	(void)state;
+	assert_int_equal(use_it(secret_in(app)), CKR_OK);
+	assert_int_equal(ha_logout(group), CKR_OK);
+	assert_int_equal(generate_secret(app, NULL, 0, &object), CKR_USER_NOT_LOGGED_IN);
+	assert_int_equal(generate_secret(app, &open, 1, &object), CKR_OK);
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(use_it(object), CKR_OK);
+	assert_int_equal(generate_pair(app, NULL, 0, &half), CKR_USER_NOT_LOGGED_IN);
+	assert_int_equal(generate_pair(app, &open, 1, &half), CKR_OK);
+	assert_int_equal(destroy(object), CKR_OK);
+	assert_int_equal(destroy(half), CKR_OK);
+}
+
+/* Whoever logged out still sees public objects by the handles they had, and changes none of the group's. */
+static void what_is_public_stays_readable_after_a_logout(void **state)
+{
+	const CK_ATTRIBUTE kept[] = {NUM(CKA_TOKEN, yes), NUM(CKA_PRIVATE, no)};
+	CK_OBJECT_HANDLE data;
+
+	(void)state;
+	assert_int_equal(create_data(app, kept, 2, &data), CKR_OK);
+	assert_int_equal(ha_logout(group), CKR_OK);
+	assert_int_equal(number_of(data, CKA_CLASS), CKO_DATA);
+	assert_int_equal(set(app, data, (CK_ATTRIBUTE)TEXT(CKA_LABEL, "renamed")), CKR_USER_NOT_LOGGED_IN);
+	assert_int_equal(destroy(data), CKR_USER_NOT_LOGGED_IN);
+	assert_int_equal(ha_login(group, "1234", 4), CKR_OK);
+	assert_int_equal(destroy(data), CKR_OK);
+}
+
+/* ---- what follows from what is given ---- */
+
+static void certificates_and_domain_parameters_say_what_follows_from_them(void **state)
+{
+	static const CK_BYTE check[] = {0xbb, 0xb2, 0xb7}, other[] = {1, 2, 3};
+	const CK_ATTRIBUTE wrong = BYTES(CKA_CHECK_VALUE, other), none = {CKA_CHECK_VALUE, NULL, 0},
+			   vendor = NUM(CKA_VENDOR_DEFINED | 1, yes);
+	CK_OBJECT_HANDLE object;
+	CK_BYTE value[3];
+	CK_ULONG len = sizeof(value);
+
+	(void)state;
+	assert_int_equal(create_certificate(app, NULL, 0, &object), CKR_OK);
+	assert_int_equal(read_value(group, object, CKA_CHECK_VALUE, value, &len), CKR_OK);
+	assert_int_equal(len, sizeof(check));
+	assert_memory_equal(value, check, sizeof(check));
+	assert_int_equal(create_certificate(app, &wrong, 1, &object), CKR_ATTRIBUTE_VALUE_INVALID);
+	assert_int_equal(create_certificate(app, &none, 1, &object), CKR_OK);
+	assert_int_equal(read_value(group, object, CKA_CHECK_VALUE, value, &len), CKR_OK);
+	assert_int_equal(len, 0);
+	assert_int_equal(create_certificate(app, &vendor, 1, &object), CKR_ATTRIBUTE_TYPE_INVALID);
+	assert_int_equal(create_domain(app, NULL, 0, &object), CKR_OK);
+	assert_false(says(object, CKA_LOCAL));
+	/* 'p' is 0x70. */
+	assert_int_equal(number_of(object, CKA_PRIME_BITS), 7);
+}
+
+/* Who may read a value may look for it; of others nobody learns. */
+static void a_key_is_found_by_what_it_shows(void **state)
+{
+	const CK_ATTRIBUTE readable[] = {NUM(CKA_SENSITIVE, no), NUM(CKA_EXTRACTABLE, yes)}, hidden = NUM(CKA_SENSITIVE, yes),
+			   value = {CKA_VALUE, (void *)(uintptr_t)VALUE, VALUE_LEN}, longer = {CKA_VALUE, (void *)(uintptr_t)VALUE, 16};
+	CK_OBJECT_HANDLE seen, unseen;
+	CK_OBJECT_HANDLE *list;
+	CK_ULONG count;
+
+	(void)state;
+	assert_int_equal(create_secret(app, readable, 2, &seen), CKR_OK);
+	assert_int_equal(create_secret(app, &hidden, 1, &unseen), CKR_OK);
+	assert_int_equal(find_all(group, &value, 1, &list, &count), CKR_OK);
+	assert_int_equal(count, 1);
+	assert_int_equal(list[0], seen);
+	free(list);
+	assert_int_equal(find_all(group, &longer, 1, &list, &count), CKR_OK);
+	assert_int_equal(count, 0);
+	free(list);
+}
+
 /* ---- places and handles ---- */
 
 static void handles_are_never_used_again_and_places_are(void **state)
@@ -521,6 +604,10 @@ int main(void)
 	    ON_APP(a_session_that_ends_asks_nobody_twice_who_does_not_answer),
 	    ON_APP(any_session_of_the_application_finds_and_uses_an_object_and_no_other_process),
 	    ON_APP(logging_out_ends_what_is_private),
+	    ON_APP(who_did_not_log_in_uses_what_it_makes),
+	    ON_APP(what_is_public_stays_readable_after_a_logout),
+	    ON_APP(certificates_and_domain_parameters_say_what_follows_from_them),
+	    ON_APP(a_key_is_found_by_what_it_shows),
 	    ON_APP(handles_are_never_used_again_and_places_are),
 	    ON_APP(many_objects_are_there_at_once),
 	    ON_APP(a_change_is_seen_and_kept_to),

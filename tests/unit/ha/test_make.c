@@ -386,6 +386,41 @@ static void what_is_derived_need_not_say_what_it_is(void **state)
 	ha_session_free(s);
 }
 
+/* Its class goes without saying, whatever else is said. */
+static void what_is_derived_may_say_its_type_alone(void **state)
+{
+	struct ha_session *s = session_of(group, CKF_RW_SESSION);
+	CK_KEY_TYPE aes = CKK_AES;
+	const CK_ATTRIBUTE t[] = {NUM(CKA_KEY_TYPE, aes), NUM(CKA_VALUE_LEN, len16)};
+	CK_OBJECT_HANDLE object;
+
+	(void)state;
+	assert_int_equal(call_by(s, p11_C_DeriveKey(0, &ecdh, kit.private, t, COUNT(t), &object)), CKR_OK);
+	assert_int_equal(number_of(object, CKA_CLASS), CKO_SECRET_KEY);
+	assert_int_equal(number_of(object, CKA_KEY_TYPE), CKK_AES);
+	ha_session_free(s);
+}
+
+/* Tokens refuse codes of authentication by keys shorter than the hash: such a key is shown to be the one that was made by its
+ * wrapped form. */
+static void a_short_secret_that_may_sign_is_kept(void **state)
+{
+	struct ha_session *s = session_of(group, CKF_RW_SESSION);
+	CK_OBJECT_CLASS class = CKO_SECRET_KEY;
+	CK_KEY_TYPE generic = CKK_GENERIC_SECRET;
+
+	(void)state;
+	for (CK_ULONG len = 1; len < 34; len += 5) {
+		const CK_ATTRIBUTE t[] = {NUM(CKA_CLASS, class), NUM(CKA_KEY_TYPE, generic), in_token, NUM(CKA_SIGN, yes),
+					  {CKA_VALUE, (void *)(uintptr_t)VALUE, len}};
+		CK_OBJECT_HANDLE object;
+
+		assert_int_equal(call_by(s, p11_C_CreateObject(0, t, COUNT(t), &object)), CKR_OK);
+		rig_in_sync();
+	}
+	ha_session_free(s);
+}
+
 /* A member calls what it is made of by another name now, and its host is the same. */
 static void what_it_is_made_of_was_made_anew_on_the_members(void **state)
 {
@@ -496,6 +531,8 @@ int main(void)
 	    ON_KIT(who_did_not_log_in_makes_public_objects_of_a_session),
 	    ON_KIT(what_is_no_key_for_it_is_named_as_such),
 	    ON_KIT(what_is_derived_need_not_say_what_it_is),
+	    ON_KIT(what_is_derived_may_say_its_type_alone),
+	    ON_KIT(a_short_secret_that_may_sign_is_kept),
 	    ON_KIT(what_it_is_made_of_was_made_anew_on_the_members),
 	    ON_KIT(what_it_is_made_of_is_missing_on_one_member),
 	    ON_KIT(whatever_is_said_of_a_creation_is_so_whoever_was_lost),

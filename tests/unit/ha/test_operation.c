@@ -292,6 +292,68 @@ static void another_input_gets_another_result(void **state)
 	use_end(&o);
 }
 
+/* Of the end of what is encrypted or decrypted in parts: nobody is asked, and it goes on. */
+static void a_question_for_the_end_ends_nothing(void **state)
+{
+	static const enum p11_op ops[] = {P11_OP_ENCRYPT, P11_OP_DECRYPT};
+	CK_GCM_PARAMS gcm = {iv, 12, 96, NULL, 0, 128};
+	const CK_MECHANISM mechanism = {CKM_AES_GCM, &gcm, sizeof(gcm)};
+	CK_OBJECT_HANDLE k = key(KEY_AES_256, "k");
+	uint8_t text[48] = "text", out[48];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(ops); i++) {
+		CK_ULONG len = sizeof(out), in_len = i ? 32 : 16;
+		struct use o;
+
+		assert_int_equal(use_begin(ops[i], &mechanism, k, &o), CKR_OK);
+		assert_int_equal(use_call(&o, P11_PART_FINAL, NULL, 0, NULL, &len), CKR_OK);
+		assert_int_equal(len, i ? 0 : 16);
+		assert_false(is_over(&o));
+		len = sizeof(out);
+		assert_int_equal(use_call(&o, P11_PART_ONCE, text, in_len, out, &len), CKR_OK);
+		assert_int_equal(len, i ? 16 : 32);
+		memcpy(text, out, len);
+		use_end(&o);
+	}
+	assert_string_equal(text, "text");
+}
+
+/* ---- what only a token can say ---- */
+
+/* A key that is too short for its hash is told when the operation begins, as the member has it; and what a member takes goes
+ * on by itself, whoever is lost. */
+static void where_tokens_differ_one_is_asked_first(void **state)
+{
+	CK_BBOOL yes = CK_TRUE;
+	CK_OBJECT_CLASS class = CKO_SECRET_KEY;
+	CK_KEY_TYPE generic = CKK_GENERIC_SECRET;
+	CK_ATTRIBUTE template[] = {{CKA_CLASS, &class, sizeof(class)}, {CKA_KEY_TYPE, &generic, sizeof(generic)},
+				   {CKA_SIGN, &yes, 1}, {CKA_VALUE, iv, sizeof(iv)}};
+	CK_RSA_PKCS_OAEP_PARAMS oaep = {CKM_SHA256, CKG_MGF1_SHA256, CKZ_DATA_SPECIFIED, NULL, 0};
+	const CK_MECHANISM hmac = {CKM_SHA256_HMAC, NULL, 0}, of_oaep = {CKM_RSA_PKCS_OAEP, &oaep, sizeof(oaep)};
+	CK_OBJECT_HANDLE small, rsa = key(KEY_RSA_2048, "k");
+	struct p11_call make = p11_C_CreateObject(0, template, COUNT(template), &small);
+	owned(ha_session) struct ha_session *session = NULL;
+	uint8_t in[256] = {1}, out[256];
+	CK_ULONG len = sizeof(out);
+	struct use o;
+
+	(void)state;
+	assert_int_equal(ha_session_open(group, CKF_SERIAL_SESSION, &session), CKR_OK);
+	assert_int_equal(ha_call(session, &make), CKR_OK);
+	assert_int_equal(use_begin(P11_OP_SIGN, &hmac, small, &o), CKR_KEY_SIZE_RANGE);
+	who_took(P11_C_DecryptInit);
+	assert_int_equal(use_begin(P11_OP_DECRYPT, &of_oaep, rsa, &o), CKR_OK);
+	assert_int_equal(who_took(P11_C_DecryptInit), 0x1);
+	away(0x1);
+	/* No ciphertext of this key: the other one says so. */
+	assert_int_not_equal(use_call(&o, P11_PART_ONCE, in, sizeof(in), out, &len), CKR_OK);
+	assert_int_equal(who_took(P11_C_DecryptInit) & 0x2, 0x2);
+	assert_true(is_over(&o));
+	use_end(&o);
+}
+
 /* ---- what stands in the record ---- */
 
 static void a_key_that_wants_the_pin_each_time_is_not_used_before_it(void **state)
@@ -333,7 +395,8 @@ static void what_a_key_may_not_do_no_member_is_asked_for(void **state)
 		CK_MECHANISM_TYPE mechanism;
 		CK_RV rv;
 	} cases[] = {
-		{P11_OP_SIGN, KEY_AES_256, CKM_SHA256_HMAC, CKR_KEY_FUNCTION_NOT_PERMITTED},
+		{P11_OP_SIGN, KEY_AES_256, CKM_SHA256_HMAC, CKR_KEY_TYPE_INCONSISTENT},
+		{P11_OP_ENCRYPT, KEY_RSA_2048, CKM_RSA_PKCS, CKR_KEY_FUNCTION_NOT_PERMITTED},
 		{P11_OP_SIGN, KEY_HMAC_SHA256, CKM_SHA256_RSA_PKCS, CKR_KEY_TYPE_INCONSISTENT},
 		{P11_OP_SIGN, KEY_HMAC_SHA256, CKM_SHA256, CKR_MECHANISM_INVALID},
 		{P11_OP_SIGN, KEY_HMAC_SHA256, CKM_VENDOR_DEFINED | 1, CKR_MECHANISM_INVALID},
@@ -381,6 +444,8 @@ int main(void)
 		ON_GROUP(a_length_that_is_known_costs_nobody_anything),
 		ON_GROUP(a_result_waits_for_room),
 		ON_GROUP(another_input_gets_another_result),
+		ON_GROUP(a_question_for_the_end_ends_nothing),
+		ON_GROUP(where_tokens_differ_one_is_asked_first),
 		ON_GROUP(a_key_that_wants_the_pin_each_time_is_not_used_before_it),
 		ON_GROUP(what_a_key_may_not_do_no_member_is_asked_for),
 		ON_GROUP(an_operation_ends_with_its_key),

@@ -182,6 +182,88 @@ static void a_mechanism_without_its_parameter_is_refused(void **state)
 	}
 }
 
+static void a_mechanism_takes_keys_of_its_types(void **state)
+{
+	static const struct {
+		CK_MECHANISM_TYPE type;
+		CK_KEY_TYPE key;
+		bool takes;
+	} cases[] = {
+		{CKM_SHA256_HMAC, CKK_GENERIC_SECRET, true}, {CKM_SHA256_HMAC, CKK_SHA256_HMAC, true},
+		{CKM_SHA256_HMAC, CKK_SHA512_HMAC, false},   {CKM_SHA256_HMAC, CKK_AES, false},
+		{CKM_DES3_CBC, CKK_DES2, true},		     {CKM_DES3_CBC, CKK_DES3, true},
+		{CKM_DES3_CBC, CKK_DES, false},		     {CKM_AES_CBC, CKK_AES, true},
+		{CKM_AES_CBC, CKK_RSA, false},		     {CKM_CONCATENATE_BASE_AND_KEY, CKK_AES, true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_int_equal(p11_mech_takes(p11_mech(cases[i].type), cases[i].key), cases[i].takes);
+}
+
+static CK_GCM_PARAMS gcm = {.ulTagBits = 128};
+static CK_RSA_PKCS_PSS_PARAMS pss = {CKM_SHA256, CKG_MGF1_SHA256, 32};
+
+static void what_no_token_takes_is_known_by_its_length(void **state)
+{
+	static const struct {
+		CK_MECHANISM m;
+		CK_FLAGS use;
+		CK_ULONG len;
+		CK_RV want;
+	} cases[] = {
+		{{CKM_AES_CBC_PAD, NULL, 0}, CKF_DECRYPT, 0, CKR_ENCRYPTED_DATA_LEN_RANGE},
+		{{CKM_DES3_CBC_PAD, NULL, 0}, CKF_DECRYPT, 0, CKR_ENCRYPTED_DATA_LEN_RANGE},
+		{{CKM_AES_CBC_PAD, NULL, 0}, CKF_ENCRYPT, 0, CKR_OK},
+		{{CKM_AES_CBC, NULL, 0}, CKF_DECRYPT, 0, CKR_OK},
+		{{CKM_AES_GCM, &gcm, sizeof(gcm)}, CKF_DECRYPT, 15, CKR_ENCRYPTED_DATA_LEN_RANGE},
+		{{CKM_AES_GCM, &gcm, sizeof(gcm)}, CKF_DECRYPT, 16, CKR_OK},
+		{{CKM_AES_GCM, &gcm, sizeof(gcm)}, CKF_ENCRYPT, 0, CKR_OK},
+		{{CKM_RSA_PKCS_PSS, &pss, sizeof(pss)}, CKF_SIGN, 31, CKR_DATA_LEN_RANGE},
+		{{CKM_RSA_PKCS_PSS, &pss, sizeof(pss)}, CKF_SIGN, 32, CKR_OK},
+		{{CKM_RSA_PKCS_PSS, &pss, sizeof(pss)}, CKF_VERIFY, 31, CKR_OK},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_int_equal(p11_mech_input_check(&cases[i].m, cases[i].use, 256, cases[i].len), cases[i].want);
+}
+
+static void the_hash_of_pss_is_one(void **state)
+{
+	CK_RSA_PKCS_PSS_PARAMS odd = {CKM_AES_ECB, CKG_MGF1_SHA1, 20}, unknown = {0x7777, CKG_MGF1_SHA1, 20};
+
+	(void)state;
+	assert_int_equal(p11_mechanism_check(&(CK_MECHANISM){CKM_RSA_PKCS_PSS, &odd, sizeof(odd)}),
+			 CKR_MECHANISM_PARAM_INVALID);
+	assert_int_equal(p11_mechanism_check(&(CK_MECHANISM){CKM_RSA_PKCS_PSS, &unknown, sizeof(unknown)}), CKR_OK);
+}
+
+static void where_tokens_differ_there_is_doubt(void **state)
+{
+	CK_RSA_PKCS_OAEP_PARAMS oaep = {CKM_SHA_1, CKG_MGF1_SHA1, CKZ_DATA_SPECIFIED, NULL, 0};
+	const CK_MECHANISM of_oaep = {CKM_RSA_PKCS_OAEP, &oaep, sizeof(oaep)}, hmac = {CKM_SHA256_HMAC, NULL, 0};
+
+	(void)state;
+	assert_false(p11_mech_is_doubtful(&of_oaep, CK_UNAVAILABLE_INFORMATION));
+	oaep.ulSourceDataLen = 1;
+	assert_true(p11_mech_is_doubtful(&of_oaep, CK_UNAVAILABLE_INFORMATION));
+	oaep = (CK_RSA_PKCS_OAEP_PARAMS){CKM_SHA256, CKG_MGF1_SHA256, 0, NULL, 0};
+	assert_true(p11_mech_is_doubtful(&of_oaep, CK_UNAVAILABLE_INFORMATION));
+	assert_true(p11_mech_is_doubtful(&hmac, 31));
+	assert_false(p11_mech_is_doubtful(&hmac, 32));
+	assert_false(p11_mech_is_doubtful(&hmac, CK_UNAVAILABLE_INFORMATION));
+	assert_false(p11_mech_is_doubtful(&(CK_MECHANISM){CKM_AES_ECB, NULL, 0}, 16));
+}
+
+static void a_dsa_signature_is_twice_its_order(void **state)
+{
+	(void)state;
+	assert_int_equal(p11_mech_output_len(&(CK_MECHANISM){CKM_DSA_SHA1, NULL, 0}, CKF_SIGN, 0, 28, 5), 56);
+	assert_int_equal(p11_mech_output_len(&(CK_MECHANISM){CKM_DSA, NULL, 0}, CKF_SIGN, 0, 0, 5),
+			 CK_UNAVAILABLE_INFORMATION);
+}
+
 static void raw_rsa_takes_what_fits_its_modulus(void **state)
 {
 	static const struct {
@@ -207,8 +289,9 @@ static void raw_rsa_takes_what_fits_its_modulus(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		assert_int_equal(p11_mech_input_check(cases[i].type, cases[i].use, 128, cases[i].len), cases[i].want);
-	assert_int_equal(p11_mech_input_check(CKM_RSA_X_509, CKF_SIGN, 0, 4096), CKR_OK);
+		assert_int_equal(p11_mech_input_check(&(CK_MECHANISM){cases[i].type, NULL, 0}, cases[i].use, 128, cases[i].len),
+				 cases[i].want);
+	assert_int_equal(p11_mech_input_check(&(CK_MECHANISM){CKM_RSA_X_509, NULL, 0}, CKF_SIGN, 0, 4096), CKR_OK);
 }
 
 /* ---- a library that lies ---- */
@@ -357,6 +440,11 @@ int main(void)
 		cmocka_unit_test(values_have_the_length_of_their_type),
 		cmocka_unit_test(templates_as_values_are_looked_at_inside),
 		cmocka_unit_test(a_mechanism_without_its_parameter_is_refused),
+		cmocka_unit_test(a_mechanism_takes_keys_of_its_types),
+		cmocka_unit_test(what_no_token_takes_is_known_by_its_length),
+		cmocka_unit_test(the_hash_of_pss_is_one),
+		cmocka_unit_test(where_tokens_differ_there_is_doubt),
+		cmocka_unit_test(a_dsa_signature_is_twice_its_order),
 		cmocka_unit_test(raw_rsa_takes_what_fits_its_modulus),
 		cmocka_unit_test(a_library_that_claims_more_than_the_room_is_not_believed),
 		cmocka_unit_test(a_template_is_read_in_steps_into_one_block),

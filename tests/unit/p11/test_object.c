@@ -251,6 +251,44 @@ static void what_is_read_is_a_value_a_default_a_secret_or_nothing(void **state)
 
 /* ---- setting and using ---- */
 
+/* What is searched for is compared with what is shown. */
+static void what_is_shown_is_a_value_a_default_or_known_to_a_token_alone(void **state)
+{
+	owned(p11_attrs) struct p11_attrs attrs = {0};
+	CK_BYTE value[] = {1, 2}, two = 2, k = 'k', l = 'l';
+
+	(void)state;
+	p11_attrs_set_ulong(&attrs, CKA_CLASS, CKO_SECRET_KEY, NULL);
+	p11_attrs_set_ulong(&attrs, CKA_KEY_TYPE, CKK_AES, NULL);
+	p11_attrs_set(&attrs, CKA_LABEL, "k", 1, NULL);
+	/* Whatever is not false is true, and kept so. */
+	p11_attrs_set(&attrs, CKA_SIGN, &two, 1, NULL);
+	assert_int_equal(*(const CK_BBOOL *)p11_attrs_find(&attrs, CKA_SIGN)->pValue, CK_TRUE);
+	assert_int_equal(p11_object_shows(&attrs, &(CK_ATTRIBUTE){CKA_SIGN, &yes, 1}), CKR_OK);
+	assert_int_equal(p11_object_shows(&attrs, &(CK_ATTRIBUTE){CKA_SIGN, &two, 1}), CKR_OK);
+	assert_int_equal(p11_object_shows(&attrs, &(CK_ATTRIBUTE){CKA_SIGN, &no, 1}), CKR_CANCEL);
+	assert_int_equal(p11_object_shows(&attrs, &(CK_ATTRIBUTE){CKA_LABEL, &k, 1}), CKR_OK);
+	assert_int_equal(p11_object_shows(&attrs, &(CK_ATTRIBUTE){CKA_LABEL, &l, 1}), CKR_CANCEL);
+	assert_int_equal(p11_object_shows(&attrs, &(CK_ATTRIBUTE){CKA_START_DATE, NULL, 0}), CKR_OK);
+	assert_int_equal(p11_object_shows(&attrs, &(CK_ATTRIBUTE){CKA_DERIVE, &no, 1}), CKR_OK);
+	assert_int_equal(p11_object_shows(&attrs, &(CK_ATTRIBUTE){CKA_DERIVE, &yes, 1}), CKR_CANCEL);
+	assert_int_equal(p11_object_shows(&attrs, &(CK_ATTRIBUTE){CKA_MODULUS, value, 2}), CKR_CANCEL);
+	assert_int_equal(p11_object_shows(&attrs, &(CK_ATTRIBUTE){CKA_VALUE, value, 2}), CKR_ATTRIBUTE_SENSITIVE);
+}
+
+static void of_what_no_token_sees_all_is_in_the_standard(void **state)
+{
+	static const struct p11_object cert = {CKO_CERTIFICATE, CKC_X_509}, vendors = {CKO_VENDOR_DEFINED | 1, NONE};
+	CK_BYTE byte = 1;
+	const CK_ATTRIBUTE good = {CKA_LABEL, &byte, 1}, vendor = {CKA_VENDOR_DEFINED | 1, &byte, 1}, wrong = {CKA_SIGN, &byte, 1};
+
+	(void)state;
+	assert_int_equal(p11_object_check_known(cert, &good, 1), CKR_OK);
+	assert_int_equal(p11_object_check_known(cert, &vendor, 1), CKR_ATTRIBUTE_TYPE_INVALID);
+	assert_int_equal(p11_object_check_known(cert, &wrong, 1), CKR_ATTRIBUTE_TYPE_INVALID);
+	assert_int_equal(p11_object_check_known(vendors, &good, 1), CKR_ATTRIBUTE_VALUE_INVALID);
+}
+
 static void an_application_sets_what_footnote_8_lets_it(void **state)
 {
 	static const struct {
@@ -440,6 +478,8 @@ int main(void)
 		cmocka_unit_test(every_object_has_what_the_standard_says),
 		cmocka_unit_test(a_row_does_not_contradict_itself),
 		cmocka_unit_test(what_is_read_is_a_value_a_default_a_secret_or_nothing),
+		cmocka_unit_test(what_is_shown_is_a_value_a_default_or_known_to_a_token_alone),
+		cmocka_unit_test(of_what_no_token_sees_all_is_in_the_standard),
 		cmocka_unit_test(an_application_sets_what_footnote_8_lets_it),
 		cmocka_unit_test(a_key_is_used_as_its_flags_and_its_list_say),
 		cmocka_unit_test(a_template_is_judged_before_anything_is_made),
