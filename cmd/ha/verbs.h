@@ -6,7 +6,7 @@
 #include "admin.h"
 
 extern const struct cli_command ha_create_command, ha_delete_command, ha_export_command, ha_list_command,
-	ha_recover_command, ha_show_command;
+	ha_mechanisms_command, ha_recover_command, ha_show_command;
 
 /* schema "group" */
 extern const struct json_type ha_show_type;

@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 unsigned long mem_fail_after;
 
@@ -74,4 +76,12 @@ char *mem_printf(const char *fmt, ...)
 	vsnprintf(text, (size_t)len + 1, fmt, ap);
 	va_end(ap);
 	return text;
+}
+
+bool mem_is_mapped(const void *at)
+{
+	uintptr_t page = (uintptr_t)at & ~((uintptr_t)sysconf(_SC_PAGESIZE) - 1);
+	unsigned char resident;
+
+	return mincore((void *)page, 1, &resident) == 0;
 }

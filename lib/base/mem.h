@@ -9,6 +9,7 @@
 #define BASE_MEM_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
 
@@ -22,6 +23,9 @@ char *mem_strdup(const char *s);
 char *mem_strndup(const char *s, size_t len);	/* at most len characters */
 void *mem_dup(const void *data, size_t len);
 char *mem_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* Is there memory of this process at that address? */
+bool mem_is_mapped(const void *at);
 
 #define mem_new(type) ((type *)mem_zalloc(sizeof(type)))
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A group at run time: opening, login, what it can do. */
+/* A group at run time: opening, login. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,6 +29,7 @@ static int make(struct replica_set *set, const char *folder, const char *role, c
 	pthread_mutex_init(&group->refresh_lock, NULL);
 	pthread_mutex_init(&group->write_lock, NULL);
 	pthread_mutex_init(&group->login_lock, NULL);
+	pthread_mutex_init(&group->mechanism_lock, NULL);
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_cond_init(&group->wake, &monotonic);
@@ -71,7 +72,7 @@ void ha_group_free(struct ha_group *group)
 	ha_config_free(group->config);
 	ha_index_free(group);
 	ha_watch_close(group);
-	free(group->mechanisms);
+	ha_mechanisms_free(group);
 	replica_set_free(group->set);
 	pthread_cond_destroy(&group->wake);
 	free(group);
@@ -173,56 +174,4 @@ CK_RV ha_logout(struct ha_group *group)
 	pthread_mutex_unlock(&group->login_lock);
 	ha_index_clear(group);
 	return CKR_OK;
-}
-
-/* ---- mechanisms ---- */
-
-CK_RV ha_mechanisms(struct ha_group *group, const CK_MECHANISM_TYPE **ret, CK_ULONG *ret_count)
-{
-	CK_MECHANISM_TYPE list[512], *known;
-	CK_ULONG listed = sizeof(list) / sizeof(list[0]), count = 0;
-	struct p11_call call = p11_C_GetMechanismList(0, list, &listed);
-	CK_RV rv = CKR_OK;
-
-	pthread_mutex_lock(&group->login_lock);
-	if (!group->mechanisms) {
-		rv = ha_send(group, &call, 1, NULL);
-		known = rv == CKR_OK ? mem_zalloc(listed * sizeof(*known)) : NULL;
-		for (CK_ULONG i = 0; known && i < listed; i++)
-			if (p11_mech(list[i]))
-				known[count++] = list[i];
-		if (rv == CKR_OK && !known)
-			rv = CKR_HOST_MEMORY;
-		group->mechanisms = known;
-		group->n_mechanisms = count;
-	}
-	pthread_mutex_unlock(&group->login_lock);
-	*ret = group->mechanisms;
-	*ret_count = group->n_mechanisms;
-	return rv;
-}
-
-CK_RV ha_mechanism_check(struct ha_group *group, CK_MECHANISM_TYPE type, CK_FLAGS use)
-{
-	const struct p11_mech *mech = p11_mech(type);
-	const CK_MECHANISM_TYPE *list;
-	CK_ULONG count, i;
-	CK_RV rv = ha_mechanisms(group, &list, &count);
-
-	if (rv != CKR_OK)
-		return rv;
-	for (i = 0; i < count && list[i] != type; i++)
-		;
-	return i < count && mech && (mech->use & use) ? CKR_OK : CKR_MECHANISM_INVALID;
-}
-
-CK_RV ha_mechanism_info(struct ha_group *group, CK_MECHANISM_TYPE type, CK_MECHANISM_INFO *ret)
-{
-	struct p11_call call = p11_C_GetMechanismInfo(0, type, ret);
-	CK_RV rv = p11_mech(type) ? ha_send(group, &call, 1, NULL) : CKR_MECHANISM_INVALID;
-
-	/* What the group itself does not offer must not be promised. */
-	if (rv == CKR_OK)
-		ret->flags &= ~(CK_FLAGS)P11_USES | p11_mech(type)->use;
-	return rv;
 }

@@ -46,9 +46,13 @@ CK_RV ha_login(struct ha_group *group, const void *pin, CK_ULONG len);
 CK_RV ha_logout(struct ha_group *group);
 bool ha_logged_in(const struct ha_group *group);
 
-/* Mechanisms that a row of ours describes and a member has. A member that
- * answers is asked once; ret owned by the group. */
-CK_RV ha_mechanisms(struct ha_group *group, const CK_MECHANISM_TYPE **ret, CK_ULONG *ret_count);
+/*
+ * Mechanisms that all members have which can be asked, for what all can do with them, and with the sizes of keys that all
+ * take. A member is asked once, and again when it was away. Those that no row of ours describes (p11/mech.h) are offered with
+ * parameters of plain bytes. list: the first room of *ret_count.
+ */
+CK_RV ha_mechanisms(struct ha_group *group, CK_MECHANISM_TYPE *list, CK_ULONG room, CK_ULONG *ret_count);
+/* CKR_MECHANISM_INVALID: not one of them. */
 CK_RV ha_mechanism_info(struct ha_group *group, CK_MECHANISM_TYPE type, CK_MECHANISM_INFO *ret);
 
 /* flags: of C_OpenSession. */

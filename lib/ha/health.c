@@ -251,6 +251,8 @@ static void recover_member(struct ha_group *group, size_t member, bool was_up)
 		rc = bring_up_to_date(group, member, &err);
 		pthread_mutex_unlock(&group->write_lock);
 	}
+	if (rc == 0 && !was_up)
+		rc = ha_mechanisms_learn(group, member, &err);
 	if (rc < 0)
 		ha_member_down(group, member, &err);
 	else

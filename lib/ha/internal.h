@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 #include "ha/ha.h"
+#include "member/member.h"
 #include "replica/record.h"
 #include "replica/set.h"
 
@@ -50,6 +51,13 @@ struct ha_health {
 	int64_t next_probe_ms, backoff_ms;
 };
 
+/* What a member can do. */
+struct ha_can {
+	struct member_mechanism *list;	/* sorted; NULL = it was not asked */
+	CK_ULONG count;
+	uint64_t number;		/* of answers so far */
+};
+
 enum { SHAPES = 256, POISON_MAX = 64 };
 
 struct ha_group {
@@ -81,8 +89,11 @@ struct ha_group {
 	pthread_mutex_t login_lock;
 	_Atomic bool logged_in;
 
-	CK_MECHANISM_TYPE *mechanisms;
-	CK_ULONG n_mechanisms;
+	pthread_mutex_t mechanism_lock;	/* of what is below */
+	struct ha_can can[SET_MAX];
+	struct member_mechanism *shared;	/* by all that could be asked, sorted */
+	CK_ULONG n_shared;
+	uint64_t shared_state;		/* by whom, and of which answers; 0 = nothing yet */
 
 	_Atomic uint64_t shapes[SHAPES];	/* of calls that were answered; each in its place, the newest counts */
 
@@ -100,7 +111,10 @@ struct ha_group {
 	pthread_cond_t wake;		/* with health_lock */
 };
 
-/* ---- group.c ---- */
+/* ---- mechanism.c ---- */
+/* Ask a member what it can: one that was away may be another token by now. */
+int ha_mechanisms_learn(struct ha_group *group, size_t member, struct err *err);
+void ha_mechanisms_free(struct ha_group *group);
 /* Has the group the mechanism, for this use? CKR_MECHANISM_INVALID. */
 CK_RV ha_mechanism_check(struct ha_group *group, CK_MECHANISM_TYPE type, CK_FLAGS use);
 

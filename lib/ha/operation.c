@@ -317,7 +317,9 @@ static bool asks_length(const struct p11_call *call)
 /* Of an operation in one piece there are no parts: tokens say that it was never begun. */
 static bool takes_whole(const struct ha_operation *o)
 {
-	return p11_mech(o->mechanism.ck.mechanism)->whole;
+	const struct p11_mech *row = p11_mech(o->mechanism.ck.mechanism);
+
+	return row && row->whole;
 }
 
 static CK_RV update(struct ha_operation *o, struct p11_call *call, bool *ret_over)

@@ -171,6 +171,19 @@ static CK_RV read_place(const struct making *m, bool *ret_token)
 	return ha_logged_in(m->session->group) || (!*ret_token && is_public(m)) ? CKR_OK : CKR_USER_NOT_LOGGED_IN;
 }
 
+/*
+ * A mechanism of no row: what another key's handle in its parameter is called on a member nobody knows, and of what it
+ * generates the group cannot say what it is. What is unwrapped or derived the template tells.
+ */
+static CK_RV check_unknown(const struct making *m, CK_FLAGS use, bool token)
+{
+	if (!use || p11_mech(m->request.mechanism.mechanism))
+		return CKR_OK;
+	if (use == CKF_DERIVE && m->request.mechanism.ulParameterLen)
+		return CKR_MECHANISM_PARAM_INVALID;
+	return token && m->request.way == P11_GENERATE ? CKR_MECHANISM_INVALID : CKR_OK;
+}
+
 CK_RV making_read(struct making *m, bool *ret_token)
 {
 	CK_FLAGS use = use_of(m->call->fn);
@@ -185,6 +198,8 @@ CK_RV making_read(struct making *m, bool *ret_token)
 		rv = read_base(m);
 	if (rv == CKR_OK)
 		rv = read_place(m, ret_token);
+	if (rv == CKR_OK)
+		rv = check_unknown(m, use, *ret_token);
 	/* A session may have what cannot be carried. */
 	if (rv == CKR_OK && key_request_check(&m->request, !*ret_token, &err) < 0)
 		rv = p11_rv_from_err(&err);

@@ -142,11 +142,23 @@ static int exchange(struct stream_link *s, const struct call_limit *limit, struc
 /* An appliance of before would end the connection over a function that it does not know; each version knows some more. */
 static bool is_beyond(const struct stream_link *s, const struct p11_call *calls, size_t count)
 {
-	static const enum p11_fn known[] = {[1] = P11_X_Absent, [2] = P11_C_GetObjectSize, [FRAME_VERSION] = P11_FN_MAX};
+	static const enum p11_fn known[] = {[1] = P11_X_Absent, [2] = P11_C_GetObjectSize, [3] = P11_FN_MAX,
+					    [FRAME_VERSION] = P11_FN_MAX};
 
 	for (size_t i = 0; i < count; i++)
 		if (calls[i].fn >= known[s->version])
 			return true;
+	return false;
+}
+
+/* Nor does it know a mechanism of no row. */
+static bool is_strange(const struct stream_link *s, const struct p11_call *calls, size_t count)
+{
+	for (size_t i = 0; i < count && s->version < FRAME_VERSION_MECHANISM; i++)
+		for (int n = 0; n < P11_ARGS_MAX && p11_fn_table[calls[i].fn].args[n] != P11_ARG_END; n++)
+			if (p11_fn_table[calls[i].fn].args[n] == P11_ARG_MECHANISM &&
+			    !p11_mech(((const CK_MECHANISM *)calls[i].args[n].in)->mechanism))
+				return true;
 	return false;
 }
 
@@ -159,6 +171,10 @@ static int stream_link_call(struct link *link, struct p11_call *calls, size_t co
 
 	if (is_beyond(s, calls, count)) {
 		calls[0].rv = CKR_FUNCTION_NOT_SUPPORTED;
+		return 0;
+	}
+	if (is_strange(s, calls, count)) {
+		calls[0].rv = CKR_MECHANISM_INVALID;
 		return 0;
 	}
 	frame_begin(&s->out);

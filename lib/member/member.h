@@ -158,6 +158,14 @@ int member_probe(struct member *member, CK_TOKEN_INFO *ret_info, struct err *err
 
 /* ---- what callers do with a channel all day ---- */
 
+struct member_mechanism {
+	CK_MECHANISM_TYPE type;
+	CK_MECHANISM_INFO info;
+};
+/* All mechanisms of the token, in a list of the caller's to free, sorted by type; one that says nothing of itself is
+ * left out. */
+int member_mechanisms(struct member_channel *channel, struct member_mechanism **ret, CK_ULONG *ret_count, struct err *err);
+
 /* Handles of all objects that match, in a list of the caller's to free. */
 int member_find(struct member_channel *channel, const CK_ATTRIBUTE *template, CK_ULONG count,
 		CK_OBJECT_HANDLE **ret, CK_ULONG *ret_count, struct err *err);

@@ -163,7 +163,7 @@ CK_RV p11_bind(const struct p11_call *call, CK_SESSION_HANDLE session,
 /*
  * What is wrong with the arguments themselves, whoever would execute the call:
  * pointers that lead nowhere, values of a length their type does not have, arrays of no row
- * and too deep ones, mechanisms without a row, parameters that do not fit it.
+ * and too deep ones, parameters that do not fit their mechanism's row.
  * CKR_OK, or what PKCS#11 v3.0 section 5.1 has for it. A call that was not checked is
  * neither executed nor encoded.
  */

@@ -8,7 +8,7 @@
 #include "base/mem.h"
 #include "p11/rv.h"
 
-enum { PARAM_MAX = 1 << 20 };
+enum { PARAM_MAX = 1 << 20, PLAIN_MAX = 256 /* of no row */ };
 
 #define ANY CK_UNAVAILABLE_INFORMATION
 #define SIGN (CKF_SIGN | CKF_VERIFY)
@@ -114,6 +114,13 @@ bool p11_mech_takes(const struct p11_mech *row, CK_KEY_TYPE type)
 	return row->key_type == ANY || type == row->key_type || type == row->key_type_too;
 }
 
+CK_FLAGS p11_mech_uses(CK_MECHANISM_TYPE type)
+{
+	const struct p11_mech *row = p11_mech(type);
+
+	return row ? row->use : P11_USES;
+}
+
 void p11_mechanism_release(struct p11_mechanism *m)
 {
 	for (size_t i = 0; i < sizeof(m->blocks) / sizeof(m->blocks[0]); i++)
@@ -150,6 +157,12 @@ static CK_ULONG param_size(enum p11_param param)
 	default:
 		return 0;
 	}
+}
+
+/* Of what has no row it is bytes, if it passes. */
+static enum p11_param param_of(const struct p11_mech *row)
+{
+	return row ? row->param : P11_PARAM_BYTES;
 }
 
 static bool is_bytes(enum p11_param param)
@@ -236,12 +249,28 @@ static bool good_value(const struct p11_mech *row, const void *at)
 	}
 }
 
+/* Bytes that nobody knows: a struct among them would say where the rest is, in this process. */
+static bool is_plain(const CK_MECHANISM *m)
+{
+	const uint8_t *at = m->pParameter;
+	void *word;
+
+	if (m->ulParameterLen > PLAIN_MAX || !points(m->pParameter, m->ulParameterLen))
+		return false;
+	for (CK_ULONG i = 0; i + sizeof(word) <= m->ulParameterLen; i += sizeof(word)) {
+		memcpy(&word, at + i, sizeof(word));
+		if (mem_is_mapped(word))
+			return false;
+	}
+	return true;
+}
+
 CK_RV p11_mechanism_check(const CK_MECHANISM *m)
 {
 	const struct p11_mech *row = p11_mech(m->mechanism);
 
 	if (!row)
-		return CKR_MECHANISM_INVALID;
+		return is_plain(m) ? CKR_OK : CKR_MECHANISM_PARAM_INVALID;
 	/* Many programs leave rubbish in the parameter where none is wanted. */
 	if (row->param == P11_PARAM_NONE)
 		return CKR_OK;
@@ -378,11 +407,7 @@ void p11_mechanism_encode(struct buf *buf, const CK_MECHANISM *m)
 	const struct p11_mech *row = p11_mech(m->mechanism);
 
 	buf_put_u64(buf, m->mechanism);
-	if (!row) {
-		buf->bad = true;
-		return;
-	}
-	switch (row->param) {
+	switch (param_of(row)) {
 	case P11_PARAM_NONE:
 		break;
 	case P11_PARAM_BYTES:
@@ -535,21 +560,19 @@ static void decode_param(struct buf_reader *r, enum p11_param kind, void *param,
 
 int p11_mechanism_decode(struct buf_reader *r, struct p11_mechanism *ret, struct err *err)
 {
-	const struct p11_mech *row;
+	enum p11_param param;
 	CK_ULONG size;
 
 	*ret = (struct p11_mechanism){.ck.mechanism = (CK_MECHANISM_TYPE)buf_get_u64(r)};
-	row = p11_mech(ret->ck.mechanism);
-	if (!row)
-		return p11_rv_err(err, CKR_MECHANISM_INVALID, "mechanism");
-	size = param_size(row->param);
-	if (is_bytes(row->param)) {
+	param = param_of(p11_mech(ret->ck.mechanism));
+	size = param_size(param);
+	if (is_bytes(param)) {
 		ret->ck.pParameter = block(r, ret, 0, &ret->ck.ulParameterLen);
 	} else if (size) {
 		ret->blocks[0] = mem_zalloc(size);
 		if (!ret->blocks[0])
 			return err_no_memory(err);
-		decode_param(r, row->param, ret->blocks[0], ret);
+		decode_param(r, param, ret->blocks[0], ret);
 		ret->ck.pParameter = ret->blocks[0];
 		ret->ck.ulParameterLen = size;
 	}

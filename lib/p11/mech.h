@@ -3,8 +3,10 @@
  * mech - what is known of mechanisms: one row each.
  *
  * A row says how the parameter travels, which key the mechanism wants and
- * what it can be used for. Only mechanisms with a row pass; a new one is a
- * new row (and, for a new parameter struct, one case in mech.c).
+ * what it can be used for; a new one is a new row (and, for a new parameter
+ * struct, one case in mech.c). A mechanism of no row, a vendor's for one,
+ * passes with a parameter of plain bytes, or without any: no pointer in it can
+ * be followed to another process.
  */
 #ifndef P11_MECH_H
 #define P11_MECH_H
@@ -54,6 +56,9 @@ const struct p11_mech *p11_mech(CK_MECHANISM_TYPE type);
 /* Does it work with keys of this type? */
 bool p11_mech_takes(const struct p11_mech *row, CK_KEY_TYPE type);
 
+/* What groups offer of it, of P11_USES: what its row says; of one that has none, all. */
+CK_FLAGS p11_mech_uses(CK_MECHANISM_TYPE type);
+
 /* A mechanism that owns its parameter and what that points to. */
 struct p11_mechanism {
 	CK_MECHANISM ck;	/* hand &m.ck to a token */
@@ -62,15 +67,14 @@ struct p11_mechanism {
 void p11_mechanism_release(struct p11_mechanism *m);
 OWN_DEFINE_RELEASE(p11_mechanism)
 
-/* Deep copy. ERR_TOKEN with rv CKR_MECHANISM_INVALID (no row) or
- * CKR_MECHANISM_PARAM_INVALID (size or pointers do not fit the row). */
+/* Deep copy. ERR_TOKEN with rv CKR_MECHANISM_PARAM_INVALID (size or pointers do not fit the row). */
 int p11_mechanism_copy(const CK_MECHANISM *from, struct p11_mechanism *ret, struct err *err);
 
 /* Wire form; the mechanism must have passed p11_mechanism_check(). */
 void p11_mechanism_encode(struct buf *buf, const CK_MECHANISM *m);
 int p11_mechanism_decode(struct buf_reader *r, struct p11_mechanism *ret, struct err *err);
-/* CKR_OK, CKR_MECHANISM_INVALID or CKR_MECHANISM_PARAM_INVALID (m->pParameter too short, absent, or leading nowhere; or of
- * values that no key makes good: a tag of 129 bits, a mask of another hash). */
+/* CKR_OK, or CKR_MECHANISM_PARAM_INVALID (m->pParameter too short, absent, or leading nowhere; or of values that no key makes
+ * good: a tag of 129 bits, a mask of another hash; or of no row, and more than bytes). */
 CK_RV p11_mechanism_check(const CK_MECHANISM *m);
 
 /*

@@ -60,10 +60,12 @@ static CK_OBJECT_CLASS class_made(const struct key_request *request, size_t inde
 struct p11_object key_object_made(const struct key_request *request, size_t index)
 {
 	const struct p11_mech *mech = p11_mech(request->mechanism.mechanism);
+	CK_KEY_TYPE type = CK_UNAVAILABLE_INFORMATION;
 
 	if (request->way != P11_GENERATE)
 		return object_told(request);
-	return (struct p11_object){class_made(request, index), mech ? mech->key_type : CK_UNAVAILABLE_INFORMATION};
+	type = mech ? mech->key_type : p11_attrs_ulong(&request->templates[index], CKA_KEY_TYPE, type);
+	return (struct p11_object){class_made(request, index), type};
 }
 
 void key_request_release(struct key_request *request)

@@ -97,7 +97,6 @@ CK_RV C_GetTokenInfo(CK_SLOT_ID id, CK_TOKEN_INFO_PTR info)
 CK_RV C_GetMechanismList(CK_SLOT_ID id, CK_MECHANISM_TYPE_PTR list, CK_ULONG_PTR count)
 {
 	slot_scoped struct slot_call call = slot_enter_token(id);
-	const CK_MECHANISM_TYPE *known;
 	struct ha_group *group;
 	CK_ULONG n, room;
 
@@ -105,18 +104,13 @@ CK_RV C_GetMechanismList(CK_SLOT_ID id, CK_MECHANISM_TYPE_PTR list, CK_ULONG_PTR
 		call.rv = CKR_ARGUMENTS_BAD;
 	if (call.rv == CKR_OK)
 		call.rv = slot_group(call.token, &group);
+	room = call.rv == CKR_OK && list ? *count : 0;
 	if (call.rv == CKR_OK)
-		call.rv = ha_mechanisms(group, &known, &n);
+		call.rv = ha_mechanisms(group, list, room, &n);
 	if (call.rv != CKR_OK)
 		return call.rv;
-	room = *count;
 	*count = n;
-	if (!list)
-		return CKR_OK;
-	if (room < n)
-		return CKR_BUFFER_TOO_SMALL;
-	memcpy(list, known, n * sizeof(*list));
-	return CKR_OK;
+	return list && room < n ? CKR_BUFFER_TOO_SMALL : CKR_OK;
 }
 
 CK_RV C_GetMechanismInfo(CK_SLOT_ID id, CK_MECHANISM_TYPE type, CK_MECHANISM_INFO_PTR info)

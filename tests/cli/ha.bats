@@ -128,6 +128,44 @@ no_group() {
 	hsmctl -q device start hsm-east-2 >/dev/null
 }
 
+# MEMBER: its token has no MD5 from now on.
+takes_md5_from() {
+	echo "slots.mechanisms = -,CKM_MD5" >>"$HSMCTL_STORE/appliances/$1/softhsm2.conf"
+	hsmctl -q device stop "$1" >/dev/null
+	hsmctl -q device start "$1" >/dev/null
+}
+
+@test "what the members can do is shown, with who lacks what and who could not be asked" {
+	expect 0 hsmctl -o json ha mechanisms payments
+	is_valid
+	[ "$(field '.asked | length')" = 4 ]
+	[ "$(field '.away | length')" = 0 ]
+	[ "$(field 'all(.mechanisms[]; .offered and .lacking == [])')" = true ]
+	[ "$(field '.mechanisms[] | select(.mechanism == "CKM_AES_GCM") | "\(.number) \(.uses) \(.min_key_size) \(.max_key_size)"')" = \
+		'0x00001087 ["encrypt","decrypt"] 16 32' ]
+	takes_md5_from hsm-west-2
+	crash hsm-west-1
+	expect 0 hsmctl -o json ha mechanisms payments
+	is_valid
+	[ "$(field '.away | join(" ")')" = hsm-west-1 ]
+	[ "$(field '[.mechanisms[] | select(.offered | not) | "\(.mechanism) \(.lacking)"] | join(" ")')" = 'CKM_MD5 ["hsm-west-2"]' ]
+	expect 0 hsmctl ha mechanisms payments
+	prints hsm-west-1
+	grep -qE '^CKM_MD5 .* hsm-west-2$' <<<"$output"
+	hsmctl -q device start hsm-west-1 >/dev/null
+	expect 6 hsmctl ha mechanisms paymens
+	says "did you mean 'payments'?"
+}
+
+@test "with no member to ask nothing is known of mechanisms" {
+	for device in $DEVICES; do
+		crash "$device"
+	done
+	expect 7 hsmctl -o json ha mechanisms payments
+	is_valid
+	hsmctl -q device start --all >/dev/null
+}
+
 @test "ending a group needs --yes where nobody can be asked, and leaves the keys" {
 	own_key stays
 	expect 2 hsmctl ha delete payments </dev/null

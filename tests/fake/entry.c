@@ -206,12 +206,15 @@ static CK_RV mechanism_list(const struct token *token, CK_MECHANISM_TYPE *list, 
 
 	for (size_t i = 0; i < all; i++)
 		n += !token_refuses(token, types[i]);
+	n += token->vendors;
 	*count = n;
 	if (list && room < n)
 		return CKR_BUFFER_TOO_SMALL;
 	for (size_t i = 0; i < all && list; i++)
 		if (!token_refuses(token, types[i]))
 			*list++ = types[i];
+	if (list && token->vendors)
+		*list = FAKE_VENDOR_MAC;
 	return CKR_OK;
 }
 
@@ -219,6 +222,10 @@ static CK_RV mechanism_info(const struct token *token, CK_MECHANISM_TYPE type, C
 {
 	const struct p11_mech *row = p11_mech(type);
 
+	if (type == FAKE_VENDOR_MAC && token->vendors) {
+		*ret = (CK_MECHANISM_INFO){16 + token->slot, 64 - token->slot, CKF_SIGN | CKF_VERIFY};
+		return CKR_OK;
+	}
 	if (!row || !operate_knows(token, type, row->use))
 		return CKR_MECHANISM_INVALID;
 	*ret = (CK_MECHANISM_INFO){.flags = row->use};

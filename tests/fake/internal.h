@@ -80,7 +80,7 @@ struct token {
 	CK_ULONG refused[SHUNNED_MAX], lacking[SHUNNED_MAX];	/* mechanisms, attributes */
 	size_t n_refused, n_lacking, limit;
 	unsigned lies;
-	bool litters;
+	bool litters, vendors;
 	unsigned long calls[P11_FN_MAX + 1];	/* the last: functions that are not in the enum */
 };
 

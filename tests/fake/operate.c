@@ -25,6 +25,8 @@ bool operate_knows(const struct token *token, CK_MECHANISM_TYPE type, CK_FLAGS u
 {
 	const struct p11_mech *row = p11_mech(type);
 
+	if (type == FAKE_VENDOR_MAC)
+		return token->vendors && (use & (CKF_SIGN | CKF_VERIFY));
 	for (size_t i = 0; i < MECHANISMS && row && (row->use & use) && !token_refuses(token, type); i++)
 		if (mechanisms[i] == type)
 			return true;
@@ -58,7 +60,7 @@ static CK_RV check_key(const struct session *session, enum activity activity, co
 	const struct p11_mech *row = p11_mech(m->mechanism);
 	CK_KEY_TYPE type = key ? object_number(key, CKA_KEY_TYPE) : 0;
 	CK_RV rv = key ? operate_permits(session, key, wanted[activity].use, m->mechanism) : CKR_OBJECT_HANDLE_INVALID;
-	bool mac = row && row->key_type == CKK_GENERIC_SECRET;
+	bool mac = !row || row->key_type == CKK_GENERIC_SECRET;
 
 	if (rv != CKR_OK)
 		return rv;
@@ -94,6 +96,10 @@ CK_RV operate_start(struct session *session, enum activity activity, const CK_ME
 	op->activity = activity;
 	op->key = handle;
 	op->input = (struct buf){.max = INPUT_MAX, .wipe = true};
+	if (m->mechanism == FAKE_VENDOR_MAC) {
+		buf_put(&op->input, m->pParameter, m->ulParameterLen);
+		op->mechanism.ck.mechanism = CKM_SHA256_HMAC;
+	}
 	op->ask_again = key && (activity == SIGNING || activity == DECRYPTING) &&
 			object_flag(key, CKA_ALWAYS_AUTHENTICATE);
 	return CKR_OK;

@@ -318,6 +318,13 @@ void fake_refuse_mechanism(CK_SLOT_ID slot, CK_MECHANISM_TYPE type)
 	token->refused[token->n_refused++] = type;
 }
 
+void fake_offer_vendors(CK_SLOT_ID slot)
+{
+	LOCKED(slot);
+
+	token->vendors = true;
+}
+
 void fake_lack_attribute(CK_SLOT_ID slot, CK_ATTRIBUTE_TYPE type)
 {
 	LOCKED(slot);
@@ -355,7 +362,7 @@ void fake_heal(CK_SLOT_ID slot)
 	memset(token->faults, 0, sizeof(token->faults));
 	token->n_refused = token->n_lacking = token->limit = 0;
 	token->lies = 0;
-	token->litters = false;
+	token->litters = token->vendors = false;
 }
 
 CK_OBJECT_HANDLE fake_plant(CK_SLOT_ID slot, const CK_ATTRIBUTE *items, CK_ULONG count)

@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""semantics.py unlisted|gone SOFTHSM SLOT LIST...: hold what semantics told of two modules against lists.
+"""semantics.py unlisted|gone SOFTHSM SLOT LIST: hold what semantics told of two modules against a list.
 
-A difference is NAME | SOFTHSM | SLOT; a line of a list, if not empty or a comment, is a pattern as a shell has it.
-"unlisted" prints the differences that no pattern matches, "gone" the patterns that match none, but for those after a ~.
+A difference is NAME | SOFTHSM | SLOT; a line of the list, if not empty or a comment, is a pattern as a shell has it.
+"unlisted" prints the differences that no pattern matches, "gone" the patterns that match none.
 """
 import fnmatch
 import re
@@ -22,10 +22,9 @@ def listed(path):
 
 what, softhsm, slot = sys.argv[1], told(sys.argv[2]), told(sys.argv[3])
 differences = [f"{name} | {softhsm[name]} | {slot[name]}" for name in softhsm if softhsm[name] != slot[name]]
-texts = [text for path in sys.argv[4:] for text in listed(path)]
-patterns = {text: re.compile(fnmatch.translate(text.removeprefix("~ "))) for text in texts}
+patterns = {text: re.compile(fnmatch.translate(text)) for text in listed(sys.argv[4])}
 if what == "unlisted":
     wrong = [d for d in differences if not any(p.match(d) for p in patterns.values())]
 else:
-    wrong = [text for text, p in patterns.items() if text[0] != "~" and not any(p.match(d) for d in differences)]
+    wrong = [text for text, p in patterns.items() if not any(p.match(d) for d in differences)]
 print("\n".join(wrong), end="\n" if wrong else "")

@@ -437,8 +437,9 @@ static int versions(void)
 		{1, 0, FRAME_WELCOME, 1, 0},
 		{2, 0, FRAME_WELCOME, 2, 0},
 		{3, 16, FRAME_WELCOME, 3, 1},
-		{9, 16, FRAME_WELCOME, 3, 1},
-		{9, 30, FRAME_WELCOME, 3, 1},	/* what it says besides is not for us */
+		{4, 16, FRAME_WELCOME, 4, 1},
+		{9, 16, FRAME_WELCOME, 4, 1},
+		{9, 30, FRAME_WELCOME, 4, 1},	/* what it says besides is not for us */
 		{2, 16, FRAME_REFUSED, 0, 0},
 		{3, 0, FRAME_REFUSED, 0, 0},
 		{3, 15, FRAME_REFUSED, 0, 0},
