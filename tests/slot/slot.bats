@@ -185,3 +185,17 @@ end_crowd() {
 	expect 6 hsmctl key show payments made
 	in_sync
 }
+
+@test "a mechanism that a standby lacks is not offered, unless that is away" {
+	echo "slots.mechanisms = -,CKM_MD5" >>"$HSMCTL_STORE/appliances/hsm-west-2/softhsm2.conf"
+	hsmctl -q device stop hsm-west-2 >/dev/null
+	expect 0 tool --list-mechanisms
+	grep -qE '^  MD5, digest$' <<<"$output"
+	hsmctl -q device start hsm-west-2 >/dev/null
+	expect 0 tool --list-mechanisms
+	grep -qE '^  SHA256, digest$' <<<"$output"
+	if grep -qE '^  MD5, digest$' <<<"$output"; then false; fi
+	sed -i /mechanisms/d "$HSMCTL_STORE/appliances/hsm-west-2/softhsm2.conf"
+	hsmctl -q device stop hsm-west-2 >/dev/null
+	all_well
+}

@@ -280,6 +280,10 @@ static void an_appliance_of_before_is_not_asked_what_it_does_not_know(void **sta
 		assert_int_equal(calls[0].rv, CKR_FUNCTION_NOT_SUPPORTED);
 		assert_int_equal(calls[1].rv, P11_NOT_RUN);
 	}
+	/* Nor a mechanism that it has no row for. */
+	calls[0] = p11_C_SignInit(member_session(channel), &(CK_MECHANISM){CKM_VENDOR_DEFINED | 1, NULL, 0}, 1);
+	assert_int_equal(member_call(channel, calls, 1, NULL, &err), 0);
+	assert_int_equal(calls[0].rv, CKR_MECHANISM_INVALID);
 	/* The rest goes on. */
 	calls[0] = p11_C_DestroyObject(member_session(channel), 1);
 	assert_int_equal(member_run(channel, calls, 1, &err), 0);
