@@ -16,7 +16,7 @@ struct mechanisms {
 
 static const struct cli_param options[] = {CLI_END};
 static const struct cli_param args[] = {
-	CLI_ARG(struct mechanisms, group, "GROUP", admin_complete_groups, CLI_REQUIRED, "Group whose members are asked"),
+	CLI_ARG(struct mechanisms, group, "GROUP", admin_complete_groups, CLI_REQUIRED, "Group to ask the members of"),
 	CLI_END
 };
 
@@ -41,8 +41,8 @@ static const struct json_field row_fields[] = {
 	JSON_F_STRING(struct row, mechanism, JSON_COLUMN, "name, or number where there is none"),
 	JSON_F_STRING(struct row, number, 0, "number, hexadecimal"),
 	JSON_F_STRINGS(struct row, uses, JSON_COLUMN | JSON_WIDE, "what all that have it can do with it"),
-	JSON_F_INT(struct row, min_key_size, JSON_COLUMN, 0, 0, "shortest key that all take, as tokens count; 0 = not told"),
-	JSON_F_INT(struct row, max_key_size, JSON_COLUMN, 0, 0, "longest key that all take; 0 = not told"),
+	JSON_F_INT(struct row, min_key_size, JSON_COLUMN, 0, 0, "shortest key that all take, as tokens count; 0: unknown"),
+	JSON_F_INT(struct row, max_key_size, JSON_COLUMN, 0, 0, "longest key that all take; 0: unknown"),
 	JSON_F_BOOL(struct row, offered, 0, "applications of the group have it"),
 	JSON_F_STRINGS(struct row, lacking, JSON_COLUMN, "members that were asked and lack it"),
 	JSON_F_END
@@ -55,7 +55,8 @@ static const struct json_field fields[] = {
 	JSON_F_END
 };
 static const struct json_type rows_type = {
-	.schema = "mechanisms", .summary = "What the members of a group can do", .size = sizeof(struct rows), .fields = fields,
+	.schema = "mechanisms", .summary = "What the members of a group can do", .size = sizeof(struct rows),
+	.fields = fields,
 };
 
 static int add_name(char ***list, size_t *count, const char *name, struct err *err)

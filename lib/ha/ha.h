@@ -47,9 +47,9 @@ CK_RV ha_logout(struct ha_group *group);
 bool ha_logged_in(const struct ha_group *group);
 
 /*
- * Mechanisms that all members have which can be asked, for what all can do with them, and with the sizes of keys that all
- * take. A member is asked once, and again when it was away. Those that no row of ours describes (p11/mech.h) are offered with
- * parameters of plain bytes. list: the first room of *ret_count.
+ * Mechanisms that all members have which can be asked, for what all can do with them, and with the sizes of keys that
+ * all take. A member is asked once, and again when it was away. Those that no row of ours describes (p11/mech.h) are
+ * offered with parameters of plain bytes. list: the first room of *ret_count.
  */
 CK_RV ha_mechanisms(struct ha_group *group, CK_MECHANISM_TYPE *list, CK_ULONG room, CK_ULONG *ret_count);
 /* CKR_MECHANISM_INVALID: not one of them. */

@@ -226,9 +226,9 @@ void ha_local_destroy(struct ha_group *group, CK_OBJECT_HANDLE object);
 /* All of a session. */
 void ha_local_end(struct ha_session *session);
 /*
- * Who logs in or out closes all channels, and what sessions made on a member goes with the last. Hold those members that have public
- * objects of sessions, before; let go of them when there is a channel of the new state, after. logs_out: what is private
- * goes from there.
+ * Who logs in or out closes all channels, and what sessions made on a member goes with the last. Hold those members
+ * that have public objects of sessions, before; let go of them when there is a channel of the new state, after.
+ * logs_out: what is private goes from there.
  */
 void ha_local_hold(struct ha_group *group, bool logs_out, struct member_channel *ret[static SET_MAX]);
 void ha_local_let_go(struct ha_group *group, struct member_channel *held[static SET_MAX]);
@@ -330,7 +330,7 @@ struct ha_operation {
 	CK_OBJECT_HANDLE key;
 	CK_ULONG modulus_len;		/* of an RSA key, 0 = another one */
 	CK_ULONG order_len;		/* of an EC key's curve or a DSA key's group, 0 = another one, or not known */
-	CK_ULONG key_len;		/* of a secret key in bytes; CK_UNAVAILABLE_INFORMATION = another one, or not known */
+	CK_ULONG key_len;		/* of a secret key in bytes; CK_UNAVAILABLE_INFORMATION = not known */
 	unsigned long number;		/* in which order the session's were begun */
 	bool alone;			/* its Init went to a member by itself, and so does all that follows */
 	bool waits;			/* for the PIN */

@@ -46,7 +46,8 @@ static CK_RV ask_member(struct ha_session *session, CK_OBJECT_HANDLE object, CK_
 }
 
 /* Does a member show what no record does? What it cannot be asked is not found. */
-static bool member_shows(struct ha_session *session, CK_OBJECT_HANDLE object, const CK_ATTRIBUTE *template, CK_ULONG count)
+static bool member_shows(struct ha_session *session, CK_OBJECT_HANDLE object, const CK_ATTRIBUTE *template,
+			 CK_ULONG count)
 {
 	owned(record) struct record record = {0};
 	size_t part;
@@ -68,7 +69,7 @@ static bool member_shows(struct ha_session *session, CK_OBJECT_HANDLE object, co
 	return true;
 }
 
-/* Of those that were found, without those that members had to be asked of and that are others. asks: which those are. */
+/* Of those that were found only what members show so. asks: of which they have to be asked. */
 static void sift(struct ha_session *session, const bool *asks, const CK_ATTRIBUTE *template, CK_ULONG count)
 {
 	CK_ULONG left = 0;

@@ -157,7 +157,8 @@ static bool says_rest(const struct ha_operation *o, struct p11_call *call)
 {
 	enum p11_arg_kind kind;
 	struct p11_arg *result = p11_result_of(call, &kind);
-	CK_ULONG len = p11_mech_output_len(&o->mechanism.ck, p11_op_flag(o->op), o->modulus_len, o->order_len, o->stream.fed);
+	CK_ULONG len = p11_mech_output_len(&o->mechanism.ck, p11_op_flag(o->op), o->modulus_len, o->order_len,
+					   o->stream.fed);
 
 	if (!streams(o) || result->out || len == CK_UNAVAILABLE_INFORMATION)
 		return false;

@@ -47,7 +47,8 @@ static int ask_all(struct member_channel *channel, struct member_mechanism *list
 	return 0;
 }
 
-int member_mechanisms(struct member_channel *channel, struct member_mechanism **ret, CK_ULONG *ret_count, struct err *err)
+int member_mechanisms(struct member_channel *channel, struct member_mechanism **ret, CK_ULONG *ret_count,
+		      struct err *err)
 {
 	owned(mem) CK_MECHANISM_TYPE *types = mem_zalloc(LIST_MAX * sizeof(*types));
 	owned(mem) struct member_mechanism *list = NULL;

@@ -164,7 +164,8 @@ struct member_mechanism {
 };
 /* All mechanisms of the token, in a list of the caller's to free, sorted by type; one that says nothing of itself is
  * left out. */
-int member_mechanisms(struct member_channel *channel, struct member_mechanism **ret, CK_ULONG *ret_count, struct err *err);
+int member_mechanisms(struct member_channel *channel, struct member_mechanism **ret, CK_ULONG *ret_count,
+		      struct err *err);
 
 /* Handles of all objects that match, in a list of the caller's to free. */
 int member_find(struct member_channel *channel, const CK_ATTRIBUTE *template, CK_ULONG count,

@@ -73,19 +73,19 @@ int p11_mechanism_copy(const CK_MECHANISM *from, struct p11_mechanism *ret, stru
 /* Wire form; the mechanism must have passed p11_mechanism_check(). */
 void p11_mechanism_encode(struct buf *buf, const CK_MECHANISM *m);
 int p11_mechanism_decode(struct buf_reader *r, struct p11_mechanism *ret, struct err *err);
-/* CKR_OK, or CKR_MECHANISM_PARAM_INVALID (m->pParameter too short, absent, or leading nowhere; or of values that no key makes
- * good: a tag of 129 bits, a mask of another hash; or of no row, and more than bytes). */
+/* CKR_OK, or CKR_MECHANISM_PARAM_INVALID (m->pParameter too short, absent, or leading nowhere; or of values that no key
+ * makes good: a tag of 129 bits, a mask of another hash; or of no row, and more than bytes). */
 CK_RV p11_mechanism_check(const CK_MECHANISM *m);
 
 /*
  * How long is what it makes of len bytes, in one piece? use: CKF_SIGN, CKF_DIGEST, CKF_ENCRYPT: so many bytes exactly;
- * CKF_DECRYPT: at most so many. modulus_len, order_len: of an RSA key, and of the group that an EC or a DSA key is in, in bytes,
- * 0 where the key is none. CK_UNAVAILABLE_INFORMATION: only the token knows.
+ * CKF_DECRYPT: at most so many. modulus_len, order_len: of an RSA key, and of the group that an EC or a DSA key is in,
+ * in bytes, 0 where the key is none. CK_UNAVAILABLE_INFORMATION: only the token knows.
  */
 CK_ULONG p11_mech_output_len(const CK_MECHANISM *m, CK_FLAGS use, CK_ULONG modulus_len, CK_ULONG order_len, CK_ULONG len);
 
-/* Do tokens differ in whether they take this: a mechanism of no row, a hash or a label of OAEP, a key (key_len bytes, where that
- * is known) shorter than its hash? m has passed p11_mechanism_check(). */
+/* Do tokens differ in whether they take this: a mechanism of no row, a hash or a label of OAEP, a key (key_len bytes,
+ * where that is known) shorter than its hash? m has passed p11_mechanism_check(). */
 bool p11_mech_is_doubtful(const CK_MECHANISM *m, CK_ULONG key_len);
 
 /*

@@ -162,7 +162,8 @@ static CK_RV shown(const struct p11_attrs *attrs, CK_ATTRIBUTE_TYPE type, const 
 	*ret = p11_attrs_find(attrs, type);
 	if (!*ret)
 		return absent(attrs, type, ret);
-	return p11_object_conceals(p11_object_of(attrs), type) && !p11_object_reveals(attrs) ? CKR_ATTRIBUTE_SENSITIVE : CKR_OK;
+	return p11_object_conceals(p11_object_of(attrs), type) && !p11_object_reveals(attrs) ? CKR_ATTRIBUTE_SENSITIVE
+											     : CKR_OK;
 }
 
 CK_RV p11_object_read(const struct p11_attrs *attrs, CK_ATTRIBUTE *ret)

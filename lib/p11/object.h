@@ -37,8 +37,8 @@ bool p11_object_reveals(const struct p11_attrs *attrs);
  * do not hold it: with p11_object_reveals() only a token can tell.
  */
 CK_RV p11_object_read(const struct p11_attrs *attrs, CK_ATTRIBUTE *ret);
-/* Would it tell this value of itself, as far as attrs hold it or a default says? CKR_OK, CKR_CANCEL (another, or none), or
- * CKR_ATTRIBUTE_SENSITIVE: nobody is told, or only a token can tell. */
+/* Would it tell this value of itself, as far as attrs hold it or a default says? CKR_OK, CKR_CANCEL (another, or none),
+ * or CKR_ATTRIBUTE_SENSITIVE: nobody is told, or only a token can tell. */
 CK_RV p11_object_shows(const struct p11_attrs *attrs, const CK_ATTRIBUTE *item);
 
 /* May an application set it now? CKR_ACTION_PROHIBITED, CKR_ATTRIBUTE_TYPE_INVALID, CKR_ATTRIBUTE_VALUE_INVALID,

@@ -386,7 +386,7 @@ static int fill_in(struct p11_object object, struct p11_attrs *ret, struct err *
 		       : p11_attrs_set_bool(ret, CKA_PRIVATE, object.class == CKO_DATA, err);
 }
 
-/* Of a certificate: the first bytes of what its value hashes to (PKCS#11 v3.0 section 4.6). Who gives none wants none. */
+/* Of a certificate: the first bytes of what its value hashes to (section 4.6). Who gives none wants none. */
 static int check_certificate(struct p11_attrs *ret, struct err *err)
 {
 	enum { CHECK_LEN = 3 };

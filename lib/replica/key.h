@@ -99,8 +99,8 @@ int key_record_object(const struct key_request *request, size_t index, const str
 int key_describe(struct member_channel *channel, CK_OBJECT_HANDLE object, const struct key_request *request, size_t index,
 		 const uint8_t uid[static UID_LEN], struct p11_attrs *ret, struct err *err);
 
-/* The same of an object that no member makes, nothing but its record: what was given, what is so where nothing is given, and
- * what follows from it. ERR_TOKEN (CKR_ATTRIBUTE_VALUE_INVALID): what was given does not follow. */
+/* The same of an object that no member makes, nothing but its record: what was given, what is so where nothing is given,
+ * and what follows from it. ERR_TOKEN (CKR_ATTRIBUTE_VALUE_INVALID): what was given does not follow. */
 int key_describe_open(const struct p11_attrs *template, struct p11_attrs *ret, struct err *err);
 
 /* Template to unwrap (private, secret) or create (public) object i of a record on a member. */

@@ -31,9 +31,9 @@ teardown_file() {
 setup() {
 	export LANG=C.UTF-8
 	unset COLUMNS LC_ALL LC_CTYPE
-	tables=("status" "status --applications" "key list $group" "partition list" "device list" "audit show" "drill list" "ha list" "ha show $group"
-		"provision show" "verify $group" "sync -n $group" "device show hsm-1-in-frankfurt-row-12-rack-3-unit-7"
-		"partition contents hsm-1-in-frankfurt-row-12-rack-3-unit-7")
+	tables=("status" "status --applications" "key list $group" "partition list" "device list" "audit show" "drill list"
+		"ha list" "ha show $group" "ha mechanisms $group" "provision show" "verify $group" "sync -n $group"
+		"device show hsm-1-in-frankfurt-row-12-rack-3-unit-7" "partition contents hsm-1-in-frankfurt-row-12-rack-3-unit-7")
 }
 
 # WIDTH COMMAND...: as on such a terminal. Wider lines fail with 99.

@@ -60,8 +60,8 @@ bool fake_change(CK_SLOT_ID slot, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE typ
 enum fake_when { FAKE_BEFORE, FAKE_AFTER };
 void fake_fail(CK_SLOT_ID slot, enum p11_fn fn, unsigned countdown, CK_RV rv, enum fake_when when);
 void fake_refuse_mechanism(CK_SLOT_ID slot, CK_MECHANISM_TYPE type);
-/* It has a vendor's mechanism: SHA-256 HMAC over the bytes of its parameter and what is signed, by keys of 16 bytes and one for
- * each token before this one at least, of 64 bytes less as many at most. */
+/* It has a vendor's mechanism: SHA-256 HMAC over the bytes of its parameter and what is signed, by keys of 16 bytes and
+ * one for each token before this one at least, of 64 bytes less as many at most. */
 enum { FAKE_VENDOR_MAC = 0x800000fa };
 void fake_offer_vendors(CK_SLOT_ID slot);
 void fake_lack_attribute(CK_SLOT_ID slot, CK_ATTRIBUTE_TYPE type);

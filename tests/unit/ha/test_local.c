@@ -358,8 +358,9 @@ static void certificates_and_domain_parameters_say_what_follows_from_them(void *
 /* Who may read a value may look for it; of others nobody learns. */
 static void a_key_is_found_by_what_it_shows(void **state)
 {
-	const CK_ATTRIBUTE readable[] = {NUM(CKA_SENSITIVE, no), NUM(CKA_EXTRACTABLE, yes)}, hidden = NUM(CKA_SENSITIVE, yes),
-			   value = {CKA_VALUE, (void *)(uintptr_t)VALUE, VALUE_LEN}, longer = {CKA_VALUE, (void *)(uintptr_t)VALUE, 16};
+	const CK_ATTRIBUTE readable[] = {NUM(CKA_SENSITIVE, no), NUM(CKA_EXTRACTABLE, yes)};
+	const CK_ATTRIBUTE hidden = NUM(CKA_SENSITIVE, yes), value = {CKA_VALUE, (void *)(uintptr_t)VALUE, VALUE_LEN};
+	const CK_ATTRIBUTE half = {CKA_VALUE, (void *)(uintptr_t)VALUE, VALUE_LEN / 2};
 	CK_OBJECT_HANDLE seen, unseen;
 	CK_OBJECT_HANDLE *list;
 	CK_ULONG count;
@@ -371,7 +372,7 @@ static void a_key_is_found_by_what_it_shows(void **state)
 	assert_int_equal(count, 1);
 	assert_int_equal(list[0], seen);
 	free(list);
-	assert_int_equal(find_all(group, &longer, 1, &list, &count), CKR_OK);
+	assert_int_equal(find_all(group, &half, 1, &list, &count), CKR_OK);
 	assert_int_equal(count, 0);
 	free(list);
 }

@@ -401,8 +401,8 @@ static void what_is_derived_may_say_its_type_alone(void **state)
 	ha_session_free(s);
 }
 
-/* Tokens refuse codes of authentication by keys shorter than the hash: such a key is shown to be the one that was made by its
- * wrapped form. */
+/* Tokens refuse codes of authentication by keys shorter than the hash: such a key is shown to be the one that was made
+ * by its wrapped form. */
 static void a_short_secret_that_may_sign_is_kept(void **state)
 {
 	struct ha_session *s = session_of(group, CKF_RW_SESSION);
@@ -411,8 +411,8 @@ static void a_short_secret_that_may_sign_is_kept(void **state)
 
 	(void)state;
 	for (CK_ULONG len = 1; len < 34; len += 5) {
-		const CK_ATTRIBUTE t[] = {NUM(CKA_CLASS, class), NUM(CKA_KEY_TYPE, generic), in_token, NUM(CKA_SIGN, yes),
-					  {CKA_VALUE, (void *)(uintptr_t)VALUE, len}};
+		const CK_ATTRIBUTE t[] = {NUM(CKA_CLASS, class), NUM(CKA_KEY_TYPE, generic), NUM(CKA_SIGN, yes),
+					  in_token, {CKA_VALUE, (void *)(uintptr_t)VALUE, len}};
 		CK_OBJECT_HANDLE object;
 
 		assert_int_equal(call_by(s, p11_C_CreateObject(0, t, COUNT(t), &object)), CKR_OK);

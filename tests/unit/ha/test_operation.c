@@ -321,8 +321,8 @@ static void a_question_for_the_end_ends_nothing(void **state)
 
 /* ---- what only a token can say ---- */
 
-/* A key that is too short for its hash is told when the operation begins, as the member has it; and what a member takes goes
- * on by itself, whoever is lost. */
+/* A key that is too short for its hash is told when the operation begins, as the member has it; and what a member takes
+ * goes on by itself, whoever is lost. */
 static void where_tokens_differ_one_is_asked_first(void **state)
 {
 	CK_BBOOL yes = CK_TRUE;

@@ -280,7 +280,8 @@ static void of_what_no_token_sees_all_is_in_the_standard(void **state)
 {
 	static const struct p11_object cert = {CKO_CERTIFICATE, CKC_X_509}, vendors = {CKO_VENDOR_DEFINED | 1, NONE};
 	CK_BYTE byte = 1;
-	const CK_ATTRIBUTE good = {CKA_LABEL, &byte, 1}, vendor = {CKA_VENDOR_DEFINED | 1, &byte, 1}, wrong = {CKA_SIGN, &byte, 1};
+	const CK_ATTRIBUTE good = {CKA_LABEL, &byte, 1}, vendor = {CKA_VENDOR_DEFINED | 1, &byte, 1};
+	const CK_ATTRIBUTE wrong = {CKA_SIGN, &byte, 1};
 
 	(void)state;
 	assert_int_equal(p11_object_check_known(cert, &good, 1), CKR_OK);
