@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A member: its pool of channels, login, measurements. */
+/* A member: its channels, login, measurements. */
 #include "member/member.h"
-#include "member/rhythm.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -17,19 +16,21 @@
 #include "fleet/fleet.h"
 #include "member/limit.h"
 #include "member/link.h"
+#include "member/pool.h"
+#include "member/rhythm.h"
 #include "member/worker.h"
 #include "p11/rv.h"
 
-enum { POOL_MAX = 32, BUSY_MS = 50, LOCKED_MS = 1000 };
+enum { BUSY_MS = 50, LOCKED_MS = 1000 };
 
 struct member_channel {
+	struct pool_entry entry;
 	struct member *member;
-	struct member_channel *next;	/* of those that are idle, or of those that are out */
 	struct member_config config;	/* as it was when it was opened */
 	struct link *link;
 	CK_SESSION_HANDLE session;
 	uint64_t pin_generation;	/* of the login on it; 0 = not logged in */
-	bool broken, unclean, kept;
+	bool broken, unclean;
 };
 
 /* A text of the config: kept as long as the member, since channels go on with what they were opened with. */
@@ -41,11 +42,8 @@ struct text {
 struct member {
 	struct member_config config;	/* address and certificate with the lock */
 	struct text *texts;
-	pthread_mutex_t lock;
-	struct member_channel *idle;	/* most recently used first */
-	unsigned idle_count;
-	struct member_channel *out;	/* in somebody's hands */
-	bool cut;			/* for good */
+	struct pool pool;
+	pthread_mutex_t lock;		/* of what is below; not held together with the pool's */
 	struct secret *pin;
 	uint64_t pin_generation;	/* counts member_set_pin() */
 	CK_RV pin_refusal;		/* CKR_OK = not refused */
@@ -94,6 +92,7 @@ int member_open(const struct member_config *config, struct member **ret, struct 
 	if (!m)
 		return err_no_memory(err);
 	pthread_mutex_init(&m->lock, NULL);
+	pool_init(&m->pool, config->connections);
 	m->config = *config;
 	m->config.number = atomic_fetch_add(&members, 1);
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
@@ -122,32 +121,30 @@ int member_move(struct member *m, const char *address, const char *certificate, 
 	return rc;
 }
 
-static void drop_idle(struct member *m)
+static void close_all(struct pool_entry *list)
 {
-	struct member_channel *idle = m->idle;
+	while (list) {
+		struct pool_entry *next = list->next;
 
-	m->idle = NULL;
-	m->idle_count = 0;
-	while (idle) {
-		struct member_channel *next = idle->next;
-
-		channel_close(idle);
-		idle = next;
+		channel_close((struct member_channel *)list);
+		list = next;
 	}
 }
 
 void member_set_limits(struct member *m, const struct fleet_policy *policy)
 {
 	struct member_config *config = &m->config;
+	bool others;
 
 	pthread_mutex_lock(&m->lock);
-	if (config->connect_ms != policy->connect_ms || config->answer_ms != policy->answer_ms ||
-	    config->call_ms != policy->call_ms)
-		drop_idle(m);
+	others = config->connect_ms != policy->connect_ms || config->answer_ms != policy->answer_ms ||
+		 config->call_ms != policy->call_ms;
 	config->connect_ms = policy->connect_ms;
 	config->answer_ms = policy->answer_ms;
 	config->call_ms = policy->call_ms;
 	pthread_mutex_unlock(&m->lock);
+	if (others)
+		close_all(pool_drop(&m->pool));
 }
 
 int member_open_partition(const struct fleet_device *device, const struct fleet_partition *partition,
@@ -178,7 +175,8 @@ void member_free(struct member *member)
 {
 	if (!member)
 		return;
-	drop_idle(member);
+	close_all(pool_drop(&member->pool));
+	pool_release(&member->pool);
 	worker_free(member->config.worker);
 	secret_free(member->pin);
 	while (member->texts) {
@@ -203,8 +201,8 @@ void member_set_pin(struct member *member, struct secret *pin)
 	member->pin = pin;
 	member->pin_refusal = CKR_OK;
 	member->pin_generation++;
-	drop_idle(member);
 	pthread_mutex_unlock(&member->lock);
+	close_all(pool_drop(&member->pool));
 }
 
 /* A copy of the PIN, so that no lock is held while the token thinks. */
@@ -312,48 +310,22 @@ static int is_cut(const struct member *m, struct err *err)
 	return -ERR_UNREACHABLE;
 }
 
-/* Out into somebody's hands, where member_cut() finds it. */
-static int take_out(struct member *m, struct member_channel *channel, struct err *err)
+/* A session on the link, and the login. */
+static int begin(struct member_channel *channel, struct err *err)
 {
-	bool cut;
+	struct p11_call call = p11_C_OpenSession(0, CKF_SERIAL_SESSION | CKF_RW_SESSION, &channel->session);
+	int rc = member_run(channel, &call, 1, err);
 
-	pthread_mutex_lock(&m->lock);
-	cut = m->cut;
-	channel->next = m->out;
-	m->out = channel;
-	pthread_mutex_unlock(&m->lock);
-	return cut ? is_cut(m, err) : 0;
+	return rc == 0 ? login(channel, err) : rc;
 }
 
-/* With the lock held. */
-static void take_back(struct member *m, const struct member_channel *channel)
-{
-	struct member_channel **at = &m->out;
-
-	while (*at && *at != channel)
-		at = &(*at)->next;
-	if (*at)
-		*at = channel->next;
-}
-
-/* No longer out: closed. */
-static void give_up(struct member_channel *channel)
-{
-	pthread_mutex_lock(&channel->member->lock);
-	take_back(channel->member, channel);
-	pthread_mutex_unlock(&channel->member->lock);
-	channel_close(channel);
-}
-
-static int connect_channel(struct member *m, struct member_channel **ret, struct err *err)
+static int open_link(struct member *m, struct member_channel **ret, struct err *err)
 {
 	static const struct link_ops *const kinds[] = {
 		[FLEET_LINK_TLS] = &link_tls, [FLEET_LINK_MODULE] = &link_module, [FLEET_LINK_WORKER] = &link_worker,
 	};
 	const struct link_ops *ops = m->config.via ? m->config.via : kinds[m->config.link];
 	struct member_channel *channel = mem_new(struct member_channel);
-	struct p11_call call;
-	bool cut;
 	int rc;
 
 	if (!channel)
@@ -361,110 +333,139 @@ static int connect_channel(struct member *m, struct member_channel **ret, struct
 	channel->member = m;
 	pthread_mutex_lock(&m->lock);
 	channel->config = m->config;
-	cut = m->cut;
 	pthread_mutex_unlock(&m->lock);
-	/* Whoever goes on to the next member does not wait for that one. */
-	if (cut) {
-		channel_close(channel);
-		return is_cut(m, err);
-	}
 	rc = ops->open(&channel->config, &channel->link, err);
 	if (rc < 0) {
 		channel_close(channel);
 		return err_wrap(err, "cannot reach '%s'", m->config.name);
 	}
-	rc = take_out(m, channel, err);
-	if (rc == 0) {
-		call = p11_C_OpenSession(0, CKF_SERIAL_SESSION | CKF_RW_SESSION, &channel->session);
-		rc = member_run(channel, &call, 1, err);
-	}
-	if (rc == 0)
-		rc = login(channel, err);
-	if (rc < 0) {
-		give_up(channel);
-		return rc;
-	}
 	*ret = channel;
 	return 0;
 }
 
-static struct member_channel *take_idle(struct member *m)
+/* In the place that the pool has for it. */
+static int connect_channel(struct member *m, struct member_channel **ret, struct err *err)
 {
-	struct member_channel *channel;
+	struct member_channel *channel = NULL;
+	int rc = open_link(m, &channel, err);
 
-	pthread_mutex_lock(&m->lock);
-	channel = m->idle;
-	if (channel) {
-		m->idle = channel->next;
-		m->idle_count--;
-		channel->next = m->out;
-		m->out = channel;
+	/* Out from now on, where member_cut() finds it. */
+	if (rc == 0 && !pool_enter(&m->pool, &channel->entry))
+		rc = is_cut(m, err);
+	else if (rc == 0)
+		rc = begin(channel, err);
+	if (rc == 0) {
+		pool_made(&m->pool);
+		*ret = channel;
+		return 0;
 	}
-	pthread_mutex_unlock(&m->lock);
-	return channel;
+	pool_failed(&m->pool, channel ? &channel->entry : NULL,
+		    (rc == -ERR_UNREACHABLE || rc == -ERR_TIMEOUT) && !p11_err_busy(err));
+	channel_close(channel);
+	return rc;
 }
 
-/* Somebody leaves soon: worth the time that connecting may take, and no word about the member. */
-static int connect_patiently(struct member *m, struct member_channel **ret, struct err *err)
+/* Is the PIN on it the one that is set? */
+static bool is_fresh(struct member_channel *channel)
 {
-	int64_t end = clock_now_ms();
-	int rc;
+	struct member *m = channel->member;
+	bool same;
 
 	pthread_mutex_lock(&m->lock);
-	end += m->config.connect_ms;
+	same = channel->pin_generation == (m->pin ? m->pin_generation : 0);
 	pthread_mutex_unlock(&m->lock);
-	for (;;) {
-		rc = connect_channel(m, ret, err);
-		if (rc == 0 || !p11_err_busy(err) || clock_now_ms() >= end || cancel_check(NULL) < 0)
-			return rc;
-		clock_sleep_ms(BUSY_MS);
-	}
+	return same;
 }
 
-int member_acquire(struct member *member, struct member_channel **ret, struct err *err)
+static int take_turn(struct member *m, const struct pool_wish *wish, struct member_channel **ret, struct err *err)
 {
+	struct pool_entry *entry = NULL, *old;
+	enum pool_turn turn = pool_take(&m->pool, wish, &entry, &old);
+
+	close_all(old);
+	*ret = (struct member_channel *)entry;
+	switch (turn) {
+	case POOL_CUT:
+		return is_cut(m, err);
+	case POOL_LOST:
+		err_set(err, ERR_UNREACHABLE, "'%s' was lost, and nobody reaches it", m->config.name);
+		err->retry = ERR_RETRY_SAFE;
+		return -ERR_UNREACHABLE;
+	case POOL_BUSY:
+		err_set(err, ERR_UNREACHABLE, "all connections to '%s' are in use", m->config.name);
+		err->retry = ERR_RETRY_SAFE;
+		err->rv = CKR_SESSION_COUNT;
+		return -ERR_UNREACHABLE;
+	case POOL_TAKEN:
+	case POOL_MAKE:
+		return turn;
+	}
+	return -ERR_UNREACHABLE;
+}
+
+/* Those whose peer went away while they were idle are no loss. */
+static bool is_good(struct member_channel *channel)
+{
+	return is_fresh(channel) && channel->link->ops->alive(channel->link);
+}
+
+static void give_up(struct member_channel *channel)
+{
+	close_all(pool_give(&channel->member->pool, &channel->entry, false));
+}
+
+int member_acquire(struct member *m, struct member_channel **ret, struct err *err)
+{
+	struct pool_wish wish = {0};
+	int64_t call_ms, end;
 	struct member_channel *channel;
 	struct err ignored = {0};
 
-	/* Those whose peer went away while they were idle are no loss. */
-	while ((channel = take_idle(member))) {
-		if (channel->link->ops->alive(channel->link)) {
+	err = err ? err : &ignored;
+	pthread_mutex_lock(&m->lock);
+	call_ms = wish.wait_ms = m->config.call_ms;
+	wish.doubt_ms = m->config.connect_ms;
+	pthread_mutex_unlock(&m->lock);
+	end = clock_now_ms() + wish.doubt_ms;
+	for (;;) {
+		int rc = take_turn(m, &wish, &channel, err);
+
+		if (rc == POOL_TAKEN && is_good(channel)) {
 			*ret = channel;
 			return 0;
 		}
-		give_up(channel);
+		if (rc == POOL_TAKEN) {
+			give_up(channel);
+			continue;
+		}
+		if (rc == POOL_MAKE)
+			rc = connect_channel(m, ret, err);
+		if (rc == 0 || !p11_err_busy(err) || clock_now_ms() >= end || cancel_check(NULL) < 0)
+			return rc;
+		/* The host is well and has no place: somebody leaves soon, or one of ours comes back. */
+		wish.no_more = !wish.no_more;
+		wish.wait_ms = wish.no_more ? BUSY_MS : call_ms;
 	}
-	return connect_patiently(member, ret, err ? err : &ignored);
+}
+
+static void cut_one(struct pool_entry *entry)
+{
+	struct link *link = ((struct member_channel *)entry)->link;
+
+	link->ops->cut(link);
 }
 
 void member_cut(struct member *m)
 {
-	pthread_mutex_lock(&m->lock);
-	m->cut = true;
-	drop_idle(m);
-	for (struct member_channel *channel = m->out; channel; channel = channel->next)
-		channel->link->ops->cut(channel->link);
-	pthread_mutex_unlock(&m->lock);
+	close_all(pool_cut(&m->pool, cut_one));
 }
 
 void member_release(struct member_channel *channel)
 {
-	struct member *m;
-
 	if (!channel)
 		return;
-	m = channel->member;
-	pthread_mutex_lock(&m->lock);
-	take_back(m, channel);
-	if (!m->cut && !channel->broken && !channel->unclean && !channel->kept && m->idle_count < POOL_MAX &&
-	    channel->pin_generation == (m->pin ? m->pin_generation : 0)) {
-		channel->next = m->idle;
-		m->idle = channel;
-		m->idle_count++;
-		channel = NULL;
-	}
-	pthread_mutex_unlock(&m->lock);
-	channel_close(channel);
+	close_all(pool_give(&channel->member->pool, &channel->entry,
+			    !channel->broken && !channel->unclean && !channel->entry.kept && is_fresh(channel)));
 }
 
 CK_SESSION_HANDLE member_session(const struct member_channel *channel)
@@ -509,12 +510,13 @@ int64_t member_latency_us(const struct member *member)
 
 void member_keep(struct member_channel *channel)
 {
-	channel->kept = true;
+	pool_keep(&channel->member->pool, &channel->entry, true);
 }
 
 void member_clean(struct member_channel *channel)
 {
-	channel->kept = channel->unclean = false;
+	channel->unclean = false;
+	pool_keep(&channel->member->pool, &channel->entry, false);
 }
 
 void member_spoil(struct member_channel *channel)
@@ -556,6 +558,12 @@ static bool refused(struct p11_call *calls, size_t count)
 	return false;
 }
 
+/* No word about the peer. */
+static bool is_ours(int rc)
+{
+	return rc == -ERR_NO_MEMORY || cancel_is(rc);
+}
+
 int member_call(struct member_channel *channel, struct p11_call *calls, size_t count, const struct call_limit *own,
 		struct err *err)
 {
@@ -575,10 +583,9 @@ int member_call(struct member_channel *channel, struct p11_call *calls, size_t c
 	atomic_fetch_sub(&m->load, 1);
 	if (rc < 0) {
 		channel->broken = true;
-		/* What cut this one is likely to have cut the idle ones. */
-		pthread_mutex_lock(&m->lock);
-		drop_idle(m);
-		pthread_mutex_unlock(&m->lock);
+		/* What cut this one is likely to have cut the others. */
+		if (!is_ours(rc) && !(err && p11_err_busy(err)))
+			close_all(pool_doubt(&m->pool));
 		log_info("member", "%s: %s", m->config.name, err ? err->message : "call failed");
 		return err_wrap(err, "'%s'", m->config.name);
 	}

@@ -2,7 +2,7 @@
 /*
  * member - one token behind a link that can always be cut.
  *
- * A member keeps a pool of channels. A channel is one connection with one
+ * A member keeps a pool of channels (pool.h). A channel is one connection with one
  * PKCS#11 session on it, logged in when the member was given a PIN; one
  * thread uses it at a time. Every call has an end: when the peer is silent
  * for answer_ms (heartbeats and every byte count as sound; less where its rhythm is known, rhythm.h), or the call lasts
@@ -57,6 +57,7 @@ struct member_config {
 	const char *serial;		/* of the token, NULL = the only one */
 	const char *uri;		/* module, worker: which token (library.h), NULL = any of that serial */
 	int64_t connect_ms, answer_ms, call_ms;
+	unsigned connections;		/* at most, but for those that hold an operation (pool.h); 0 = POOL_MOST */
 	/* member_open() gives both: */
 	uint32_t number;		/* of the member in its process */
 	struct worker *worker;		/* worker: its process (worker.h) */
@@ -99,10 +100,11 @@ void member_cut(struct member *member);
 void member_set_pin(struct member *member, struct secret *pin);
 
 /*
- * An idle channel, or a new connection. Logs in when a PIN is set.
+ * An idle channel, or a new connection, or, when there are as many as may be, the next that comes back within call_ms.
+ * Logs in when a PIN is set.
  * ERR_UNREACHABLE, ERR_TIMEOUT, ERR_PIN, ERR_DENIED (certificates). A host that is
  * well but has no place free is asked again for connect_ms; err.rv is then of class
- * P11_BUSY (p11/rv.h), and nothing is wrong with the member.
+ * P11_BUSY (p11/rv.h), as when all channels are in use, and nothing is wrong with the member.
  */
 int member_acquire(struct member *member, struct member_channel **ret, struct err *err);
 /* Give it back: into the pool, or closed when it is broken or unclean. NULL is fine. */
