@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * crowd LABEL: threads of an application sign by ECDSA until stdin ends; $MODULE, $PIN. "ready", then a line for each call that
- * took more than SLOW_US or failed: "START_US DURATION_US RV" (CLOCK_MONOTONIC); at the end "CALLS FAILED".
+ * Threads of an application that sign by ECDSA; $MODULE, $PIN.
+ *
+ * crowd sign LABEL: four of them, until stdin ends. "ready", then a line for each call that took more than SLOW_US or
+ * failed: "START_US DURATION_US RV" (CLOCK_MONOTONIC); at the end "CALLS FAILED".
+ * crowd bursts LABEL THREADS BURSTS CALLS: so many come at once, sign so often each, and go; again and again.
+ * "CALLS FAILED MS CONNECTIONS": those that were made.
  */
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -14,7 +19,18 @@ enum { THREADS = 4, SLOW_US = 5000 };
 
 static CK_OBJECT_HANDLE key;
 static atomic_bool over;
-static atomic_ulong calls, failed;
+static atomic_ulong calls, failed, connections;
+
+/* In the place of libc's, also for the module. */
+int connect(int fd, const struct sockaddr *address, socklen_t len)
+{
+	static int (*real)(int, const struct sockaddr *, socklen_t);
+
+	if (!real)
+		real = (int (*)(int, const struct sockaddr *, socklen_t))dlsym(RTLD_NEXT, "connect");
+	atomic_fetch_add(&connections, 1);
+	return real(fd, address, len);
+}
 
 static long long now_us(void)
 {
@@ -67,9 +83,44 @@ static void crowd(char **args)
 	printf("%lu %lu\n", (unsigned long)calls, (unsigned long)failed);
 }
 
+static unsigned long calls_each;
+
+static void *sign_some(void *data)
+{
+	CK_SESSION_HANDLE mine = open_session();
+
+	for (unsigned long i = 0; i < calls_each; i++) {
+		atomic_fetch_add(&calls, 1);
+		atomic_fetch_add(&failed, sign_with(mine, key, CKM_ECDSA) != CKR_OK);
+	}
+	OK(p11->C_CloseSession(mine));
+	return data;
+}
+
+static void bursts(char **args)
+{
+	unsigned long n = strtoul(args[1], NULL, 10), times = strtoul(args[2], NULL, 10);
+	pthread_t *threads = calloc(n, sizeof(*threads));
+	long long start;
+
+	calls_each = strtoul(args[3], NULL, 10);
+	begin();
+	key = object(args[0], CKO_PRIVATE_KEY);
+	start = now_us();
+	while (times--) {
+		for (unsigned long i = 0; i < n; i++)
+			HOLDS(pthread_create(&threads[i], NULL, sign_some, NULL) == 0);
+		for (unsigned long i = 0; i < n; i++)
+			pthread_join(threads[i], NULL);
+	}
+	printf("%lu %lu %lld %lu\n", (unsigned long)calls, (unsigned long)failed, (now_us() - start) / 1000,
+	       (unsigned long)connections);
+	free(threads);
+}
+
 int main(int argc, char **argv)
 {
-	static const struct check checks[] = {{"sign", crowd, 1}, {NULL, NULL, 0}};
+	static const struct check checks[] = {{"sign", crowd, 1}, {"bursts", bursts, 4}, {NULL, NULL, 0}};
 
 	return run_check(checks, argc, argv);
 }
