@@ -111,10 +111,11 @@ static int begin(struct tls *tls, struct err *err)
 /* After an attempt that failed: 0 = try again. */
 static int again(struct tls *tls, int64_t deadline_ms, struct err *err)
 {
+	int64_t soon = tls->silence_ms ? clock_now_ms() + tls->silence_ms : deadline_ms;
 	int rc;
 
 	if (tls->socket.wants)
-		return cancel_poll(tls->socket.fd, tls->socket.wants, deadline_ms, err);
+		return cancel_poll(tls->socket.fd, tls->socket.wants, soon < deadline_ms ? soon : deadline_ms, err);
 	rc = explain(tls, err);
 	tls->broken = true;
 	return rc;
@@ -210,8 +211,8 @@ static int with_retry(int rc, enum err_retry retry, struct err *err)
 	return rc;
 }
 
-int tls_handshake(struct tls_context *context, int fd, unsigned roles, const char *pinned,
-		  int64_t deadline_ms, struct tls **ret, struct err *err)
+int tls_handshake_heard(struct tls_context *context, int fd, unsigned roles, const char *pinned, int64_t silence_ms,
+			int64_t deadline_ms, struct tls **ret, struct err *err)
 {
 	OPENSSL_ENTER_HANDSHAKE();
 	owned(tls) struct tls *tls = NULL;
@@ -221,14 +222,29 @@ int tls_handshake(struct tls_context *context, int fd, unsigned roles, const cha
 		return rc;
 	tls->roles = roles;
 	tls->pinned = pinned;
+	tls->silence_ms = silence_ms;
 	rc = shake(tls, context->server, deadline_ms, err);
 	tls->pinned = NULL;
+	tls->silence_ms = 0;
 	if (rc == -ERR_TIMEOUT && cancel_check(NULL) == 0)
-		rc = err_set(err, ERR_UNREACHABLE, "the peer did not finish the TLS handshake in time");
+		rc = err_set(err, ERR_TIMEOUT, "the peer did not finish the TLS handshake in time");
 	if (rc < 0)
 		return with_retry(rc, ERR_RETRY_SAFE, err);
 	*ret = own_take(tls);
 	return 0;
+}
+
+int tls_handshake(struct tls_context *context, int fd, unsigned roles, const char *pinned,
+		  int64_t deadline_ms, struct tls **ret, struct err *err)
+{
+	int rc = tls_handshake_heard(context, fd, roles, pinned, 0, deadline_ms, ret, err);
+
+	if (rc == -ERR_TIMEOUT && cancel_check(NULL) == 0) {
+		rc = -ERR_UNREACHABLE;
+		if (err)
+			err->code = ERR_UNREACHABLE;
+	}
+	return rc;
 }
 
 /* No close_notify: messages carry their length, so that nothing can be cut off

@@ -43,6 +43,9 @@ struct tls;
  */
 int tls_handshake(struct tls_context *context, int fd, unsigned roles, const char *pinned,
 		  int64_t deadline_ms, struct tls **ret, struct err *err);
+/* The same with ERR_TIMEOUT when the deadline passes, or when the peer says nothing for silence_ms. */
+int tls_handshake_heard(struct tls_context *context, int fd, unsigned roles, const char *pinned, int64_t silence_ms,
+			int64_t deadline_ms, struct tls **ret, struct err *err);
 void tls_free(struct tls *tls);
 OWN_DEFINE(tls)
 

@@ -30,6 +30,7 @@ struct tls {
 	struct tls_socket socket;
 	atomic_bool cut;
 	bool broken;		/* a message was left half-way */
+	int64_t silence_ms;	/* of the peer, in the handshake; 0 = up to the deadline */
 	unsigned roles;		/* whom to accept; of the handshake */
 	const char *pinned;
 	const char *refusal;	/* why we refused the peer, NULL = not */

@@ -327,6 +327,9 @@ static int check_member(struct check *c, const struct fleet_group *group,
 	return rc < 0 ? rc : check_serves_once(c, member);
 }
 
+/* Bringing a member up to date takes some at a time. */
+enum { CONNECTIONS_LEAST = 4 };
+
 static int check_policy(struct check *c, const struct fleet_group *group)
 {
 	const struct fleet_policy *policy = &group->policy;
@@ -339,6 +342,10 @@ static int check_policy(struct check *c, const struct fleet_group *group)
 		return fail(c, &policy->min_datacenters,
 			    "the members of group '%s' are in %zu datacenters, its policy wants %lld",
 			    group->name, datacenters, (long long)policy->min_datacenters);
+	if (policy->connections && policy->connections < CONNECTIONS_LEAST)
+		return fail(c, &policy->connections,
+			    "the policy of group '%s' lets an application have %lld connections to a member, it needs %d",
+			    group->name, (long long)policy->connections, CONNECTIONS_LEAST);
 	return 0;
 }
 

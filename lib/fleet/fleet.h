@@ -28,6 +28,13 @@ extern const char *const fleet_role_names[];	/* "active", "standby" */
 enum fleet_stale { FLEET_STALE_REFUSE, FLEET_STALE_SERVE };
 extern const char *const fleet_stale_names[];	/* "refuse", "serve" */
 
+/* Whom applications ask first, of the active members that are up. */
+enum fleet_routing {
+	FLEET_ROUTE_OWN,	/* those of their own datacentre, as far as they know it; then as below */
+	FLEET_ROUTE_LEAST,	/* whoever is done first, wherever it stands */
+};
+extern const char *const fleet_routing_names[];	/* "own-datacenter", "least-work" */
+
 /* How a token is reached. */
 enum fleet_link_kind {
 	FLEET_LINK_NONE,	/* not provisioned yet */
@@ -138,6 +145,8 @@ struct fleet_policy {
 	int64_t call_ms;		/* longest call that makes keys; member/limit.h has the others */
 	bool allow_unreplicated;	/* accept keys that members cannot carry over */
 	unsigned stale_members;		/* enum fleet_stale: when only members that missed writes are up */
+	unsigned routing;		/* enum fleet_routing */
+	int64_t connections;		/* of one application to one member, at most; 0 = the default */
 };
 
 struct fleet_group {
@@ -226,7 +235,7 @@ const char *fleet_member_name(const struct fleet *fleet, const struct fleet_memb
 
 /* The group's policy with defaults put in: min_members = min(2, members),
  * min_datacenters = 2 where the members span several, else 1; connect 2000,
- * answer 1000, call 60000 ms. */
+ * answer 1000, call 60000 ms, 32 connections. */
 struct fleet_policy fleet_group_policy(const struct fleet *fleet, const struct fleet_group *group);
 
 /* The ID of the group's slot, in 31 bits: made from its name, so that it is the same in all processes, whatever other

@@ -73,6 +73,8 @@ struct fleet_policy fleet_group_policy(const struct fleet *fleet, const struct f
 		policy.answer_ms = 1000;
 	if (!policy.call_ms)
 		policy.call_ms = 60000;
+	if (!policy.connections)
+		policy.connections = 32;
 	return policy;
 }
 

@@ -8,6 +8,7 @@ const char *const fleet_azure_connection_names[] = {"auto", "none", "vpn", "peer
 const char *const fleet_azure_cloud_names[] = {"public", "usgov", "china", NULL};
 const char *const fleet_role_names[] = {"active", "standby", NULL};
 const char *const fleet_stale_names[] = {"refuse", "serve", NULL};
+const char *const fleet_routing_names[] = {"own-datacenter", "least-work", NULL};
 const char *const fleet_link_names[] = {"none", "tls", "module", "worker", NULL};
 
 enum { HOUR_MS = 3600000 };
@@ -197,6 +198,10 @@ static const struct json_field policy_fields[] = {
 		    "accept keys that members cannot carry over"),
 	JSON_F_ENUM(struct fleet_policy, stale_members, JSON_OMIT, fleet_stale_names,
 		    "while only members are up that missed writes: refuse until an administrator decides, or let them serve"),
+	JSON_F_ENUM(struct fleet_policy, routing, JSON_OMIT, fleet_routing_names,
+		    "whom an application asks first: members of its own datacenter (HSMCTL_DATACENTRE), or whoever is done first"),
+	JSON_F_INT(struct fleet_policy, connections, JSON_OMIT, 0, 512,
+		   "at most so many from one application to one member, beside those of operations that stay open; 0 = 32"),
 	JSON_F_END,
 };
 static const struct json_type policy_type = {

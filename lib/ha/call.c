@@ -135,10 +135,11 @@ static CK_RV look_up(void *data, CK_OBJECT_HANDLE from, CK_OBJECT_HANDLE *ret)
 
 /* A batch as the member at the other end is to hear it, sent; calls[].rv say how it went. *ret_rv: what kept it from
  * being sent, when the member lacks an object. */
-static int send_bound(struct binding *b, struct p11_call *calls, size_t count, CK_RV *ret_rv)
+static int send_bound(struct binding *b, struct ha_errand *errand, struct p11_call *calls, size_t count, CK_RV *ret_rv)
 {
 	struct p11_call bound[CALLS_MAX];
 	struct p11_inside inside[CALLS_MAX];
+	int64_t start;
 	int rc;
 
 	*ret_rv = CKR_OK;
@@ -146,9 +147,13 @@ static int send_bound(struct binding *b, struct p11_call *calls, size_t count, C
 		*ret_rv = p11_bind(&calls[i], member_session(b->channel), look_up, b, &bound[i], &inside[i]);
 	if (*ret_rv != CKR_OK)
 		return -(int)b->err->code;
+	start = clock_now_ns();
 	rc = member_call(b->channel, bound, count, NULL, b->err);
 	for (size_t i = 0; i < count; i++)
 		calls[i].rv = bound[i].rv;
+	/* A refusal is quick, and says nothing. */
+	if (rc == 0 && bound[count - 1].rv == CKR_OK)
+		errand->took_us = (clock_now_ns() - start) / 1000 + 1;
 	return rc;
 }
 
@@ -190,10 +195,14 @@ size_t ha_member_of(const struct ha_group *group, const struct member_channel *c
 int ha_send_on(struct ha_group *group, struct member_channel *channel, struct p11_call *call, struct err *err)
 {
 	struct binding binding = {group, ha_member_of(group, channel), channel, err};
+	struct ha_errand errand = {.kind = ha_kind(call, 1)};
 	int64_t from = clock_now_ns();
 	CK_RV rv;
-	int rc = send_bound(&binding, call, 1, &rv);
+	int rc;
 
+	ha_errand_on(group, &errand, binding.member);
+	rc = send_bound(&binding, &errand, call, 1, &rv);
+	ha_errand_over(group, &errand);
 	if (rc == 0 && rv != CKR_OK)
 		call->rv = rv;
 	ha_watch_asked(group, binding.member, channel, from, rc < 0 ? err : NULL, call->rv);
@@ -212,6 +221,8 @@ struct run {
 	uint32_t first;			/* those that have what others would have to make before */
 	uint32_t tried, dubious;	/* masks of members; dubious: answered by a code that may mean anything */
 	uint32_t left;			/* those that failed since the last one was chosen */
+	uint32_t slow;			/* did not connect in a hurry; they are asked again when nobody else is left */
+	struct ha_errand errand;
 	unsigned ended;			/* members whose host ended while it had the call */
 	uint64_t shape;
 	int64_t *now_ns;		/* when the last attempt ended, or the first one begins */
@@ -304,6 +315,12 @@ static enum next failed(struct run *run, size_t member, const struct member_chan
 		run->rv = err->rv;
 		return NEXT_MEMBER;
 	}
+	if (err->code == ERR_TIMEOUT && !channel) {
+		run->slow |= 1u << member;
+		run->tried &= ~(1u << member);
+		ha_member_slow(run->group, member);
+		return NEXT_MEMBER;
+	}
 	/* Another member accepted this PIN: that this one does not is its own trouble. */
 	if (err->code == ERR_PIN && !ha_logged_in(run->group)) {
 		run->rv = CKR_USER_NOT_LOGGED_IN;
@@ -325,13 +342,14 @@ static enum next attempt(struct run *run, size_t member)
 	struct err err = {0};
 	CK_RV unbound = CKR_OK;
 	enum next next;
-	int rc = ha_acquire(run->group, member, &channel, &err);
+	bool patient = run->errand.patient || (run->slow & 1u << member);
+	int rc = ha_acquire(run->group, member, patient, &channel, &err);
 
 	keep_rooms(run, true);
 	if (rc == 0) {
 		struct binding binding = {run->group, member, channel, &err};
 
-		rc = send_bound(&binding, run->calls, run->count, &unbound);
+		rc = send_bound(&binding, &run->errand, run->calls, run->count, &unbound);
 	}
 	if (rc == 0 && unbound != CKR_OK) {
 		/* This member lacks the key; another may have it. */
@@ -359,6 +377,7 @@ static enum next try_member(struct run *run, size_t member)
 	run->tried |= 1u << member;
 	for (int n = 0; n < SAME_MEMBER_TRIES && next == SAME_MEMBER; n++)
 		next = attempt(run, member);
+	ha_errand_over(run->group, &run->errand);
 	return next;
 }
 
@@ -383,12 +402,10 @@ static uint32_t who_has(struct run *run)
 }
 
 /* Members that are down get their chance when no other one said anything. */
-static size_t next_member(struct run *run)
+static bool next_member(struct run *run)
 {
-	struct ha_group *group = run->group;
-	size_t member = run->first ? ha_choose(group, run->tried | ~run->first, false) : SET_MAX;
-
-	return member != SET_MAX ? member : ha_choose(group, run->tried, !run->answered);
+	return (run->first && ha_choose(run->group, &run->errand, run->tried | ~run->first, false)) ||
+	       ha_choose(run->group, &run->errand, run->tried, !run->answered);
 }
 
 /* ret_now: when the last attempt ended. */
@@ -396,8 +413,8 @@ static CK_RV send_somewhere(struct ha_group *group, struct p11_call *calls, size
 			    struct member_channel **ret_channel, int64_t *ret_now)
 {
 	struct run run = {.group = group, .calls = calls, .count = count, .ret_channel = ret_channel,
-			  .shape = shape_of(calls, count), .now_ns = ret_now, .rv = CKR_DEVICE_REMOVED};
-	size_t member;
+			  .shape = shape_of(calls, count), .now_ns = ret_now, .rv = CKR_DEVICE_REMOVED,
+			  .errand = {.kind = ha_kind(calls, count)}};
 
 	if (is_poison(group, calls, count))
 		return CKR_FUNCTION_FAILED;
@@ -405,9 +422,9 @@ static CK_RV send_somewhere(struct ha_group *group, struct p11_call *calls, size
 		ha_recover(group);
 	keep_rooms(&run, false);
 	run.first = who_has(&run);
-	while ((member = next_member(&run)) != SET_MAX) {
-		ha_watch_failover(group, &run.left, member);
-		if (try_member(&run, member) != FINISHED)
+	while (next_member(&run)) {
+		ha_watch_failover(group, &run.left, run.errand.member);
+		if (try_member(&run, run.errand.member) != FINISHED)
 			continue;
 		/* One member could what others could not: they are looked at. */
 		if (run.rv == CKR_OK)

@@ -80,13 +80,15 @@ bool ha_group_refresh(struct ha_group *group)
 	return rc > 0;
 }
 
-int ha_acquire(struct ha_group *group, size_t member, struct member_channel **ret, struct err *err)
+int ha_acquire(struct ha_group *group, size_t member, bool patient, struct member_channel **ret, struct err *err)
 {
-	int rc = member_acquire(group->set->members[member].member, ret, err);
+	int (*acquire)(struct member *, struct member_channel **, struct err *) =
+		patient ? member_acquire : member_acquire_quick;
+	int rc = acquire(group->set->members[member].member, ret, err);
 
 	if (rc < 0 && err->retry == ERR_RETRY_SAFE && ha_group_refresh(group)) {
 		err_clear(err);
-		rc = member_acquire(group->set->members[member].member, ret, err);
+		rc = acquire(group->set->members[member].member, ret, err);
 	}
 	return rc;
 }

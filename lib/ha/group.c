@@ -24,6 +24,7 @@ static int make(struct replica_set *set, const char *folder, const char *role, c
 	}
 	group->set = set;
 	group->background = background;
+	ha_choice_init(group);
 	pthread_mutex_init(&group->health_lock, NULL);
 	pthread_rwlock_init(&group->index_lock, NULL);
 	pthread_mutex_init(&group->refresh_lock, NULL);
@@ -94,30 +95,33 @@ bool ha_logged_in(const struct ha_group *group)
  * known to be right: neither other calls nor a recovery may show it to a second one. */
 static int check_pin(struct ha_group *group, const struct secret *pin, size_t *ret_by, struct err *err)
 {
-	uint32_t tried = 0;
+	uint32_t tried = 0, slow = 0;
+	struct ha_errand errand = {0};
 	int rc = err_set(err, ERR_UNREACHABLE, "no member of '%s' can be reached", group->set->name);
 
-	for (;;) {
+	while (ha_choose(group, &errand, tried, true)) {
 		struct member_channel *channel = NULL;
-		size_t member = ha_choose(group, tried, true);
+		uint32_t bit = 1u << errand.member;
 
-		if (member == SET_MAX)
-			return rc;
-		tried |= 1u << member;
-		rc = replica_set_try_pin(group->set, member, pin, err);
+		rc = replica_set_try_pin(group->set, errand.member, pin, err);
 		if (rc == 0)
-			rc = ha_acquire(group, member, &channel, err);
+			rc = ha_acquire(group, errand.member, errand.patient || (slow & bit), &channel, err);
 		member_release(channel);
-		*ret_by = member;
+		ha_errand_over(group, &errand);
+		*ret_by = errand.member;
 		if (rc == 0)
 			return 0;
-		ha_watch_refused(group, member, err);
-		replica_set_try_pin(group->set, member, NULL, NULL);
+		ha_watch_refused(group, errand.member, err);
+		replica_set_try_pin(group->set, errand.member, NULL, NULL);
 		if ((err->code == ERR_PIN && p11_pin_refused(err->rv)) || err->code == ERR_NO_MEMORY)
 			return rc;
-		if (!p11_err_busy(err))
-			ha_member_down(group, member, err);
+		*(rc == -ERR_TIMEOUT ? &slow : &tried) |= bit;
+		if (rc == -ERR_TIMEOUT)
+			ha_member_slow(group, errand.member);
+		else if (!p11_err_busy(err))
+			ha_member_down(group, errand.member, err);
 	}
+	return rc;
 }
 
 /* With login_lock. */

@@ -45,31 +45,16 @@ void ha_members_joined(struct ha_group *group, uint32_t mask)
 	pthread_mutex_unlock(&group->health_lock);
 }
 
-/* Is a the better choice? */
-static bool better(const struct replica_member *a, const struct replica_member *b)
+uint32_t ha_slow(struct ha_group *group)
 {
-	unsigned load_a = member_load(a->member), load_b = member_load(b->member);
+	uint32_t slow = 0;
 
-	if (a->role != b->role)
-		return a->role == FLEET_ACTIVE;
-	if (load_a != load_b)
-		return load_a < load_b;
-	return member_latency_us(a->member) < member_latency_us(b->member);
-}
-
-size_t ha_choose(struct ha_group *group, uint32_t tried, bool down_too)
-{
-	struct replica_set *set = group->set;
-	uint32_t up = ha_up(group) & ~tried;
-	size_t best = SET_MAX;
-
-	/* Nobody left: the next call may find a member back before a probe does. */
-	if (!up && down_too)
-		up = replica_set_serving(set, ~tried);
-	for (size_t i = 0; i < set->n_members; i++)
-		if ((up & 1u << i) && (best == SET_MAX || better(&set->members[i], &set->members[best])))
-			best = i;
-	return best;
+	pthread_mutex_lock(&group->health_lock);
+	for (size_t i = 0; i < group->set->n_members; i++)
+		if (group->health[i].slow)
+			slow |= 1u << i;
+	pthread_mutex_unlock(&group->health_lock);
+	return slow;
 }
 
 void ha_member_down(struct ha_group *group, size_t member, const struct err *why)
@@ -79,12 +64,25 @@ void ha_member_down(struct ha_group *group, size_t member, const struct err *why
 	pthread_mutex_lock(&group->health_lock);
 	ha_watch_down(group, member, health->up, why);
 	if (health->up) {
-		health->up = health->suspect = false;
+		health->up = health->suspect = health->slow = false;
 		health->backoff_ms = BACKOFF_MIN_MS;
 	}
 	health->next_probe_ms = clock_now_ms() + health->backoff_ms;
 	if (health->backoff_ms < BACKOFF_MAX_MS)
 		health->backoff_ms *= 2;
+	pthread_cond_signal(&group->wake);
+	pthread_mutex_unlock(&group->health_lock);
+}
+
+void ha_member_slow(struct ha_group *group, size_t member)
+{
+	struct ha_health *health = &group->health[member];
+
+	pthread_mutex_lock(&group->health_lock);
+	if (health->up && !health->slow) {
+		log_info("ha", "member '%s' of '%s' is slow to connect", group->set->members[member].name, group->set->name);
+		health->slow = health->suspect = true;
+	}
 	pthread_cond_signal(&group->wake);
 	pthread_mutex_unlock(&group->health_lock);
 }
@@ -103,11 +101,15 @@ void ha_members_suspect(struct ha_group *group, uint32_t mask)
 
 void ha_member_up(struct ha_group *group, size_t member)
 {
+	struct ha_health *health = &group->health[member];
+
 	pthread_mutex_lock(&group->health_lock);
-	if (!group->health[member].up)
+	if (!health->up) {
 		ha_watch_up(group, member);
-	group->health[member].up = true;
-	group->health[member].suspect = false;
+		health->since_ms = clock_now_ms();
+	}
+	health->up = true;
+	health->suspect = health->slow = false;
 	pthread_mutex_unlock(&group->health_lock);
 }
 
@@ -182,7 +184,7 @@ static int take_lease(struct ha_group *group, size_t member, struct leased *ret,
 {
 	struct p11_lease lease = {0};
 	CK_RV rv;
-	int rc = ha_acquire(group, member, &ret->channel, err);
+	int rc = ha_acquire(group, member, true, &ret->channel, err);
 
 	if (rc < 0)
 		return rc;
@@ -242,7 +244,8 @@ static void recover_member(struct ha_group *group, size_t member, bool was_up)
 	ha_group_refresh(group);
 	if (!(replica_set_members(group->set) & 1u << member))
 		return;
-	rc = member_probe(group->set->members[member].member, NULL, &err);
+	/* Whoever is asked something waits for this: not longer than for any other member. */
+	rc = (group->background ? member_probe : member_probe_quick)(group->set->members[member].member, NULL, &err);
 	/* Well, and no place free: no reason to take it down. */
 	if (rc < 0 && was_up && p11_err_busy(&err))
 		return;

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 #include "ha/ha.h"
+#include "ha/latency.h"
 #include "member/member.h"
 #include "replica/record.h"
 #include "replica/set.h"
@@ -48,6 +49,8 @@ struct ha_object {
 struct ha_health {
 	bool up;
 	bool suspect;		/* up, and to be probed: others answered what it could not */
+	bool slow;		/* up, and passed over until it was probed: it did not connect in a hurry */
+	int64_t since_ms;	/* up, after it was down; 0 = it never was */
 	int64_t next_probe_ms, backoff_ms;
 };
 
@@ -58,6 +61,13 @@ struct ha_can {
 	uint64_t number;		/* of answers so far */
 };
 
+/* What a member is asked for, counted from the moment when it was chosen. */
+struct ha_work {
+	unsigned calls;
+	int64_t us;		/* that they take, as far as is known */
+	struct latency latency;
+};
+
 enum { SHAPES = 256, POISON_MAX = 64 };
 
 struct ha_group {
@@ -66,6 +76,11 @@ struct ha_group {
 
 	pthread_mutex_t health_lock;
 	struct ha_health health[SET_MAX];
+
+	char datacenter[64];		/* of the application; "" = not known */
+	pthread_mutex_t choice_lock;	/* of what is below; taken last */
+	struct ha_work work[SET_MAX];
+	size_t chosen;			/* the last that was */
 
 	pthread_rwlock_t index_lock;
 	struct ha_object *objects;
@@ -121,29 +136,55 @@ CK_RV ha_mechanism_check(struct ha_group *group, CK_MECHANISM_TYPE type, CK_FLAG
 /* ---- health.c ---- */
 /* Members that answer and may serve: those that missed nothing, or what the policy says while there is none. */
 uint32_t ha_up(struct ha_group *group);
+/* Those that are passed over until a probe tells (ha_member_slow()). */
+uint32_t ha_slow(struct ha_group *group);
 /* They are members since a moment ago, and to be brought up to date. */
 void ha_members_joined(struct ha_group *group, uint32_t mask);
 /* Of mask, which can be reached, only those of serving may: the others are brought up to date before. */
 void ha_members_behind(struct ha_group *group, uint32_t mask, uint32_t serving);
-/* The best member outside tried: active before standby, least load, then
- * latency. When none is left that is up, those that are down get one chance
- * each, if they may and missed nothing. SET_MAX = none. */
-size_t ha_choose(struct ha_group *group, uint32_t tried, bool down_too);
 /* Probe those of the mask, soon; those that fail are down. */
 void ha_members_suspect(struct ha_group *group, uint32_t mask);
 void ha_member_down(struct ha_group *group, size_t member, const struct err *why);
+/* It was silent while somebody in a hurry connected: others are asked, until a probe tells. */
+void ha_member_slow(struct ha_group *group, size_t member);
 void ha_member_up(struct ha_group *group, size_t member);
 /* Try members whose time has come: probe, bring up to date, serve again. */
 void ha_recover(struct ha_group *group);
 int ha_recovery_start(struct ha_group *group, struct err *err);
 void ha_recovery_stop(struct ha_group *group);
 
+/* ---- choice.c ---- */
+/* A call on its way to a member. */
+struct ha_errand {
+	uint32_t kind;
+	size_t member;
+	bool patient;		/* nobody else is left: connecting may take as long as the policy says */
+	int64_t us;		/* that it was thought to take, */
+	int64_t took_us;	/* and did: of one that was answered well, set before ha_errand_over() */
+};
+/* What kind of work a batch is (latency.h). */
+uint32_t ha_kind(const struct p11_call *calls, size_t count);
+void ha_choice_init(struct ha_group *group);
+/*
+ * The best member outside tried. Active ones before standbys; in the application's own datacentre first
+ * (HSMCTL_DATACENTRE), where the policy says so, until the work that waits there takes longer than the way to another;
+ * then the one that is done first, by the work it has and what it takes for calls of this kind. Of those that are alike
+ * each in its turn. A member that has just come back gets one call at a time.
+ *
+ * down_too: when none is left that is up, those that are slow to connect and then those that are down get one chance
+ * each, if they may and missed nothing. False: none. The member has the call until ha_errand_over().
+ */
+bool ha_choose(struct ha_group *group, struct ha_errand *errand, uint32_t tried, bool down_too);
+/* To this member, where an operation of its stands. */
+void ha_errand_on(struct ha_group *group, struct ha_errand *errand, size_t member);
+void ha_errand_over(struct ha_group *group, const struct ha_errand *errand);
+
 /* ---- config.c ---- */
 /* Who the group's members are, and where, read again when the fleet document was written anew. */
 int ha_config_new(const char *folder, struct ha_config **ret, struct err *err);
 void ha_config_free(struct ha_config *config);
-/* member_acquire(), also where the member is now. */
-int ha_acquire(struct ha_group *group, size_t member, struct member_channel **ret, struct err *err);
+/* member_acquire(), or member_acquire_quick(), also where the member is now. */
+int ha_acquire(struct ha_group *group, size_t member, bool patient, struct member_channel **ret, struct err *err);
 
 /* ---- watch.c ---- */
 /* What happens is told here, and nowhere else: to the log (base/event.h) and to statistics. serial NULL: not known. */

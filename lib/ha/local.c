@@ -173,7 +173,7 @@ static int leave_member(struct ha_group *group, size_t member, const struct ha_h
 {
 	struct member_channel *channel = NULL;
 	struct p11_call call;
-	int rc = ha_acquire(group, member, &channel, err);
+	int rc = ha_acquire(group, member, false, &channel, err);
 
 	if (rc == 0 && member_epoch(channel) == there->epoch) {
 		call = p11_C_DestroyObject(member_session(channel), there->handle);

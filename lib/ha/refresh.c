@@ -54,21 +54,16 @@ static int ask_changes(struct member_channel *channel, uint64_t *ret, struct err
 	return rc;
 }
 
-/* One look at all members that are up: has any of them changed? *ret_up: who answered. */
-static int look(struct ha_group *group, struct replica_sites *sites, uint64_t *changes, uint32_t *ret_up,
-		bool *ret_changed, struct err *err)
+/* One look at all members of mask: has any of them changed? *ret_up: who answered. */
+static int look(struct ha_group *group, uint32_t mask, bool patient, struct replica_sites *sites, uint64_t *changes,
+		uint32_t *ret_up, bool *ret_changed, struct err *err)
 {
-	uint32_t up = ha_up(group);
-
-	/* None is up: each gets its chance, as for any other call. */
-	if (!up)
-		up = replica_set_serving(group->set, UINT32_MAX);
 	for (size_t i = 0; i < sites->count; i++) {
 		int rc;
 
-		if (!(up & 1u << i))
+		if (!(mask & 1u << i))
 			continue;
-		rc = ha_acquire(group, i, &sites->sites[i].channel, err);
+		rc = ha_acquire(group, i, patient, &sites->sites[i].channel, err);
 		if (rc == 0)
 			rc = ask_changes(sites->sites[i].channel, &changes[i], err);
 		if (rc == 0) {
@@ -81,10 +76,26 @@ static int look(struct ha_group *group, struct replica_sites *sites, uint64_t *c
 		if (err->code == ERR_NO_MEMORY)
 			return rc;
 		/* A PIN that another member accepted: that this one does not is its own trouble. */
-		if (!p11_err_busy(err))
+		if (rc == -ERR_TIMEOUT && !sites->sites[i].channel)
+			ha_member_slow(group, i);
+		else if (!p11_err_busy(err))
 			ha_member_down(group, i, err);
 	}
 	return 0;
+}
+
+/* At those that are up, or, as for any other call, at whoever gets a chance when none is. */
+static int look_around(struct ha_group *group, struct replica_sites *sites, uint64_t *changes, uint32_t *ret_up,
+		       bool *ret_changed, struct err *err)
+{
+	uint32_t up = ha_up(group), slow = ha_slow(group);
+	int rc = up & ~slow ? look(group, up & ~slow, false, sites, changes, ret_up, ret_changed, err) : 0;
+
+	if (rc < 0 || *ret_up)
+		return rc;
+	up = ha_up(group);
+	return look(group, up ? up : replica_set_serving(group->set, UINT32_MAX), true, sites, changes, ret_up,
+		    ret_changed, err);
 }
 
 /* The records of all members together: the newest version of each key counts, so
@@ -128,7 +139,7 @@ static int refresh(struct ha_group *group, uint32_t *ret_up, struct err *err)
 	int rc;
 
 	writes = ha_index_writes(group);
-	rc = look(group, &sites, changes, ret_up, &changed, err);
+	rc = look_around(group, &sites, changes, ret_up, &changed, err);
 	if (rc == 0 && !changed)
 		return 1;
 	if (rc == 0)

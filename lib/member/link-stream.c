@@ -224,7 +224,8 @@ static const struct link_ops link_stream = {
 int link_stream_open(const struct member_config *config, struct stream *stream, uint8_t version, int64_t deadline_ms,
 		     struct link **ret, struct err *err)
 {
-	struct frame_pace pace = {.silence_ms = config->connect_ms, .end_ms = deadline_ms, .last_ms = deadline_ms};
+	struct frame_pace pace = {.silence_ms = config->silence_ms ? config->silence_ms : config->connect_ms,
+				  .end_ms = deadline_ms, .last_ms = deadline_ms};
 	struct stream_link *s = mem_new(struct stream_link);
 	owned(link) struct link *link = (struct link *)s;
 	int rc;

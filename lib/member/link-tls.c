@@ -44,7 +44,7 @@ static int wait_connected(int fd, int64_t deadline, struct err *err)
 	int failed = 0, rc = cancel_poll(fd, POLLOUT, deadline, err);
 
 	if (rc == -ERR_TIMEOUT && cancel_check(NULL) == 0)
-		return err_set(err, ERR_UNREACHABLE, "no answer to the connection");
+		return err_set(err, ERR_TIMEOUT, "no answer to the connection");
 	if (rc < 0)
 		return rc;
 	getsockopt(fd, SOL_SOCKET, SO_ERROR, &failed, &len);
@@ -74,11 +74,14 @@ static int reach(const char *address, int64_t deadline, int *ret_fd, struct err 
 
 static int dial(const struct member_config *config, int64_t deadline, struct stream **ret, struct err *err)
 {
+	int64_t silence = config->silence_ms ? config->silence_ms : config->connect_ms;
+	int64_t soon = clock_now_ms() + silence;
 	struct tls *tls = NULL;
-	int fd, rc = reach(config->address, deadline, &fd, err);
+	int fd, rc = reach(config->address, soon < deadline ? soon : deadline, &fd, err);
 
 	if (rc == 0)
-		rc = tls_handshake(config->tls, fd, 1u << CERT_ROLE_APPLIANCE, config->certificate, deadline, &tls, err);
+		rc = tls_handshake_heard(config->tls, fd, 1u << CERT_ROLE_APPLIANCE, config->certificate, silence, deadline,
+					 &tls, err);
 	return rc == 0 ? stream_over_tls(tls, ret, err) : rc;
 }
 
@@ -103,7 +106,8 @@ static int link_tls_open(const struct member_config *config, struct link **ret, 
 		err_clear(err);
 		rc = open_as(config, FRAME_VERSION_INSTANCE - 1, deadline, ret, &dialled, err);
 	}
-	if (rc == -ERR_TIMEOUT && cancel_check(NULL) == 0)
+	/* Somebody in a hurry learned nothing about it. */
+	if (rc == -ERR_TIMEOUT && !config->silence_ms && cancel_check(NULL) == 0)
 		rc = -(int)(err->code = ERR_UNREACHABLE);
 	if (rc == 0)
 		return 0;

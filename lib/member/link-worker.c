@@ -28,10 +28,10 @@ static void worker_link_close(struct link *link)
 	free(link);
 }
 
-/* It is there but says nothing: it loads its library, or does not come back from it. */
-static int no_welcome(struct worker *worker, unsigned life, int rc, struct err *err)
+/* It is there but says nothing: it loads its library, or does not come back from it. Who is in a hurry leaves it to it. */
+static int no_welcome(struct worker *worker, unsigned life, bool hurry, int rc, struct err *err)
 {
-	if (rc != -ERR_TIMEOUT || cancel_check(NULL) < 0)
+	if (rc != -ERR_TIMEOUT || hurry || cancel_check(NULL) < 0)
 		return rc;
 	worker_silent(worker, life);
 	return err_set(err, ERR_UNREACHABLE, "no answer of its worker");
@@ -48,7 +48,7 @@ static int greet(struct worker_link *w, struct err *err)
 		return rc;
 	rc = link_stream_open(config, stream, FRAME_VERSION, deadline, &w->over, err);
 	if (rc < 0)
-		return no_welcome(config->worker, w->life, rc, err);
+		return no_welcome(config->worker, w->life, config->silence_ms, rc, err);
 	worker_greeted(config->worker, w->life);
 	w->link.epoch = w->over->epoch;
 	w->link.logged_in = w->over->logged_in;

@@ -43,7 +43,7 @@ struct member {
 	struct member_config config;	/* address and certificate with the lock */
 	struct text *texts;
 	struct pool pool;
-	pthread_mutex_t lock;		/* of what is below; not held together with the pool's */
+	pthread_mutex_t lock;		/* of what is below, and of address and certificate; not held with the pool's */
 	struct secret *pin;
 	uint64_t pin_generation;	/* counts member_set_pin() */
 	CK_RV pin_refusal;		/* CKR_OK = not refused */
@@ -51,8 +51,7 @@ struct member {
 	uint64_t proven_generation;	/* the PIN was accepted, */
 	uint64_t proven_epoch;		/* in this life of the host */
 	_Atomic uint64_t changes;
-	atomic_uint load;
-	_Atomic int64_t latency_us;
+	_Atomic int64_t connected_us;	/* how long the last connection took to make */
 	struct rhythm rhythm;
 };
 
@@ -145,6 +144,7 @@ void member_set_limits(struct member *m, const struct fleet_policy *policy)
 	pthread_mutex_unlock(&m->lock);
 	if (others)
 		close_all(pool_drop(&m->pool));
+	pool_set_most(&m->pool, (unsigned)policy->connections);
 }
 
 int member_open_partition(const struct fleet_device *device, const struct fleet_partition *partition,
@@ -158,6 +158,7 @@ int member_open_partition(const struct fleet_device *device, const struct fleet_
 		.environment = link->environment, .n_environment = link->n_environment,
 		.serial = partition->serial, .uri = partition->uri, .connect_ms = policy->connect_ms,
 		.answer_ms = policy->answer_ms, .call_ms = policy->call_ms,
+		.connections = (unsigned)policy->connections,
 	};
 
 	if ((link->kind == FLEET_LINK_TLS && link->address) || (fleet_link_is_local(link) && link->module))
@@ -319,13 +320,22 @@ static int begin(struct member_channel *channel, struct err *err)
 	return rc == 0 ? login(channel, err) : rc;
 }
 
-static int open_link(struct member *m, struct member_channel **ret, struct err *err)
+/* How long a peer may be silent while one in a hurry connects. */
+static int64_t quick_ms(struct member *m)
+{
+	int64_t twice = 2 * atomic_load(&m->connected_us) / 1000;
+
+	return twice > MEMBER_QUICK_MS ? twice : MEMBER_QUICK_MS;
+}
+
+static int open_link(struct member *m, bool quick, struct member_channel **ret, struct err *err)
 {
 	static const struct link_ops *const kinds[] = {
 		[FLEET_LINK_TLS] = &link_tls, [FLEET_LINK_MODULE] = &link_module, [FLEET_LINK_WORKER] = &link_worker,
 	};
 	const struct link_ops *ops = m->config.via ? m->config.via : kinds[m->config.link];
 	struct member_channel *channel = mem_new(struct member_channel);
+	int64_t start = clock_now_ns();
 	int rc;
 
 	if (!channel)
@@ -334,20 +344,22 @@ static int open_link(struct member *m, struct member_channel **ret, struct err *
 	pthread_mutex_lock(&m->lock);
 	channel->config = m->config;
 	pthread_mutex_unlock(&m->lock);
+	channel->config.silence_ms = quick ? quick_ms(m) : 0;
 	rc = ops->open(&channel->config, &channel->link, err);
 	if (rc < 0) {
 		channel_close(channel);
 		return err_wrap(err, "cannot reach '%s'", m->config.name);
 	}
+	atomic_store(&m->connected_us, (clock_now_ns() - start) / 1000);
 	*ret = channel;
 	return 0;
 }
 
 /* In the place that the pool has for it. */
-static int connect_channel(struct member *m, struct member_channel **ret, struct err *err)
+static int connect_channel(struct member *m, bool quick, struct member_channel **ret, struct err *err)
 {
 	struct member_channel *channel = NULL;
-	int rc = open_link(m, &channel, err);
+	int rc = open_link(m, quick, &channel, err);
 
 	/* Out from now on, where member_cut() finds it. */
 	if (rc == 0 && !pool_enter(&m->pool, &channel->entry))
@@ -377,7 +389,8 @@ static bool is_fresh(struct member_channel *channel)
 	return same;
 }
 
-static int take_turn(struct member *m, const struct pool_wish *wish, struct member_channel **ret, struct err *err)
+static int take_turn(struct member *m, bool quick, const struct pool_wish *wish, struct member_channel **ret,
+		     struct err *err)
 {
 	struct pool_entry *entry = NULL, *old;
 	enum pool_turn turn = pool_take(&m->pool, wish, &entry, &old);
@@ -388,9 +401,10 @@ static int take_turn(struct member *m, const struct pool_wish *wish, struct memb
 	case POOL_CUT:
 		return is_cut(m, err);
 	case POOL_LOST:
-		err_set(err, ERR_UNREACHABLE, "'%s' was lost, and nobody reaches it", m->config.name);
+		err_set(err, quick ? ERR_TIMEOUT : ERR_UNREACHABLE, "'%s' was lost, and nobody has reached it yet",
+			m->config.name);
 		err->retry = ERR_RETRY_SAFE;
-		return -ERR_UNREACHABLE;
+		return -(int)err->code;
 	case POOL_BUSY:
 		err_set(err, ERR_UNREACHABLE, "all connections to '%s' are in use", m->config.name);
 		err->retry = ERR_RETRY_SAFE;
@@ -414,7 +428,7 @@ static void give_up(struct member_channel *channel)
 	close_all(pool_give(&channel->member->pool, &channel->entry, false));
 }
 
-int member_acquire(struct member *m, struct member_channel **ret, struct err *err)
+static int acquire(struct member *m, bool quick, struct member_channel **ret, struct err *err)
 {
 	struct pool_wish wish = {0};
 	int64_t call_ms, end;
@@ -427,8 +441,10 @@ int member_acquire(struct member *m, struct member_channel **ret, struct err *er
 	wish.doubt_ms = m->config.connect_ms;
 	pthread_mutex_unlock(&m->lock);
 	end = clock_now_ms() + wish.doubt_ms;
+	if (quick)
+		wish.doubt_ms = quick_ms(m);
 	for (;;) {
-		int rc = take_turn(m, &wish, &channel, err);
+		int rc = take_turn(m, quick, &wish, &channel, err);
 
 		if (rc == POOL_TAKEN && is_good(channel)) {
 			*ret = channel;
@@ -439,13 +455,23 @@ int member_acquire(struct member *m, struct member_channel **ret, struct err *er
 			continue;
 		}
 		if (rc == POOL_MAKE)
-			rc = connect_channel(m, ret, err);
+			rc = connect_channel(m, quick, ret, err);
 		if (rc == 0 || !p11_err_busy(err) || clock_now_ms() >= end || cancel_check(NULL) < 0)
 			return rc;
 		/* The host is well and has no place: somebody leaves soon, or one of ours comes back. */
 		wish.no_more = !wish.no_more;
 		wish.wait_ms = wish.no_more ? BUSY_MS : call_ms;
 	}
+}
+
+int member_acquire(struct member *m, struct member_channel **ret, struct err *err)
+{
+	return acquire(m, false, ret, err);
+}
+
+int member_acquire_quick(struct member *m, struct member_channel **ret, struct err *err)
+{
+	return acquire(m, true, ret, err);
 }
 
 static void cut_one(struct pool_entry *entry)
@@ -496,16 +522,6 @@ uint64_t member_epoch(const struct member_channel *channel)
 uint64_t member_changes(const struct member *member)
 {
 	return atomic_load(&member->changes);
-}
-
-unsigned member_load(const struct member *member)
-{
-	return atomic_load(&member->load);
-}
-
-int64_t member_latency_us(const struct member *member)
-{
-	return atomic_load(&member->latency_us);
 }
 
 void member_keep(struct member_channel *channel)
@@ -578,9 +594,7 @@ int member_call(struct member_channel *channel, struct p11_call *calls, size_t c
 		return 0;
 	limit.silence_ms = rhythm_silence_ms(&m->rhythm, limit.silence_ms);
 	limit = call_limit_within(limit, own);
-	atomic_fetch_add(&m->load, 1);
 	rc = channel->link->ops->call(channel->link, calls, count, &limit, err);
-	atomic_fetch_sub(&m->load, 1);
 	if (rc < 0) {
 		channel->broken = true;
 		/* What cut this one is likely to have cut the others. */
@@ -594,7 +608,6 @@ int member_call(struct member_channel *channel, struct p11_call *calls, size_t c
 	if (count)
 		log_debug("member", "%s: %s%s: 0x%lx, %lld us", m->config.name, p11_fn_table[calls[0].fn].name,
 			  count > 1 ? " and what follows" : "", calls[count - 1].rv, (long long)took);
-	atomic_store(&m->latency_us, (atomic_load(&m->latency_us) * 7 + took) / 8);
 	if (channel->link->changes)
 		atomic_store(&m->changes, channel->link->changes);
 	judge(channel, calls, count);
@@ -614,13 +627,13 @@ int member_run(struct member_channel *channel, struct p11_call *calls, size_t co
 	return rc;
 }
 
-int member_probe(struct member *member, CK_TOKEN_INFO *ret_info, struct err *err)
+static int probe(struct member *member, bool quick, CK_TOKEN_INFO *ret_info, struct err *err)
 {
 	struct member_channel *channel;
 	uint8_t random[8];
 	CK_TOKEN_INFO info;
 	struct p11_call calls[2];
-	int rc = member_acquire(member, &channel, err);
+	int rc = acquire(member, quick, &channel, err);
 
 	if (rc < 0)
 		return rc;
@@ -631,4 +644,14 @@ int member_probe(struct member *member, CK_TOKEN_INFO *ret_info, struct err *err
 	if (rc == 0 && ret_info)
 		*ret_info = info;
 	return rc;
+}
+
+int member_probe(struct member *member, CK_TOKEN_INFO *ret_info, struct err *err)
+{
+	return probe(member, false, ret_info, err);
+}
+
+int member_probe_quick(struct member *member, CK_TOKEN_INFO *ret_info, struct err *err)
+{
+	return probe(member, true, ret_info, err);
 }

@@ -42,6 +42,8 @@ struct json_pair;
 struct link_ops;
 struct worker;
 
+enum { MEMBER_QUICK_MS = 250 };
+
 struct member_config {
 	const struct link_ops *via;	/* link.h; NULL = by link. Tests bring their own */
 	void *via_data;
@@ -58,6 +60,7 @@ struct member_config {
 	const char *uri;		/* module, worker: which token (library.h), NULL = any of that serial */
 	int64_t connect_ms, answer_ms, call_ms;
 	unsigned connections;		/* at most, but for those that hold an operation (pool.h); 0 = POOL_MOST */
+	int64_t silence_ms;		/* of a peer while a connection is made; for links alone: 0 = up to connect_ms */
 	/* member_open() gives both: */
 	uint32_t number;		/* of the member in its process */
 	struct worker *worker;		/* worker: its process (worker.h) */
@@ -107,6 +110,12 @@ void member_set_pin(struct member *member, struct secret *pin);
  * P11_BUSY (p11/rv.h), as when all channels are in use, and nothing is wrong with the member.
  */
 int member_acquire(struct member *member, struct member_channel **ret, struct err *err);
+/*
+ * The same for somebody who has other members to go to: ERR_TIMEOUT when the peer says nothing for MEMBER_QUICK_MS, or
+ * twice as long as it took to connect before, while a connection is made. Each byte of its is a sign of life. That is no
+ * word about the member.
+ */
+int member_acquire_quick(struct member *member, struct member_channel **ret, struct err *err);
 /* Give it back: into the pool, or closed when it is broken or unclean. NULL is fine. */
 void member_release(struct member_channel *channel);
 
@@ -150,13 +159,10 @@ uint64_t member_epoch(const struct member_channel *channel);
 /* The change counter in the newest reply of any channel; 0 = none known. */
 uint64_t member_changes(const struct member *member);
 
-/* Calls under way, and the mean time of the last ones in microseconds. */
-unsigned member_load(const struct member *member);
-int64_t member_latency_us(const struct member *member);
-
 /* Acquire (with login when a PIN is set), read the token's info and random
  * bytes: up means all of it worked. ret_info may be NULL. */
 int member_probe(struct member *member, CK_TOKEN_INFO *ret_info, struct err *err);
+int member_probe_quick(struct member *member, CK_TOKEN_INFO *ret_info, struct err *err);
 
 /* ---- what callers do with a channel all day ---- */
 

@@ -21,6 +21,15 @@ void pool_init(struct pool *pool, unsigned most)
 	pthread_mutex_init(&pool->lock, NULL);
 }
 
+void pool_set_most(struct pool *pool, unsigned most)
+{
+	pthread_mutex_lock(&pool->lock);
+	pool->most = most ? most : POOL_MOST;
+	if (pool->waiting)
+		pthread_cond_signal(&pool->waiting->wake);
+	pthread_mutex_unlock(&pool->lock);
+}
+
 void pool_release(struct pool *pool)
 {
 	pthread_mutex_destroy(&pool->lock);

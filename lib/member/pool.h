@@ -52,6 +52,7 @@ struct pool {
 
 /* most: 0 = POOL_MOST. */
 void pool_init(struct pool *pool, unsigned most);
+void pool_set_most(struct pool *pool, unsigned most);	/* from now on */
 void pool_release(struct pool *pool);	/* nobody waits, none is out; idle ones were dropped */
 
 enum pool_turn {

@@ -258,6 +258,68 @@ static void a_call_that_nobody_took_goes_to_all(void **state)
 	assert_int_equal(sign_text(k, "what nobody signed before", signature), CKR_OK);
 }
 
+/* ---- members that are slow to connect ---- */
+
+static void slow(uint32_t mask)
+{
+	for (size_t m = 0; m < RIG_MEMBERS; m++)
+		rig_slow(m, mask & 1u << m);
+}
+
+/* A process that has no connection yet. */
+static void begin_anew(void)
+{
+	ha_group_free(group);
+	assert_int_equal(ha_group_new(rig_another(), "/nonexistent", false, &group, NULL), 0);
+}
+
+static void a_new_process_goes_past_members_that_do_not_answer_at_once(void **state)
+{
+	static const struct {
+		uint32_t slow, serves;
+	} cases[] = {{0x1, 0x2}, {0x2, 0x1}, {0x3, 0xc}, {0x7, 0x8}};
+
+	(void)state;
+	key(KEY_HMAC_SHA256, "k");
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		CK_OBJECT_HANDLE k;
+		uint32_t who;
+
+		begin_anew();
+		slow(cases[i].slow);
+		assert_int_equal(ha_login(group, "1234", 4), CKR_OK);
+		k = found("k");
+		assert_int_not_equal(k, CK_INVALID_HANDLE);
+		assert_int_equal(sign(k, &who), CKR_OK);
+		assert_int_equal(__builtin_popcount(who), 1);
+		assert_int_equal(who & ~cases[i].serves, 0);
+		slow(0);
+	}
+}
+
+static void when_nobody_answers_at_once_all_are_waited_for(void **state)
+{
+	CK_OBJECT_HANDLE k;
+	CK_BYTE byte;
+	uint32_t who;
+
+	(void)state;
+	key(KEY_HMAC_SHA256, "k");
+	begin_anew();
+	slow(0xf);
+	assert_int_equal(call_in(group, p11_C_GenerateRandom(0, &byte, 1)), CKR_OK);
+	begin_anew();
+	assert_int_equal(ha_login(group, "1234", 4), CKR_OK);
+	k = found("k");
+	assert_int_not_equal(k, CK_INVALID_HANDLE);
+	assert_int_equal(sign(k, &who), CKR_OK);
+	assert_int_equal(__builtin_popcount(who), 1);
+	/* A PIN that is wrong is still told of by one. */
+	begin_anew();
+	assert_int_equal(ha_login(group, "4321", 4), CKR_PIN_INCORRECT);
+	assert_int_equal(ha_login(group, "1234", 4), CKR_OK);
+}
+
 /* ---- PINs ---- */
 
 static void a_wrong_pin_reaches_one_member_once(void **state)
@@ -351,6 +413,8 @@ int main(void)
 		ON_GROUP(a_member_that_says_it_is_broken_is_left_alone_until_it_is_looked_at),
 		ON_GROUP(a_call_that_two_members_end_over_goes_to_no_third),
 		ON_GROUP(a_call_that_nobody_took_goes_to_all),
+		ON_GROUP(a_new_process_goes_past_members_that_do_not_answer_at_once),
+		ON_GROUP(when_nobody_answers_at_once_all_are_waited_for),
 		ON_GROUP(a_wrong_pin_reaches_one_member_once),
 		ON_GROUP(a_pin_that_is_not_known_to_be_right_is_nobody_elses),
 		ON_GROUP(who_is_not_logged_in_uses_and_makes_nothing),

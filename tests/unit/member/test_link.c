@@ -91,6 +91,54 @@ static void a_silent_line_is_cut(void **state)
 	assert_int_equal(member_probe(member, NULL, &err), 0);
 }
 
+/* ---- in a hurry ---- */
+
+static void who_is_in_a_hurry_leaves_a_peer_that_says_nothing(void **state)
+{
+	struct member *member = open_member_at(relay.address, it.tls, GOOD, 5000);
+	struct member_channel *channel;
+	struct err err = {0};
+
+	(void)state;
+	relay_order(&relay, "silence on");
+	assert_int_equal(member_acquire_quick(member, &channel, &err), -ERR_TIMEOUT);
+	assert_int_equal(err.retry, ERR_RETRY_SAFE);
+	relay_order(&relay, "silence off");
+	/* Nothing is known to be wrong with it. */
+	assert_int_equal(member_acquire(member, &channel, &err), 0);
+	member_release(channel);
+	assert_int_equal(member_acquire_quick(member, &channel, &err), 0);
+	member_release(channel);
+	member_free(member);
+}
+
+/* Three times there and back takes longer than one silence may. */
+static void who_is_in_a_hurry_waits_for_a_peer_that_goes_on_talking(void **state)
+{
+	enum { EACH_WAY_MS = MEMBER_QUICK_MS / 4 };
+	struct member_channel *channel;
+	struct err err = {0};
+	char order[32];
+	int rc = -ERR_TIMEOUT;
+
+	(void)state;
+	snprintf(order, sizeof(order), "delay %d", EACH_WAY_MS);
+	relay_order(&relay, order);
+	/* This host may be too busy once in a while. */
+	for (int n = 0; n < 50 && rc == -ERR_TIMEOUT; n++) {
+		owned(member) struct member *member = open_member_at(relay.address, it.tls, NULL, 5000);
+		int64_t start = clock_now_ms();
+
+		rc = member_acquire_quick(member, &channel, &err);
+		if (rc < 0)
+			continue;
+		assert_true(clock_now_ms() - start > MEMBER_QUICK_MS);
+		member_release(channel);
+	}
+	relay_order(&relay, "delay 0");
+	assert_int_equal(rc, 0);
+}
+
 /* ---- other peers than appliances of now ---- */
 
 /* What answers a client instead of the appliance; one connection, after those whose hello it does not know. */
@@ -442,6 +490,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_slow_line_is_not_taken_for_a_dead_one),
 		cmocka_unit_test(a_silent_line_is_cut),
+		cmocka_unit_test(who_is_in_a_hurry_leaves_a_peer_that_says_nothing),
+		cmocka_unit_test(who_is_in_a_hurry_waits_for_a_peer_that_goes_on_talking),
 		cmocka_unit_test(a_peer_that_only_beats_is_left_after_a_short_call),
 		cmocka_unit_test(a_call_lasts_no_longer_than_its_caller_lets_it),
 		cmocka_unit_test(an_appliance_of_before_is_not_asked_what_it_does_not_know),

@@ -22,6 +22,7 @@ struct replica_set *rig_set;
 static struct book *rig_books[SET_MAX];
 static size_t n_tokens;
 static bool gone[RIG_MEMBERS];
+static bool slow[RIG_MEMBERS];	/* to connect */
 static bool ended[RIG_MEMBERS];		/* it went over a message */
 static size_t refused[RIG_MEMBERS];	/* PINs */
 static uint64_t epoch[RIG_MEMBERS];	/* of each host */
@@ -193,6 +194,10 @@ static int link_open_(const struct member_config *config, struct link **ret, str
 
 	if (gone[member])
 		return unreachable(err, ERR_RETRY_SAFE);
+	if (slow[member] && config->silence_ms) {
+		unreachable(err, ERR_RETRY_SAFE);
+		return -(int)(err->code = ERR_TIMEOUT);
+	}
 	r = mem_new(struct rig_link);
 	if (!r)
 		return err_no_memory(err);
@@ -255,6 +260,7 @@ static void come_back(void)
 	for (size_t m = 0; m < RIG_MEMBERS; m++)
 		epoch[m]++;
 	memset(gone, 0, sizeof(gone));
+	memset(slow, 0, sizeof(slow));
 	memset(events, 0, sizeof(events));
 }
 
@@ -333,6 +339,11 @@ int rig_end(void **state)
 void rig_away(size_t member, bool away)
 {
 	gone[member] = away;
+}
+
+void rig_slow(size_t member, bool is)
+{
+	slow[member] = is;
 }
 
 void rig_lose(size_t member, unsigned message, enum rig_when when)

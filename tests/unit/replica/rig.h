@@ -42,6 +42,8 @@ size_t rig_refused(size_t member);
 
 /* From now on nobody gets to this member; or somebody does again. */
 void rig_away(size_t member, bool away);
+/* It says nothing to whoever connects in a hurry. */
+void rig_slow(size_t member, bool slow);
 /* Connections of before are gone, with whatever a failed call left open on them. */
 void rig_reconnect(size_t member);
 /* Time passes. */
