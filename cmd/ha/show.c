@@ -50,15 +50,7 @@ static const struct json_type member_type = {
 };
 
 static const struct json_field policy_fields[] = {
-	JSON_F_INT(struct fleet_policy, min_members, 0, 0, 0, "members a write must reach"),
-	JSON_F_INT(struct fleet_policy, min_datacenters, 0, 0, 0, "datacentres a write must reach"),
-	JSON_F_INT(struct fleet_policy, connect_ms, 0, 0, 0, "longest connection set-up"),
-	JSON_F_INT(struct fleet_policy, answer_ms, 0, 0, 0, "longest silence of a member that owes an answer"),
-	JSON_F_INT(struct fleet_policy, call_ms, 0, 0, 0, "longest call"),
-	JSON_F_BOOL(struct fleet_policy, allow_unreplicated, 0, "keys that members cannot carry over are accepted"),
-	JSON_F_ENUM(struct fleet_policy, stale_members, 0, fleet_stale_names, "when only members are up that missed writes"),
-	JSON_F_ENUM(struct fleet_policy, routing, 0, fleet_routing_names, "whom applications ask first"),
-	JSON_F_INT(struct fleet_policy, connections, 0, 0, 0, "of an application to a member, at most"),
+	HA_POLICY_FIELDS(0),
 	JSON_F_END
 };
 static const struct json_type policy_type = {

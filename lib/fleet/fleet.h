@@ -242,6 +242,11 @@ struct fleet_policy fleet_group_policy(const struct fleet *fleet, const struct f
  * groups there are, and when the group is made again. No two of a document have the same. */
 uint32_t fleet_group_slot(const struct fleet_group *group);
 
+/* Give a field of a policy the value that a text says, as in the document ("routing", "least-work"). ERR_USAGE. */
+int fleet_policy_set(struct fleet_policy *policy, const char *field, const char *value, struct err *err);
+/* Names of its fields, NULL-terminated. */
+const char *const *fleet_policy_names(void);
+
 /* Assign a copy of value to an owned string. */
 int fleet_set(char **field, const char *value, struct err *err);
 

@@ -204,7 +204,7 @@ static const struct json_field policy_fields[] = {
 		   "at most so many from one application to one member, beside those of operations that stay open; 0 = 32"),
 	JSON_F_END,
 };
-static const struct json_type policy_type = {
+const struct json_type fleet_policy_type = {
 	.summary = "What a group promises",
 	.size = sizeof(struct fleet_policy), .fields = policy_fields,
 };
@@ -218,7 +218,7 @@ static const struct json_field group_fields[] = {
 		      "CKA_ID of the domain key, hexadecimal"),
 	JSON_F_STRING(struct fleet_group, pin_source, JSON_OMIT,
 		      "reference to the user PIN that the members share"),
-	JSON_F_OBJECT(struct fleet_group, policy, JSON_OMIT, policy_type, "what it promises"),
+	JSON_F_OBJECT(struct fleet_group, policy, JSON_OMIT, fleet_policy_type, "what it promises"),
 	JSON_F_LIST(struct fleet_group, members, JSON_REQUIRED, member_type,
 		    "the partitions that serve in it"),
 	JSON_F_END,

@@ -7,6 +7,6 @@
 
 /* A document whose "groups" section is absent, which says less than an empty one. */
 extern const struct json_type fleet_type_without_groups;
-extern const struct json_type fleet_group_type;
+extern const struct json_type fleet_group_type, fleet_policy_type;
 
 #endif

@@ -283,7 +283,7 @@ void ha_local_hold(struct ha_group *group, bool logs_out, struct member_channel 
 	}
 	for (size_t i = 0; i < group->set->n_members; i++)
 		if (mask & 1u << i)
-			ha_acquire(group, i, &ret[i], NULL);
+			ha_acquire(group, i, false, &ret[i], NULL);
 }
 
 void ha_local_let_go(struct ha_group *group, struct member_channel *held[static SET_MAX])
@@ -292,7 +292,7 @@ void ha_local_let_go(struct ha_group *group, struct member_channel *held[static 
 		struct member_channel *next = NULL;
 
 		if (held[i])
-			ha_acquire(group, i, &next, NULL);
+			ha_acquire(group, i, false, &next, NULL);
 		member_release(next);
 		member_release(held[i]);
 	}

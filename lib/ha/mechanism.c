@@ -21,7 +21,7 @@ void ha_mechanisms_free(struct ha_group *group)
 static int ask(struct ha_group *group, size_t member, struct ha_can *ret, struct err *err)
 {
 	struct member_channel *channel = NULL;
-	int rc = ha_acquire(group, member, &channel, err);
+	int rc = ha_acquire(group, member, false, &channel, err);
 
 	if (rc == 0)
 		rc = member_mechanisms(channel, &ret->list, &ret->count, err);

@@ -91,6 +91,46 @@ no_group() {
 	[[ ${lines[0]} == NAME*ACTIVE*STANDBYS && ${lines[0]} != *MEMBERS* ]]
 }
 
+@test "a policy is shown with its defaults, and changed field by field" {
+	expect 0 hsmctl -o json ha policy payments
+	is_valid
+	[ "$(field '"\(.group) \(.min_members) \(.routing) \(.connections)"')" = "payments 2 own-datacenter 32" ]
+	expect 0 hsmctl -o json ha policy payments --set routing=least-work --set connections=64 --set allow_unreplicated=true
+	is_valid
+	[ "$(field '"\(.routing) \(.connections) \(.allow_unreplicated)"')" = "least-work 64 true" ]
+	expect 0 hsmctl -o json ha show payments
+	is_valid
+	[ "$(field '.policy | "\(.routing) \(.connections) \(.min_datacenters)"')" = "least-work 64 2" ]
+	expect 0 hsmctl audit show
+	[[ $output == *"routing=least-work, connections=64, allow_unreplicated=true"* ]]
+	expect 0 hsmctl ha policy payments --set connections=0 --set routing=own-datacenter --set allow_unreplicated=false
+	[[ $output == *own-datacenter* ]]
+	jq -e '.groups[0].policy // {} | has("connections") or has("routing") | not' "$HSMCTL_STORE/fleet.json"
+}
+
+@test "what no policy can be is refused, and nothing is changed" {
+	local before
+	before=$(cat "$HSMCTL_STORE/fleet.json")
+	expect 2 hsmctl ha policy payments --set routing
+	says "'routing' is not FIELD=VALUE"
+	expect 2 hsmctl ha policy payments --set routin=least-work
+	says "a policy has no field 'routin'"
+	says "did you mean 'routing'?"
+	expect 2 hsmctl ha policy payments --set connections=64 --set routing=nearest
+	says "'routing' must be one of own-datacenter, least-work, not 'nearest'"
+	expect 2 hsmctl ha policy payments --set allow_unreplicated=yes
+	says "'allow_unreplicated' must be one of false, true, not 'yes'"
+	expect 2 hsmctl ha policy payments --set connections=many
+	says "'connections' must be from 0 to 512, not 'many'"
+	expect 2 hsmctl ha policy payments --set connections=2
+	says "it needs 4"
+	expect 2 hsmctl ha policy payments --set min_members=5
+	says "group 'payments' has 4 members, its policy wants 5"
+	expect 6 hsmctl ha policy paymens
+	says "did you mean 'payments'?"
+	[ "$(cat "$HSMCTL_STORE/fleet.json")" = "$before" ]
+}
+
 @test "each member gets the domain key by a transport key of its own" {
 	seen=$(jq -r '.groups[0].members[].transport' "$HSMCTL_STORE/fleet.json")
 	[ "$(sort -u <<<"$seen" | grep -cE '^[0-9a-f]{64}$')" -eq 4 ]

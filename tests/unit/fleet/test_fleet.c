@@ -220,6 +220,10 @@ static const struct bad {
 	{GROUP("\"policy\":{\"min_members\":3}"), "11: group 'g' has 2 members, its policy wants 3", ""},
 	{GROUP("\"policy\":{\n\"min_datacenters\":3}"),
 	 "12: the members of group 'g' are in 2 datacenters, its policy wants 3", ""},
+	{GROUP("\"policy\":{\"connections\":3}"),
+	 "11: the policy of group 'g' lets an application have 3 connections to a member, it needs 4", ""},
+	{GROUP("\"policy\":{\"routing\":\"own\"}"), "11: 'routing' must be one of own-datacenter, least-work, not 'own'",
+	 ""},
 	{GROUP("\"policy\":{\"min_members\":-1}"), "11: 'min_members' must be from 0 to 1000", ""},
 	{GROUP("\"policy\":{\"call_ms\":3600001}"), "11: 'call_ms' must be from 0 to 3600000", ""},
 };
