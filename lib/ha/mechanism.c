@@ -18,10 +18,10 @@ void ha_mechanisms_free(struct ha_group *group)
 	free(group->shared);
 }
 
-static int ask(struct ha_group *group, size_t member, struct ha_can *ret, struct err *err)
+static int ask(struct ha_group *group, size_t member, bool patient, struct ha_can *ret, struct err *err)
 {
 	struct member_channel *channel = NULL;
-	int rc = ha_acquire(group, member, false, &channel, err);
+	int rc = ha_acquire(group, member, patient, &channel, err);
 
 	if (rc == 0)
 		rc = member_mechanisms(channel, &ret->list, &ret->count, err);
@@ -41,7 +41,7 @@ static void know(struct ha_group *group, size_t member, const struct ha_can *can
 int ha_mechanisms_learn(struct ha_group *group, size_t member, struct err *err)
 {
 	struct ha_can can = {0};
-	int rc = ask(group, member, &can, err);
+	int rc = ask(group, member, true, &can, err);
 
 	if (rc < 0)
 		return rc;
@@ -52,7 +52,7 @@ int ha_mechanisms_learn(struct ha_group *group, size_t member, struct err *err)
 }
 
 /* Members that are up and have been asked, now or before. Nobody up: each gets its chance, as for any call. */
-static uint32_t ask_members(struct ha_group *group)
+static uint32_t ask_members(struct ha_group *group, bool patient)
 {
 	uint32_t up = ha_up(group), known = 0;
 
@@ -64,10 +64,12 @@ static uint32_t ask_members(struct ha_group *group)
 
 		if (!(up & 1u << i))
 			continue;
-		if (!group->can[i].list && ask(group, i, &can, &err) == 0)
+		if (!group->can[i].list && ask(group, i, patient, &can, &err) == 0)
 			know(group, i, &can);
 		if (group->can[i].list)
 			known |= 1u << i;
+		else if (err.code == ERR_TIMEOUT && !patient)
+			ha_member_slow(group, i);
 		else if (err.code != ERR_NO_MEMORY && !p11_err_busy(&err))
 			ha_member_down(group, i, &err);
 	}
@@ -146,7 +148,7 @@ static CK_RV share(struct ha_group *group, uint32_t members)
 /* With mechanism_lock: what they share now. Who came, went, or was asked again makes it another list. */
 static CK_RV refresh(struct ha_group *group)
 {
-	uint32_t members = ask_members(group);
+	uint32_t members = ask_members(group, false);
 	uint64_t state = members;
 	CK_RV rv = CKR_OK;
 

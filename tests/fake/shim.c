@@ -9,6 +9,7 @@
  *	C_Sign hang		the call never returns
  *	C_Sign deadlock		nor does any that comes after it
  *	C_Sign swallow		it takes memory until there is no more, and crashes (limit it before)
+ *	C_Sign take:1000	it takes so many microseconds, one call after the other
  *	C_Sign 0x5		it answers with that code and does nothing
  *	C_Sign STOP:1234	process 1234 gets SIGSTOP, and the call goes on; KILL:1234 likewise
  *	C_Sign then:die		the call is carried out first, and "die" comes before its answer
@@ -98,6 +99,17 @@ static void look(const char *function, struct calls *calls, char ret[static 64])
 	fclose(file);
 }
 
+/* Like a device that does one thing at a time. */
+static void take(long us)
+{
+	static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
+	const struct timespec time = {.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000};
+
+	pthread_mutex_lock(&turn);
+	nanosleep(&time, NULL);
+	pthread_mutex_unlock(&turn);
+}
+
 /* A signal that is only sent would be blocked. */
 static volatile int *volatile nowhere;
 
@@ -119,7 +131,9 @@ static void carry_out(const char *what, CK_RV *rv)
 		pthread_mutex_lock(&everybody);
 	while (strcmp(what, "hang") == 0 || strcmp(what, "deadlock") == 0)
 		pause();
-	if (pid > 0)
+	if (strncmp(what, "take:", 5) == 0)
+		take(pid);
+	else if (pid > 0)
 		kill(pid, strncmp(what, "STOP", 4) == 0 ? SIGSTOP : SIGKILL);
 	else
 		*rv = strtoul(what, NULL, 0);

@@ -67,6 +67,20 @@ token_of() {
 	all_well
 }
 
+@test "twenty new processes sign while an active member hangs, and none fails or takes it for lost at once" {
+	local pid number
+	for device in hsm-east-1 hsm-east-2; do
+		pid=$(daemon "$device")
+		kill -STOP "$pid"
+		for ((number = 0; number < 10; number++)); do
+			HSMCTL_LOG=$BATS_TEST_TMPDIR/log signs || { kill -CONT "$pid"; fail "no signature while $device hung"; }
+		done
+		kill -CONT "$pid"
+		[ "$(grep -c "'$device' of 'payments' is slow to connect" "$BATS_TEST_TMPDIR/log")" -ge 10 ]
+	done
+	all_well
+}
+
 # DEVICE: another process holds the locks of its token's files, and the library waits in
 # its call while the daemon lives. Until the process $holder ends.
 hold_token_of() {
