@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "ha/internal.h"
 #include "member/member.h"
 #include "p11/rv.h"

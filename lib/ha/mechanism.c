@@ -149,11 +149,14 @@ static CK_RV share(struct ha_group *group, uint32_t members)
 static CK_RV refresh(struct ha_group *group)
 {
 	uint32_t members = ask_members(group, false);
-	uint64_t state = members;
+	uint64_t state;
 	CK_RV rv = CKR_OK;
 
 	if (!members)
+		members = ask_members(group, true);
+	if (!members)
 		return CKR_DEVICE_REMOVED;
+	state = members;
 	for (size_t i = 0; i < group->set->n_members; i++)
 		state += group->can[i].number << 32;
 	if (state != group->shared_state)

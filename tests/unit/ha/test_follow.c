@@ -55,6 +55,7 @@ static int open_following(void **state)
 	folder = path;
 	rig_four(state);
 	set = rig_another();
+	setenv("HSMCTL_DATACENTRE", "dc0", 1);
 	assert_int_equal(ha_group_new(set, folder, false, &group, NULL), 0);
 	assert_int_equal(ha_login(group, "1234", 4), CKR_OK);
 	return 0;
