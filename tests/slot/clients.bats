@@ -97,11 +97,20 @@ use_engine() {
 	certs -K | not grep -q nss
 }
 
-@test "nginx serves TLS with a key of the token, before and after its members are lost" {
-	use_engine
-	tool --keypairgen --key-type EC:prime256v1 --label web --id 77 >/dev/null 2>&1
+# With a key of the token, and its certificate.
+nginx_key() {
+	OPENSSL_CONF='' tool --keypairgen --key-type EC:prime256v1 --label web --id 77 >/dev/null 2>&1
 	openssl req -new -x509 -engine pkcs11 -keyform engine -key "pkcs11:object=web;type=private" -subj /CN=localhost \
 		-out web.pem 2>/dev/null
+}
+
+serves() {
+	[ "$(curl -sk --max-time 20 --unix-socket "$PWD/socket" https://localhost/)" = hello ]
+}
+
+begin_nginx() {
+	use_engine
+	nginx_key
 	cat >nginx.conf <<-EOF
 		pid $PWD/nginx.pid;
 		error_log $PWD/error.log;
@@ -121,9 +130,12 @@ use_engine() {
 			}
 		}
 	EOF
-	serves() { [ "$(curl -sk --max-time 20 --unix-socket "$PWD/socket" https://localhost/)" = hello ]; }
 	nginx -p "$PWD" -c "$PWD/nginx.conf" 2>/dev/null 3>&-
 	until_true serves
+}
+
+@test "nginx serves TLS with a key of the token, before and after its members are lost" {
+	begin_nginx
 	for victim in hsm-east-1 hsm-east-2 hsm-west-1; do
 		crash $victim
 		for _ in 1 2 3 4; do
@@ -138,4 +150,18 @@ use_engine() {
 	expect 0 /usr/bin/python3 "$ROOT/tests/slot/pykcs11.py" "$MODULE"
 	lose_the_active_ones
 	expect 0 /usr/bin/python3 "$ROOT/tests/slot/pykcs11.py" "$MODULE"
+}
+
+@test "nginx serves with the key of a group that was made again, once it has read its configuration" {
+	begin_nginx
+	hsmctl -q ha delete payments --yes >/dev/null
+	until_true not serves
+	hsmctl -q ha create payments --member hsm-west-1 --member hsm-west-2 >/dev/null
+	nginx_key
+	kill -HUP "$(cat nginx.pid)"
+	until_true serves
+	for _ in 1 2 3 4; do
+		serves
+	done
+	kill "$(cat nginx.pid)"
 }
