@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -121,20 +122,26 @@ static int again(struct tls *tls, int64_t deadline_ms, struct err *err)
 	return rc;
 }
 
+/* Whoever was asked just now has not answered yet, mostly: it is waited for first, and read once. */
 static int read_some(struct tls *tls, uint8_t *data, size_t len, int64_t deadline_ms, struct err *err)
 {
-	for (;;) {
-		size_t n = 0;
-		int rc = begin(tls, err);
+	int rc = begin(tls, err);
 
+	if (rc == 0 && !SSL_has_pending(tls->ssl)) {
+		tls->socket.wants = POLLIN;
+		rc = again(tls, deadline_ms, err);
+	}
+	while (rc == 0) {
+		size_t n = 0;
+
+		rc = begin(tls, err);
 		if (rc < 0)
 			return rc;
 		if (SSL_read_ex(tls->ssl, data, len < INT_MAX ? len : INT_MAX, &n) == 1)
 			return (int)n;
 		rc = again(tls, deadline_ms, err);
-		if (rc < 0)
-			return rc;
 	}
+	return rc;
 }
 
 static int read_all(struct tls *tls, uint8_t *data, size_t len, int64_t deadline_ms, struct err *err)
@@ -296,6 +303,9 @@ int tls_wait(struct tls *tls, int64_t deadline_ms, struct err *err)
 			return 1;
 		if (!tls->socket.wants)
 			return atomic_load(&tls->cut) ? explain(tls, err) : 1;
+		/* It was looked at just now. */
+		if (deadline_ms <= 0)
+			return 0;
 		rc = cancel_poll(tls->socket.fd, tls->socket.wants, deadline_ms, err);
 		if (rc == -ERR_TIMEOUT && cancel_check(NULL) == 0) {
 			err_clear(err);

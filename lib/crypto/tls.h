@@ -62,7 +62,7 @@ int tls_read_some(struct tls *tls, void *data, size_t len, int64_t deadline_ms, 
 int tls_write(struct tls *tls, const void *data, size_t len, int64_t deadline_ms, struct err *err);
 
 /* 1 when a byte can be read now, 0 at the deadline, ERR_UNREACHABLE, or a cancel code.
- * A readable end of stream counts as readable. */
+ * A readable end of stream counts as readable. deadline_ms 0: what is there now, cancelled or not. */
 int tls_wait(struct tls *tls, int64_t deadline_ms, struct err *err);
 
 /* Did the peer close or reset the connection (and not we, and not a deadline)? */

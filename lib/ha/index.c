@@ -364,20 +364,32 @@ int ha_index_take_over(struct ha_group *group, struct record *records, size_t co
 	return rc < 0 ? rc : 1;
 }
 
-CK_RV ha_object_get(struct ha_group *group, CK_OBJECT_HANDLE handle, struct record *ret, size_t *ret_part)
+CK_RV ha_object_look(struct ha_group *group, CK_OBJECT_HANDLE handle, ha_looker look, void *data)
 {
-	CK_RV rv = CKR_OBJECT_HANDLE_INVALID;
 	const struct ha_object *object;
-	struct err err;
+	CK_RV rv;
 
 	pthread_rwlock_rdlock(&group->index_lock);
 	object = ha_object_at(group, handle);
-	if (object) {
-		*ret_part = object->part;
-		rv = record_copy(object->record, ret, &err) < 0 ? CKR_HOST_MEMORY : CKR_OK;
-	}
+	rv = object ? look(data, object->record, object->part) : CKR_OBJECT_HANDLE_INVALID;
 	pthread_rwlock_unlock(&group->index_lock);
 	return rv;
+}
+
+CK_RV ha_take_copy(void *data, const struct record *record, size_t part)
+{
+	const struct ha_copy *copy = data;
+	struct err err;
+
+	*copy->part = part;
+	return record_copy(record, copy->record, &err) < 0 ? CKR_HOST_MEMORY : CKR_OK;
+}
+
+CK_RV ha_object_get(struct ha_group *group, CK_OBJECT_HANDLE handle, struct record *ret, size_t *ret_part)
+{
+	struct ha_copy copy = {ret, ret_part};
+
+	return ha_object_look(group, handle, ha_take_copy, &copy);
 }
 
 CK_OBJECT_HANDLE ha_index_find(struct ha_group *group, const uint8_t uid[static UID_LEN], size_t part)

@@ -224,6 +224,15 @@ uint64_t ha_index_writes(struct ha_group *group);
  * changes). 0 when a write came in between or the application logged in or out, 1 when it is done. */
 int ha_index_take_over(struct ha_group *group, struct record *records, size_t count, uint64_t writes, bool logged_in,
 		       struct err *err);
+/* A look at an object where it stands, with index_lock held: what look() says of it. */
+typedef CK_RV (*ha_looker)(void *data, const struct record *record, size_t part);
+CK_RV ha_object_look(struct ha_group *group, CK_OBJECT_HANDLE handle, ha_looker look, void *data);
+/* One that takes a copy, of struct ha_copy. */
+struct ha_copy {
+	struct record *record;
+	size_t *part;
+};
+CK_RV ha_take_copy(void *copy, const struct record *record, size_t part);
 /* What an object was when it was looked at; released by the caller. */
 CK_RV ha_object_get(struct ha_group *group, CK_OBJECT_HANDLE handle, struct record *ret, size_t *ret_part);
 /* With index_lock held: the object of a handle, NULL when it is gone; and the other way round. */
@@ -412,6 +421,9 @@ CK_RV ha_destroy(struct ha_session *session, struct p11_call *call);
 /* A key that is to be used so (CKF_SIGN …): what a token would say of it, in its order of errors. */
 CK_RV ha_key_get(struct ha_group *group, CK_OBJECT_HANDLE key, CK_FLAGS use, CK_MECHANISM_TYPE mechanism,
 		 struct record *ret, size_t *ret_part);
+/* The same without a copy: then look(), when it may be used so. */
+CK_RV ha_key_look(struct ha_group *group, CK_OBJECT_HANDLE key, CK_FLAGS use, CK_MECHANISM_TYPE mechanism, ha_looker look,
+		  void *data);
 /* Sites of the members that are up, and afterwards: those that fell away are down. */
 int ha_sites_open(struct ha_group *group, struct replica_sites *ret, struct err *err);
 void ha_sites_close(struct ha_group *group, struct replica_sites *sites);

@@ -137,21 +137,43 @@ CK_RV ha_find_end(struct ha_session *session, struct p11_call *call)
 	return CKR_OK;
 }
 
-CK_RV ha_key_get(struct ha_group *group, CK_OBJECT_HANDLE key, CK_FLAGS use, CK_MECHANISM_TYPE mechanism,
-		 struct record *ret, size_t *ret_part)
+struct key_use {
+	CK_FLAGS use;
+	CK_MECHANISM_TYPE mechanism;
+	ha_looker look;
+	void *data;
+};
+
+/* The record, whatever the members hold of it. */
+static CK_RV look_at_key(void *data, const struct record *record, size_t part)
 {
-	const struct p11_mech *row = p11_mech(mechanism);
-	CK_RV rv = ha_object_get(group, key, ret, ret_part);
+	const struct key_use *use = data;
+	const struct p11_attrs *key = &record->objects[part];
+	const struct p11_mech *row = p11_mech(use->mechanism);
+	CK_RV rv = row && !p11_mech_takes(row, p11_object_of(key).type) ? CKR_KEY_TYPE_INCONSISTENT
+									: p11_object_may_use(key, use->use, use->mechanism);
+
+	return rv == CKR_OK ? use->look(use->data, record, part) : rv;
+}
+
+CK_RV ha_key_look(struct ha_group *group, CK_OBJECT_HANDLE key, CK_FLAGS use, CK_MECHANISM_TYPE mechanism, ha_looker look,
+		  void *data)
+{
+	struct key_use how = {use, mechanism, look, data};
+	CK_RV rv = ha_object_look(group, key, look_at_key, &how);
 
 	/* Without a login there is only what is public. */
 	if (rv == CKR_OBJECT_HANDLE_INVALID)
 		return ha_logged_in(group) ? CKR_KEY_HANDLE_INVALID : CKR_USER_NOT_LOGGED_IN;
-	if (rv != CKR_OK)
-		return rv;
-	if (row && !p11_mech_takes(row, p11_object_of(&ret->objects[*ret_part]).type))
-		return CKR_KEY_TYPE_INCONSISTENT;
-	/* The record, whatever the members hold of it. */
-	return p11_object_may_use(&ret->objects[*ret_part], use, mechanism);
+	return rv;
+}
+
+CK_RV ha_key_get(struct ha_group *group, CK_OBJECT_HANDLE key, CK_FLAGS use, CK_MECHANISM_TYPE mechanism,
+		 struct record *ret, size_t *ret_part)
+{
+	struct ha_copy copy = {ret, ret_part};
+
+	return ha_key_look(group, key, use, mechanism, ha_take_copy, &copy);
 }
 
 static CK_RV read_one(struct ha_session *session, CK_OBJECT_HANDLE object, const struct p11_attrs *attrs,

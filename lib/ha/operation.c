@@ -69,19 +69,15 @@ static CK_ULONG order_len_of(const struct p11_attrs *attrs)
 }
 
 /* What there is to know of the key. */
-static CK_RV take_key(struct ha_operation *o, CK_OBJECT_HANDLE key, CK_MECHANISM_TYPE mechanism)
+static CK_RV take_key(void *data, const struct record *record, size_t part)
 {
-	owned(record) struct record record = {0};
-	size_t part;
-	CK_RV rv = ha_key_get(o->group, key, p11_op_flag(o->op), mechanism, &record, &part);
+	const struct p11_attrs *key = &record->objects[part];
+	struct ha_operation *o = data;
 
-	if (rv != CKR_OK)
-		return rv;
-	o->key = key;
-	o->modulus_len = number_len_of(&record.objects[part], CKA_MODULUS);
-	o->order_len = order_len_of(&record.objects[part]);
-	o->key_len = p11_attrs_ulong(&record.objects[part], CKA_VALUE_LEN, CK_UNAVAILABLE_INFORMATION);
-	o->waits = p11_attrs_bool(&record.objects[part], CKA_ALWAYS_AUTHENTICATE, false);
+	o->modulus_len = number_len_of(key, CKA_MODULUS);
+	o->order_len = order_len_of(key);
+	o->key_len = p11_attrs_ulong(key, CKA_VALUE_LEN, CK_UNAVAILABLE_INFORMATION);
+	o->waits = p11_attrs_bool(key, CKA_ALWAYS_AUTHENTICATE, false);
 	return CKR_OK;
 }
 
@@ -108,8 +104,10 @@ static CK_RV begin(struct ha_session *session, const struct p11_call *call, stru
 	ha_stream_init(&o->stream);
 	ha_result_init(&o->result);
 	rv = ha_mechanism_check(o->group, mechanism->mechanism, p11_op_flag(o->op));
-	if (rv == CKR_OK && p11_fn_table[call->fn].args[2] == P11_ARG_OBJECT)
-		rv = take_key(o, call->args[2].number, mechanism->mechanism);
+	if (rv == CKR_OK && p11_fn_table[call->fn].args[2] == P11_ARG_OBJECT) {
+		o->key = call->args[2].number;
+		rv = ha_key_look(o->group, o->key, p11_op_flag(o->op), mechanism->mechanism, take_key, o);
+	}
 	if (rv == CKR_OK && p11_mechanism_copy(mechanism, &o->mechanism, &err) < 0)
 		rv = p11_rv_from_err(&err);
 	if (rv == CKR_OK)
@@ -164,6 +162,16 @@ static bool says_rest(const struct ha_operation *o, struct p11_call *call)
 		return false;
 	*result->out_len = len > o->stream.delivered ? len - o->stream.delivered : 0;
 	return true;
+}
+
+/* Room for what comes at the end of all that came in. */
+static size_t room_at_end(const struct ha_operation *o, CK_ULONG in_len)
+{
+	CK_ULONG len = p11_mech_output_len(&o->mechanism.ck, p11_op_flag(o->op), o->modulus_len, o->order_len, in_len);
+
+	if (streams(o))
+		return in_len + RESULT_ROOM;
+	return len < RESULT_ROOM ? len : RESULT_ROOM;
 }
 
 /* The call with room of ours for its result. */
@@ -365,7 +373,8 @@ static CK_RV final(struct ha_operation *o, struct p11_call *call, bool *ret_over
 			return rv;
 		}
 		if (rv == CKR_OK)
-			rv = redirect(o, call, ha_stream_room(&o->stream, 0), &made, &ours);
+			rv = redirect(o, call, streams(o) ? ha_stream_room(&o->stream, 0) : room_at_end(o, o->log.bytes.len), &made,
+				      &ours);
 		if (rv == CKR_OK)
 			rv = streams(o) || o->alone || o->stream.channel ? ha_stream_send(o, &ours)
 									 : send_whole(o, &ours, &made);
@@ -436,7 +445,7 @@ static CK_RV once(struct ha_operation *o, struct p11_call *call, bool *ret_over)
 			return rv;
 		}
 		if (rv == CKR_OK)
-			rv = redirect(o, call, (streams(o) ? in->number : 0) + RESULT_ROOM, &made, &ours);
+			rv = redirect(o, call, room_at_end(o, in->number), &made, &ours);
 		if (rv == CKR_OK)
 			rv = o->alone ? ha_stream_send(o, &ours) : send_whole(o, &ours, &made);
 		if (rv != CKR_OK)

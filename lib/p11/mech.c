@@ -592,6 +592,10 @@ int p11_mechanism_copy(const CK_MECHANISM *from, struct p11_mechanism *ret, stru
 
 	if (rv != CKR_OK)
 		return p11_rv_err(err, rv, "mechanism");
+	if (!from->pParameter && !from->ulParameterLen) {
+		*ret = (struct p11_mechanism){.ck.mechanism = from->mechanism};
+		return 0;
+	}
 	p11_mechanism_encode(&wire, from);
 	rc = buf_check(&wire, err);
 	if (rc < 0)
