@@ -10,12 +10,13 @@
 #include "base/mem.h"
 #include "crypto/digest.h"
 #include "crypto/pubkey.h"
+#include "member/kept.h"
 #include "member/member.h"
 #include "p11/rv.h"
 #include "replica/set.h"
 
-static const char DOMAIN_LABEL[] = "hsmctl domain";
-static const char TRANSPORT_LABEL[] = "hsmctl transport";
+static const char DOMAIN_LABEL[] = KEPT_DOMAIN;
+static const char TRANSPORT_LABEL[] = KEPT_TRANSPORT;
 enum { TRANSPORT_BITS = 2048, TRANSPORT_ID_LEN = 16 };
 
 static CK_BBOOL yes = CK_TRUE, no = CK_FALSE;

@@ -8,28 +8,8 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-static const char MAGIC[] = "hsmctl-graves";
-static const char OPEN[] = "hsmctl graves", FULL[] = "hsmctl graves, full";
-enum { VERSION = 1, TRIES = 20, ROOM = (MEMO_MAX - 64) / GRAVE_LEN };
-
-int graves_decode(const void *value, size_t len, const uint8_t **ret_uids, size_t *ret_count, struct err *err)
-{
-	struct buf_reader r;
-	int rc = memo_unseal(value, len, &r, err);
-	const uint8_t *magic = rc < 0 ? NULL : buf_get(&r, sizeof(MAGIC) - 1);
-
-	if (rc < 0)
-		return rc;
-	if (!magic || memcmp(magic, MAGIC, sizeof(MAGIC) - 1) != 0)
-		return 0;
-	if (buf_get_u8(&r) != VERSION)
-		return err_set(err, ERR_UNSUPPORTED, "a list of deleted keys of a later version");
-	*ret_count = buf_get_u32(&r);
-	*ret_uids = *ret_count <= ROOM ? buf_get(&r, *ret_count * GRAVE_LEN) : NULL;
-	if (!*ret_uids && *ret_count)
-		return err_set(err, ERR_INVALID, "a malformed list of deleted keys");
-	return buf_read_done(&r) ? 1 : err_set(err, ERR_INVALID, "a list of deleted keys of wrong length");
-}
+static const char OPEN[] = KEPT_GRAVES, FULL[] = KEPT_GRAVES_FULL;
+enum { TRIES = 20 };
 
 int graves_look(struct member_channel *channel, struct graves *ret, struct err *err)
 {
@@ -128,13 +108,7 @@ int graves_look_for(struct member_channel *channel, const uint8_t *uid, struct g
 
 static int put(struct step *step, const char *label, const uint8_t *uids, size_t count, struct err *err)
 {
-	struct memo *memo = step_put(step, label);
-
-	buf_put(&memo->value, MAGIC, sizeof(MAGIC) - 1);
-	buf_put_u8(&memo->value, VERSION);
-	buf_put_u32(&memo->value, (uint32_t)count);
-	buf_put(&memo->value, uids, count * GRAVE_LEN);
-	return memo_seal(&memo->value, err);
+	return graves_encode(uids, count, &step_put(step, label)->value, err);
 }
 
 /* The open ones become one; what has no room there any more is closed. */

@@ -13,7 +13,7 @@
 
 struct err;
 
-enum { GRAVES_FULL = 500, GRAVES_OPEN_MAX = 4, GRAVE_LEN = 16 };
+enum { GRAVES_FULL = 500, GRAVES_OPEN_MAX = 4 };
 
 /* The open ones of a member: one; none before the first deletion; more after a kill. Read before what rests on them. */
 struct graves {
@@ -34,8 +34,6 @@ void graves_ask(struct step *step, const struct graves *graves);
  * look: while nobody else deleted anything since, it is brought up to date, so that what rests on it goes on. */
 int graves_dig(struct member_channel *channel, const uint8_t *uids, size_t count, struct graves *known, struct err *err);
 
-/* The uids in a memo's value. 1 when it is one of these, 0 when it is another memo, ERR_INVALID when it is torn. */
-int graves_decode(const void *value, size_t len, const uint8_t **ret_uids, size_t *ret_count, struct err *err);
 /* All lists of a member, as memo_each() gives them; again when one was written anew meanwhile. */
 int graves_each(struct member_channel *channel, memo_visitor each, void *data, struct err *err);
 

@@ -12,37 +12,9 @@
 #include "member/member.h"
 #include "p11/rv.h"
 
-static const char APPLICATION[] = "hsmctl";
+static const char APPLICATION[] = KEPT_APPLICATION;
 static CK_OBJECT_CLASS data_class = CKO_DATA;
 static CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
-const char MEMO_PUBLIC[] = "hsmctl public ";
-
-int memo_seal(struct buf *value, struct err *err)
-{
-	uint8_t digest[SHA256_LEN];
-	int rc = crypto_sha256(value->data, value->len, digest, err);
-
-	if (rc < 0)
-		return rc;
-	buf_put(value, digest, sizeof(digest));
-	return buf_check(value, err);
-}
-
-int memo_unseal(const void *data, size_t len, struct buf_reader *ret, struct err *err)
-{
-	uint8_t digest[SHA256_LEN];
-	int rc;
-
-	if (len < SHA256_LEN)
-		return err_set(err, ERR_INVALID, "a memo of %zu bytes", len);
-	rc = crypto_sha256(data, len - SHA256_LEN, digest, err);
-	if (rc < 0)
-		return rc;
-	if (memcmp(digest, (const uint8_t *)data + len - SHA256_LEN, SHA256_LEN) != 0)
-		return err_set(err, ERR_INVALID, "a torn memo");
-	*ret = buf_reader(data, len - SHA256_LEN);
-	return 0;
-}
 
 /* ---- steps ---- */
 
@@ -69,7 +41,7 @@ void step_ask(struct step *step, CK_OBJECT_HANDLE object)
 
 static bool is_public(const char *label)
 {
-	return str_starts(label, MEMO_PUBLIC);
+	return str_starts(label, KEPT_PUBLIC);
 }
 
 /* What every memo of that label has: class, application, label, and whether it is private. NULL: what all have. */

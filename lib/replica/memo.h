@@ -4,8 +4,8 @@
  *
  * What members know beside the keys themselves lies in small data objects: records (record.h), the
  * list of deleted keys (graves.h), the view (view.h). CKA_APPLICATION is "hsmctl", CKA_LABEL says which it is; the
- * value begins with a word for its kind and ends with a digest, so that a torn one is told from a whole one. None is
- * ever changed: the new one is written beside the old one, which is then destroyed.
+ * value begins with a word for its kind and ends with a digest (member/kept.h), so that a torn one is told from a whole
+ * one. None is ever changed: the new one is written beside the old one, which is then destroyed.
  *
  * They are private, but for those whose label says that they are public: these are for people who did not log in, and a
  * token lets whoever wants write more of them. So what is not as its label says is no memo, and is not looked at.
@@ -21,20 +21,13 @@
 
 #include "base/buf.h"
 #include "base/own.h"
+#include "member/kept.h"
 #include "p11/call.h"
 
 struct err;
 struct member_channel;
 
-enum { MEMO_LABEL = 64, MEMO_MAX = 65536, STEP_MAX = 40, STEP_MEMOS = 2 };
-
-/* How the labels of public ones begin. */
-extern const char MEMO_PUBLIC[];
-
-/* The digest at the end of a value. */
-int memo_seal(struct buf *value, struct err *err);
-/* What stands before the digest. ERR_INVALID when it is torn or no memo at all. */
-int memo_unseal(const void *data, size_t len, struct buf_reader *ret, struct err *err);
+enum { STEP_MAX = 40, STEP_MEMOS = 2 };
 
 /* A memo that is being written, and what its template points to. */
 struct memo {

@@ -15,17 +15,9 @@
 #include "replica/graves.h"
 #include "replica/memo.h"
 
-enum { RECORD_VERSION = 1, NAME_LEN = 14, TRIES = 5 };
-static const char MAGIC[] = "hsmctl-record";
-static const char NAME[] = "hsmctl record ";
+enum { NAME_LEN = sizeof(KEPT_RECORD) - 1, TRIES = 5 };
+_Static_assert(sizeof(KEPT_RECORD) == sizeof(KEPT_PUBLIC), "a uid stands at one place in both labels");
 static const uint8_t PUBLIC_MARK[] = {'p', 'u', 'b', 'l', 'i', 'c'};	/* how their uids begin */
-
-void record_release(struct record *record)
-{
-	for (size_t i = 0; i < RECORD_OBJECTS_MAX; i++)
-		p11_attrs_release(&record->objects[i]);
-	*record = (struct record){0};
-}
 
 int record_copy(const struct record *from, struct record *ret, struct err *err)
 {
@@ -72,27 +64,6 @@ bool record_is_gone(const struct record *record, size_t object)
 	return p11_attrs_bool(&record->objects[object], RECORD_GONE, false);
 }
 
-static int compare(const struct record *a, const struct record *b)
-{
-	bool a_gone = a->state == RECORD_DELETED, b_gone = b->state == RECORD_DELETED;
-
-	if (a_gone || b_gone)
-		return a_gone - b_gone;
-	if (a->counter != b->counter)
-		return a->counter > b->counter ? 1 : -1;
-	return memcmp(a->writer, b->writer, WRITER_LEN);
-}
-
-bool record_newer(const struct record *a, const struct record *b)
-{
-	return compare(a, b) > 0;
-}
-
-bool record_same_version(const struct record *a, const struct record *b)
-{
-	return compare(a, b) == 0 && a->state == b->state;
-}
-
 int record_advance(struct record *record, enum record_state state, struct err *err)
 {
 	int rc = crypto_random(record->writer, WRITER_LEN, err);
@@ -105,99 +76,20 @@ int record_advance(struct record *record, enum record_state state, struct err *e
 	return 0;
 }
 
-int record_encode(const struct record *record, struct buf *ret, struct err *err)
-{
-	buf_put(ret, MAGIC, sizeof(MAGIC) - 1);
-	buf_put_u8(ret, RECORD_VERSION);
-	buf_put(ret, record->uid, UID_LEN);
-	buf_put_u8(ret, (uint8_t)record->state);
-	buf_put_u64(ret, record->counter);
-	buf_put(ret, record->writer, WRITER_LEN);
-	buf_put_u64(ret, (uint64_t)record->time_ms);
-	buf_put_u64(ret, 0);	/* was the end of a lease by the maker's clock */
-	buf_put_bytes(ret, record->check, record->check_len);
-	buf_put_u8(ret, (uint8_t)record->n_objects);
-	for (size_t i = 0; i < record->n_objects; i++)
-		p11_attrs_encode(ret, record->objects[i].items, record->objects[i].count);
-	return memo_seal(ret, err);
-}
-
-static int decode_rest(struct buf_reader *r, struct record *ret, struct err *err)
-{
-	const uint8_t *bytes;
-	size_t len;
-	int rc = 0;
-
-	ret->state = buf_get_u8(r);
-	ret->counter = buf_get_u64(r);
-	bytes = buf_get(r, WRITER_LEN);
-	if (bytes)
-		memcpy(ret->writer, bytes, WRITER_LEN);
-	ret->time_ms = (int64_t)buf_get_u64(r);
-	buf_get_u64(r);
-	bytes = buf_get_bytes(r, &len);
-	if (!bytes || len > CHECK_MAX)
-		return err_set(err, ERR_INVALID, "a record with a bad check value");
-	memcpy(ret->check, bytes, len);
-	ret->check_len = len;
-	ret->n_objects = buf_get_u8(r);
-	if (ret->state > RECORD_DELETED || ret->n_objects > RECORD_OBJECTS_MAX)
-		return err_set(err, ERR_INVALID, "a malformed record");
-	for (size_t i = 0; i < ret->n_objects && rc == 0; i++)
-		rc = p11_attrs_decode(r, &ret->objects[i], err);
-	if (rc == 0 && !buf_read_done(r))
-		rc = err_set(err, ERR_INVALID, "a record of wrong length");
-	return rc;
-}
-
-static int decode_body(struct buf_reader *r, struct record *ret, struct err *err)
-{
-	const uint8_t *magic = buf_get(r, sizeof(MAGIC) - 1), *uid;
-	uint8_t version = buf_get_u8(r);
-	int rc = -ERR_INVALID;
-
-	uid = buf_get(r, UID_LEN);
-	if (!uid || memcmp(magic, MAGIC, sizeof(MAGIC) - 1) != 0)
-		return err_set(err, ERR_INVALID, "not a record");
-	if (version == RECORD_VERSION)
-		rc = decode_rest(r, ret, err);
-	/* Whole, by its digest, and not what we would write: somebody else's, who knew better. */
-	if (rc < 0 && rc != -ERR_NO_MEMORY) {
-		record_release(ret);
-		ret->state = RECORD_UNKNOWN;
-		rc = 0;
-	}
-	memcpy(ret->uid, uid, UID_LEN);
-	return rc;
-}
-
-int record_decode(const void *data, size_t len, struct record *ret, struct err *err)
-{
-	struct buf_reader r;
-	int rc = memo_unseal(data, len, &r, err);
-
-	*ret = (struct record){0};
-	if (rc == 0)
-		rc = decode_body(&r, ret, err);
-	if (rc < 0)
-		record_release(ret);
-	return rc;
-}
-
 /* CKA_LABEL of the records of one key. */
 static void name_of(const uint8_t uid[static UID_LEN], char ret[static MEMO_LABEL])
 {
 	char hex[2 * UID_LEN + 1];
 
 	str_hex(uid, UID_LEN, hex);
-	snprintf(ret, MEMO_LABEL, "%s%s", is_marked(uid) ? MEMO_PUBLIC : NAME, hex);
+	snprintf(ret, MEMO_LABEL, "%s%s", is_marked(uid) ? KEPT_PUBLIC : KEPT_RECORD, hex);
 }
 
 /* ---- reading ---- */
 
 static bool is_name(const char *label)
 {
-	return str_starts(label, NAME) || str_starts(label, MEMO_PUBLIC);
+	return str_starts(label, KEPT_RECORD) || str_starts(label, KEPT_PUBLIC);
 }
 
 struct walk {
@@ -215,7 +107,7 @@ static int torn(const struct walk *walk, CK_OBJECT_HANDLE handle, const char *la
 	struct record record = {.state = RECORD_TORN};
 
 	if (!is_name(label) || !str_unhex(label + NAME_LEN, record.uid, UID_LEN) ||
-	    is_marked(record.uid) != str_starts(label, MEMO_PUBLIC))
+	    is_marked(record.uid) != str_starts(label, KEPT_PUBLIC))
 		return 0;
 	return walk->each(walk->data, handle, &record, err);
 }
@@ -244,7 +136,7 @@ static int take_in(void *data, CK_OBJECT_HANDLE handle, const char *label, const
 
 	if (rc < 0)
 		return rc;
-	rc = str_starts(label, MEMO_PUBLIC) ? 0 : graves_decode(value, len, &uids, &count, err);
+	rc = str_starts(label, KEPT_PUBLIC) ? 0 : graves_decode(value, len, &uids, &count, err);
 	if (rc > 0)
 		return graves(walk, uids, count, err);
 	if (rc == -ERR_INVALID)
@@ -253,7 +145,7 @@ static int take_in(void *data, CK_OBJECT_HANDLE handle, const char *label, const
 		return rc;
 	rc = record_decode(value, len, &record, err);
 	/* Anybody can write there. */
-	if (rc == 0 && str_starts(label, MEMO_PUBLIC) != record_is_public(&record))
+	if (rc == 0 && str_starts(label, KEPT_PUBLIC) != record_is_public(&record))
 		return 0;
 	if (rc == -ERR_INVALID)
 		return torn(walk, handle, label, err);

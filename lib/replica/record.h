@@ -15,7 +15,7 @@
  * whoever syncs may take it away, and the maker, who goes on only while it is there, finds that out.
  *
  * Whatever a later version is like, it begins with the same word, its number and the uid, and ends with the digest:
- * so who does not understand it knows at least whose it is, and leaves that key alone.
+ * so who does not understand it knows at least whose it is, and leaves that key alone. Its bytes: member/kept.h.
  */
 #ifndef REPLICA_RECORD_H
 #define REPLICA_RECORD_H
@@ -24,37 +24,15 @@
 #include <stdint.h>
 
 #include "base/own.h"
+#include "member/kept.h"
 #include "p11/attr.h"
 #include "replica/memo.h"
+
+enum { LEASE_MS = 60000, RECORD_OLD_MAX = 9 };
 
 struct err;
 struct graves;
 struct member_channel;
-
-/* The last two are never written, and only the uid is known of them: a record that a kill left half of; one of a
- * later version than this program knows. */
-enum record_state { RECORD_CREATING, RECORD_LIVE, RECORD_DELETED, RECORD_TORN, RECORD_UNKNOWN };
-
-enum { UID_LEN = 16, WRITER_LEN = 8, CHECK_MAX = 32, RECORD_OBJECTS_MAX = 2 };
-enum { LEASE_MS = 60000, RECORD_OLD_MAX = 9 };
-
-struct record {
-	uint8_t uid[UID_LEN];
-	enum record_state state;
-	uint64_t counter;		/* version: counter, then writer */
-	uint8_t writer[WRITER_LEN];
-	int64_t time_ms;		/* UTC, when this version was written */
-	/* Secret keys: what the key makes of record_challenge(), the anchor of proofs. */
-	uint8_t check[CHECK_MAX];
-	size_t check_len;
-	/* [0]: the private or secret key; [1]: the public half. None when deleted,
-	 * but the label stays for people. */
-	struct p11_attrs objects[RECORD_OBJECTS_MAX];
-	size_t n_objects;
-};
-
-void record_release(struct record *record);
-OWN_DEFINE_RELEASE(record)
 
 int record_copy(const struct record *from, struct record *ret, struct err *err);
 
@@ -73,17 +51,8 @@ int record_draw(struct record *record, bool public, struct err *err);
 #define RECORD_GONE ((CK_ATTRIBUTE_TYPE)(CKA_VENDOR_DEFINED | 0x08534d00))
 bool record_is_gone(const struct record *record, size_t object);
 
-/* Does a stand above b? Deleted beats everything, then counter, then writer. */
-bool record_newer(const struct record *a, const struct record *b);
-/* One deletion is like another. */
-bool record_same_version(const struct record *a, const struct record *b);
-
 /* Make it the next version of itself: counter + 1, this process as writer. */
 int record_advance(struct record *record, enum record_state state, struct err *err);
-
-int record_encode(const struct record *record, struct buf *ret, struct err *err);
-/* ERR_INVALID for anything that is not a whole record; RECORD_UNKNOWN is one of a later version. */
-int record_decode(const void *data, size_t len, struct record *ret, struct err *err);
 
 /*
  * What a write rests on: it is carried out only while all of it is so, by handles on this channel. ERR_CHANGED, and

@@ -110,7 +110,7 @@ static void label_of(const struct replica_set *set, char ret[static MEMO_LABEL])
 	char hex[2 * sizeof(set->domain_id) + 1];
 
 	str_hex(set->domain_id, sizeof(set->domain_id), hex);
-	snprintf(ret, MEMO_LABEL, "hsmctl view %s", hex);
+	snprintf(ret, MEMO_LABEL, KEPT_VIEW "%s", hex);
 }
 
 /* ---- what sites know ---- */
