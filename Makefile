@@ -119,7 +119,12 @@ FAKE_LIBRARY := $(BUILD)/tests/fake/token.so
 MODEL := $(BUILD)/tests/model/model
 # A stranger of several files.
 SEMANTICS := $(BUILD)/tests/slot/semantics/semantics
-unit: $(UNIT) $(STRANGERS) $(SEMANTICS) $(SHIMS) $(FAKE_LIBRARY) $(MODEL) $(WORKER) fuzz
+# A client of appliances that goes past the module.
+OUTSIDER := $(BUILD)/tests/fault/outsider
+unit: $(UNIT) $(STRANGERS) $(SEMANTICS) $(SHIMS) $(FAKE_LIBRARY) $(MODEL) $(OUTSIDER) $(WORKER) fuzz
+$(OUTSIDER): $(BUILD)/tests/fault/outsider.o $(ROOM_LIBS)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(ROOM_LIBS) -Wl,--end-group $(CORE_LIBS)
 $(MODEL): $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/model/*.c))) $(FAKE) $(ROOM_LIBS)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(FAKE) $(ROOM_LIBS) -Wl,--end-group $(CORE_LIBS)

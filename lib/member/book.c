@@ -118,11 +118,33 @@ void book_end(struct book *book)
 	pthread_mutex_unlock(&book->lock);
 }
 
-/* ---- absence ---- */
+/* ---- searches ---- */
+
+/* On a session of its own: the guest's may be in the middle of a search. */
+static CK_RV search(struct book *book, const CK_ATTRIBUTE *template, CK_ULONG count,
+		    CK_RV (*look)(struct book *, CK_SESSION_HANDLE, void *), void *data)
+{
+	CK_FUNCTION_LIST *f = book->functions;
+	CK_SESSION_HANDLE session;
+	CK_RV rv = f->C_OpenSession(book->slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &session);
+
+	if (rv != CKR_OK)
+		return rv;
+	pthread_rwlock_rdlock(&book->objects);
+	rv = f->C_FindObjectsInit(session, (CK_ATTRIBUTE *)template, count);
+	pthread_rwlock_unlock(&book->objects);
+	if (rv == CKR_OK) {
+		rv = look(book, session, data);
+		f->C_FindObjectsFinal(session);
+	}
+	f->C_CloseSession(session);
+	return rv;
+}
 
 /* Does a search that was begun come to something the guest may see? Then CKR_OBJECT_HANDLE_INVALID. */
-static CK_RV look(struct book *book, const struct book_guest *guest, CK_SESSION_HANDLE session)
+static CK_RV look(struct book *book, CK_SESSION_HANDLE session, void *data)
 {
+	const struct book_guest *guest = data;
 	CK_OBJECT_HANDLE list[64];
 	CK_ULONG found;
 	CK_RV rv;
@@ -137,23 +159,30 @@ static CK_RV look(struct book *book, const struct book_guest *guest, CK_SESSION_
 	return rv;
 }
 
-/* On a session of its own: the guest's may be in the middle of a search. */
 static CK_RV absent(struct book *book, const struct book_guest *guest, const struct p11_arg *template)
 {
-	CK_FUNCTION_LIST *f = book->functions;
-	CK_SESSION_HANDLE session;
-	CK_RV rv = f->C_OpenSession(book->slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &session);
+	return search(book, template->in, template->number, look, (void *)guest);
+}
 
-	if (rv != CKR_OK)
-		return rv;
-	pthread_rwlock_rdlock(&book->objects);
-	rv = f->C_FindObjectsInit(session, (CK_ATTRIBUTE *)template->in, template->number);
-	pthread_rwlock_unlock(&book->objects);
-	if (rv == CKR_OK) {
-		rv = look(book, guest, session);
-		f->C_FindObjectsFinal(session);
-	}
-	f->C_CloseSession(session);
+struct finding {
+	CK_OBJECT_HANDLE *list;
+	CK_ULONG room, count;
+};
+
+static CK_RV take(struct book *book, CK_SESSION_HANDLE session, void *data)
+{
+	struct finding *finding = data;
+
+	return library_find(book->functions, session, finding->list, finding->room, &finding->count);
+}
+
+CK_RV book_find(struct book *book, const CK_ATTRIBUTE *template, CK_ULONG count, CK_OBJECT_HANDLE *list, CK_ULONG room,
+		CK_ULONG *ret_count)
+{
+	struct finding finding = {list, room, 0};
+	CK_RV rv = search(book, template, count, take, &finding);
+
+	*ret_count = rv == CKR_OK ? finding.count : 0;
 	return rv;
 }
 

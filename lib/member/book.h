@@ -51,6 +51,10 @@ CK_RV book_execute(struct book *book, const struct book_guest *guest, struct p11
 /* A guest leaves: its leases end. */
 void book_leave(struct book *book, const void *who);
 
+/* Objects that a template matches, whoever may see them: at most room, and how many were given. */
+CK_RV book_find(struct book *book, const CK_ATTRIBUTE *template, CK_ULONG count, CK_OBJECT_HANDLE *list, CK_ULONG room,
+		CK_ULONG *ret_count);
+
 bool book_is_step(const struct p11_call *calls, size_t count);
 /* CKR_OK, or CKR_SESSION_COUNT: too many others write. */
 CK_RV book_begin(struct book *book);

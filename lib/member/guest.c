@@ -120,6 +120,16 @@ struct host *guest_host(const struct guest *guest)
 	return guest->host;
 }
 
+const char *guest_name(const struct guest *guest)
+{
+	return guest->name;
+}
+
+enum cert_role guest_role(const struct guest *guest)
+{
+	return guest->role;
+}
+
 /* ---- login ---- */
 
 bool guest_is_logged_in(const struct guest *guest)

@@ -21,6 +21,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "crypto/cert.h"
 #include "p11/pkcs11.h"
 
 struct err;
@@ -36,6 +37,9 @@ int guest_enter(struct host *host, const struct host_peer *peer, const uint8_t *
 void guest_leave(struct guest *guest, const void *visit);
 
 struct host *guest_host(const struct guest *guest);
+/* Of its certificate. */
+const char *guest_name(const struct guest *guest);
+enum cert_role guest_role(const struct guest *guest);
 
 bool guest_is_logged_in(const struct guest *guest);
 /* CKR_OK when this is the user's PIN, whether the guest is logged in already or not: host_login(). */

@@ -21,6 +21,7 @@
 #include "member/guard.h"
 #include "member/library.h"
 #include "member/owners.h"
+#include "member/role.h"
 #include "member/throttle.h"
 #include "p11/rv.h"
 
@@ -42,6 +43,7 @@ struct host {
 	struct throttle throttle;
 
 	struct guests guests;
+	struct role_watch roles;
 
 	pthread_mutex_t owners_lock;
 	struct owners owners;
@@ -103,6 +105,7 @@ int host_open(const struct appliance_config *config, struct host **ret, struct e
 	*host = (struct host){.config = config, .watch = -1, .changes = 1};
 	pthread_mutex_init(&host->login_lock, NULL);
 	pthread_mutex_init(&host->guests.lock, NULL);
+	pthread_mutex_init(&host->roles.lock, NULL);
 	pthread_mutex_init(&host->owners_lock, NULL);
 	rc = guard_restore(config->tokens, config->guard, err);
 	if (rc == 0)
@@ -167,6 +170,11 @@ struct book *host_book(const struct host *host)
 struct guests *host_guests(struct host *host)
 {
 	return &host->guests;
+}
+
+struct role_watch *host_roles(struct host *host)
+{
+	return &host->roles;
 }
 
 /* The one real login of this process. */

@@ -20,6 +20,7 @@ struct book;
 struct err;
 struct host;
 struct appliance_config;
+struct role_watch;
 
 int host_open(const struct appliance_config *config, struct host **ret, struct err *err);
 void host_free(struct host *host);
@@ -56,6 +57,8 @@ struct guests {
 	struct guest *first;
 };
 struct guests *host_guests(struct host *host);
+/* role.c's. */
+struct role_watch *host_roles(struct host *host);
 
 /* Session objects: who made them, and on which session (owners.h). False without memory: it is nobody's. */
 bool host_own_object(struct host *host, const void *guest, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object);

@@ -39,7 +39,9 @@ enum kept_kind kept_kind(const struct p11_attrs *attrs)
 	CK_OBJECT_CLASS class = p11_attrs_ulong(attrs, CKA_CLASS, CK_UNAVAILABLE_INFORMATION);
 	bool data = class == CKO_DATA;
 
-	return data && !p11_attrs_match(attrs, &ours, 1) ? KEPT_IS_NOTHING : by_label(p11_attrs_find(attrs, CKA_LABEL), !data);
+	if (data && !p11_attrs_match(attrs, &ours, 1))
+		return KEPT_IS_NOTHING;
+	return by_label(p11_attrs_find(attrs, CKA_LABEL), !data);
 }
 
 /* ---- memos ---- */

@@ -2,9 +2,9 @@
 /*
  * kept - what a group keeps on its members' tokens beside the keys: names and bytes.
  *
- * lib/replica writes it and lives by it; a token's host knows as much of it as it takes to say who may touch what (role.h).
- * Keys of the group's own go by their CKA_LABEL. Memos (replica/memo.h) are data objects whose CKA_APPLICATION is
- * KEPT_APPLICATION, and go by the beginning of theirs; their value ends with a digest of the rest.
+ * lib/replica writes it and lives by it; a token's host knows as much of it as it takes to say who may touch what
+ * (role.h). Keys of the group's own go by their CKA_LABEL. Memos (replica/memo.h) are data objects whose CKA_APPLICATION
+ * is KEPT_APPLICATION, and go by the beginning of theirs; their value ends with a digest of the rest.
  */
 #ifndef MEMBER_KEPT_H
 #define MEMBER_KEPT_H
@@ -30,7 +30,15 @@ struct err;
 enum { MEMO_LABEL = 64, MEMO_MAX = 65536, GRAVE_LEN = 16 };
 
 /* KEPT_STRANGE: called one of ours, and none that is known here. */
-enum kept_kind { KEPT_IS_NOTHING, KEPT_IS_DOMAIN, KEPT_IS_TRANSPORT, KEPT_IS_RECORD, KEPT_IS_GRAVES, KEPT_IS_VIEW, KEPT_IS_STRANGE };
+enum kept_kind {
+	KEPT_IS_NOTHING,
+	KEPT_IS_DOMAIN,
+	KEPT_IS_TRANSPORT,
+	KEPT_IS_RECORD,
+	KEPT_IS_GRAVES,
+	KEPT_IS_VIEW,
+	KEPT_IS_STRANGE
+};
 /* What an object with these attributes is: those that say it are CKA_CLASS, CKA_LABEL, CKA_APPLICATION. */
 enum kept_kind kept_kind(const struct p11_attrs *attrs);
 

@@ -8,10 +8,12 @@
 #include "member/guest.h"
 #include "member/host.h"
 #include "member/library.h"
+#include "member/role.h"
 
 struct visit {
 	struct host *host;
 	struct guest *guest;
+	const struct p11_call *batch;	/* being carried out */
 };
 
 int visit_begin(struct host *host, const struct host_peer *peer, const uint8_t *instance, struct visit **ret,
@@ -90,6 +92,13 @@ static bool stays_outside(const struct visit *visit, const struct p11_call *call
 	return outside;
 }
 
+static CK_RV judge(const struct visit *visit, const struct p11_call *call)
+{
+	const struct guest *guest = visit->guest;
+
+	return role_judge(visit->host, guest_name(guest), guest_role(guest), visit->batch, (size_t)(call - visit->batch));
+}
+
 /* May this call go to the token? */
 static CK_RV admit(const struct visit *visit, const struct p11_call *call)
 {
@@ -102,7 +111,7 @@ static CK_RV admit(const struct visit *visit, const struct p11_call *call)
 	for (int i = 0; i < P11_ARGS_MAX && info->args[i] != P11_ARG_END; i++)
 		if (info->args[i] == P11_ARG_OBJECT && !visible(guest, call->args[0].number, call->args[i].number))
 			return invisible(guest, call);
-	return CKR_OK;
+	return judge(visit, call);
 }
 
 static CK_RV virtual_login(struct visit *visit, const struct p11_call *call)
@@ -184,6 +193,7 @@ static CK_RV note(const struct visit *visit, const struct p11_call *call, bool i
 		guest_disown_object(visit->guest, call->args[1].number);
 	if (!(info->flags & P11_WRITES))
 		return CKR_OK;
+	role_note(visit->host, call);
 	if (info->repeat == P11_REPEAT_MAKER)
 		rv = own_result(visit, call, &changed);
 	if (changed)
@@ -214,8 +224,10 @@ static CK_RV run(struct visit *visit, struct p11_call *call)
 
 static CK_RV open_session(struct visit *visit, struct p11_call *call)
 {
-	CK_RV rv = book_execute(host_book(visit->host), &(struct book_guest){visit->guest, visible}, call);
+	CK_RV rv = judge(visit, call);
 
+	if (rv == CKR_OK)
+		rv = book_execute(host_book(visit->host), &(struct book_guest){visit->guest, visible}, call);
 	return rv == CKR_OK ? guest_add_session(visit->guest, visit, *(CK_SESSION_HANDLE *)call->args[2].out) : rv;
 }
 
@@ -245,6 +257,7 @@ void visit_execute(struct visit *visit, struct p11_call *calls, size_t count)
 	bool step = book_is_step(calls, count), begun = false;
 	CK_RV rv = CKR_OK;
 
+	visit->batch = calls;
 	for (size_t i = 0; i < count && rv == CKR_OK; i++) {
 		/* Who has not logged in changes nothing, and holds nobody up. */
 		if (step && !begun && visit_is_logged_in(visit)) {

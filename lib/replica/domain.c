@@ -110,6 +110,9 @@ int domain_find(struct member_channel *channel, const uint8_t id[static DOMAIN_I
 		{CKA_UNWRAP, &yes, sizeof(yes)},                               \
 		{CKA_ENCRYPT, &no, sizeof(no)},                                \
 		{CKA_DECRYPT, &no, sizeof(no)},                                \
+		{CKA_SIGN, &no, sizeof(no)},                                   \
+		{CKA_VERIFY, &no, sizeof(no)},                                 \
+		{CKA_DERIVE, &no, sizeof(no)},                                 \
 		LABEL(DOMAIN_LABEL),                                           \
 		{CKA_ID, (void *)(id), DOMAIN_ID_LEN},                         \
 	}
@@ -335,6 +338,9 @@ static int transfer(struct replica_site *from, CK_OBJECT_HANDLE wrapping, struct
 		if (rc == 0)
 			return 0;
 	}
+	/* An appliance holds applications to that (member/role.h). */
+	if (rc == -ERR_TOKEN && err->rv == CKR_ACTION_PROHIBITED)
+		return err_set(err, ERR_TOKEN, "only an administrator may bring the domain key to '%s'", to->of->name);
 	return err_wrap(err, "cannot bring the domain key to '%s'", to->of->name);
 }
 

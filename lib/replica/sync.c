@@ -162,12 +162,13 @@ static int plan(struct repair_round *r, const struct finding *f)
 	return step->key && step->member ? 0 : -ERR_NO_MEMORY;
 }
 
-static void log_step(const struct repair_round *r, const struct finding *f)
+/* why: it was not done; NULL = it was. */
+static void log_step(const struct repair_round *r, const struct finding *f, const char *why)
 {
 	owned(mem) char *subject = subject_of(r, f);
 
-	log_info("replica", "'%s': %s '%s'%s", r->sites->sites[f->site].of->name, action_names[repair_action(r, f)],
-		 subject ? subject : "", r->dry_run ? " (not done)" : "");
+	log_info("replica", "'%s': %s '%s'%s%s", r->sites->sites[f->site].of->name, action_names[repair_action(r, f)],
+		 subject ? subject : "", why ? " not done: " : r->dry_run ? " (not done)" : "", why ? why : "");
 }
 
 /* ---- a round ---- */
@@ -197,7 +198,7 @@ static int work_on(struct repair_round *r, const struct finding *f)
 	int rc = repair_finding(r, f, &why);
 
 	if (rc == 0)
-		log_step(r, f);
+		log_step(r, f, NULL);
 	if (rc == 0 && r->dry_run)
 		rc = plan(r, f);
 	if (rc >= 0)
@@ -206,6 +207,7 @@ static int work_on(struct repair_round *r, const struct finding *f)
 		return rc;
 	if (examine_lose(r->sites, &why) || changed(&why))
 		return 1;
+	log_step(r, f, why.message);
 	return note_skipped(r, f, why.message);
 }
 
@@ -305,7 +307,7 @@ static int rejoin(struct replica_sites *sites, struct replica_sync_report *repor
 		if (f->remedy != REMEDY_SYNC || !examination_delays(f) || !sites->sites[f->site].channel)
 			continue;
 		if (repair_finding(&r, f, &why) == 0)
-			log_step(&r, f);
+			log_step(&r, f, NULL);
 		else
 			examine_lose(sites, &why);
 	}
