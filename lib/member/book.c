@@ -120,9 +120,24 @@ void book_end(struct book *book)
 
 /* ---- searches ---- */
 
+/* All that a search which was begun comes to, until each says otherwise. */
+static CK_RV walk(struct book *book, CK_SESSION_HANDLE session, book_visitor each, void *data)
+{
+	CK_OBJECT_HANDLE list[64];
+	CK_ULONG found;
+	CK_RV rv;
+
+	do {
+		found = 0;
+		rv = library_find(book->functions, session, list, 64, &found);
+		for (CK_ULONG i = 0; rv == CKR_OK && i < found; i++)
+			rv = each(data, session, list[i]);
+	} while (rv == CKR_OK && found == 64);
+	return rv;
+}
+
 /* On a session of its own: the guest's may be in the middle of a search. */
-static CK_RV search(struct book *book, const CK_ATTRIBUTE *template, CK_ULONG count,
-		    CK_RV (*look)(struct book *, CK_SESSION_HANDLE, void *), void *data)
+CK_RV book_each(struct book *book, const CK_ATTRIBUTE *template, CK_ULONG count, book_visitor each, void *data)
 {
 	CK_FUNCTION_LIST *f = book->functions;
 	CK_SESSION_HANDLE session;
@@ -134,56 +149,23 @@ static CK_RV search(struct book *book, const CK_ATTRIBUTE *template, CK_ULONG co
 	rv = f->C_FindObjectsInit(session, (CK_ATTRIBUTE *)template, count);
 	pthread_rwlock_unlock(&book->objects);
 	if (rv == CKR_OK) {
-		rv = look(book, session, data);
+		rv = walk(book, session, each, data);
 		f->C_FindObjectsFinal(session);
 	}
 	f->C_CloseSession(session);
 	return rv;
 }
 
-/* Does a search that was begun come to something the guest may see? Then CKR_OBJECT_HANDLE_INVALID. */
-static CK_RV look(struct book *book, CK_SESSION_HANDLE session, void *data)
+static CK_RV must_not_see(void *data, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object)
 {
 	const struct book_guest *guest = data;
-	CK_OBJECT_HANDLE list[64];
-	CK_ULONG found;
-	CK_RV rv;
 
-	do {
-		found = 0;
-		rv = library_find(book->functions, session, list, 64, &found);
-		for (CK_ULONG i = 0; rv == CKR_OK && i < found; i++)
-			if (!guest->sees || guest->sees(guest->who, session, list[i]))
-				rv = CKR_OBJECT_HANDLE_INVALID;
-	} while (rv == CKR_OK && found == 64);
-	return rv;
+	return !guest->sees || guest->sees(guest->who, session, object) ? CKR_OBJECT_HANDLE_INVALID : CKR_OK;
 }
 
 static CK_RV absent(struct book *book, const struct book_guest *guest, const struct p11_arg *template)
 {
-	return search(book, template->in, template->number, look, (void *)guest);
-}
-
-struct finding {
-	CK_OBJECT_HANDLE *list;
-	CK_ULONG room, count;
-};
-
-static CK_RV take(struct book *book, CK_SESSION_HANDLE session, void *data)
-{
-	struct finding *finding = data;
-
-	return library_find(book->functions, session, finding->list, finding->room, &finding->count);
-}
-
-CK_RV book_find(struct book *book, const CK_ATTRIBUTE *template, CK_ULONG count, CK_OBJECT_HANDLE *list, CK_ULONG room,
-		CK_ULONG *ret_count)
-{
-	struct finding finding = {list, room, 0};
-	CK_RV rv = search(book, template, count, take, &finding);
-
-	*ret_count = rv == CKR_OK ? finding.count : 0;
-	return rv;
+	return book_each(book, template->in, template->number, must_not_see, (void *)guest);
 }
 
 /* ---- ages; all with the lock held ---- */

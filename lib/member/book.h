@@ -51,9 +51,9 @@ CK_RV book_execute(struct book *book, const struct book_guest *guest, struct p11
 /* A guest leaves: its leases end. */
 void book_leave(struct book *book, const void *who);
 
-/* Objects that a template matches, whoever may see them: at most room, and how many were given. */
-CK_RV book_find(struct book *book, const CK_ATTRIBUTE *template, CK_ULONG count, CK_OBJECT_HANDLE *list, CK_ULONG room,
-		CK_ULONG *ret_count);
+typedef CK_RV (*book_visitor)(void *data, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object);
+/* Each object that a template matches, whoever may see it. What is not CKR_OK ends the walk, and is the result. */
+CK_RV book_each(struct book *book, const CK_ATTRIBUTE *template, CK_ULONG count, book_visitor each, void *data);
 
 bool book_is_step(const struct p11_call *calls, size_t count);
 /* CKR_OK, or CKR_SESSION_COUNT: too many others write. */

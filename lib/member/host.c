@@ -18,6 +18,7 @@
 #include "crypto/digest.h"
 #include "member/appliance.h"
 #include "member/book.h"
+#include "member/catalogue.h"
 #include "member/guard.h"
 #include "member/library.h"
 #include "member/owners.h"
@@ -44,6 +45,7 @@ struct host {
 
 	struct guests guests;
 	struct role_watch roles;
+	struct catalogue catalogue;
 
 	pthread_mutex_t owners_lock;
 	struct owners owners;
@@ -106,6 +108,7 @@ int host_open(const struct appliance_config *config, struct host **ret, struct e
 	pthread_mutex_init(&host->login_lock, NULL);
 	pthread_mutex_init(&host->guests.lock, NULL);
 	pthread_mutex_init(&host->roles.lock, NULL);
+	pthread_mutex_init(&host->catalogue.lock, NULL);
 	pthread_mutex_init(&host->owners_lock, NULL);
 	rc = guard_restore(config->tokens, config->guard, err);
 	if (rc == 0)
@@ -138,6 +141,7 @@ void host_free(struct host *host)
 	if (host->watch >= 0)
 		close(host->watch);
 	owners_release(&host->owners);
+	catalogue_release(&host->catalogue);
 	explicit_bzero(host, sizeof(*host));
 	free(host);
 }
@@ -170,6 +174,11 @@ struct book *host_book(const struct host *host)
 struct guests *host_guests(struct host *host)
 {
 	return &host->guests;
+}
+
+struct catalogue *host_catalogue(struct host *host)
+{
+	return &host->catalogue;
 }
 
 struct role_watch *host_roles(struct host *host)

@@ -17,6 +17,7 @@
 #include "p11/call.h"
 
 struct book;
+struct catalogue;
 struct err;
 struct host;
 struct appliance_config;
@@ -57,7 +58,8 @@ struct guests {
 	struct guest *first;
 };
 struct guests *host_guests(struct host *host);
-/* role.c's. */
+/* Others' that each host has one of. */
+struct catalogue *host_catalogue(struct host *host);
 struct role_watch *host_roles(struct host *host);
 
 /* Session objects: who made them, and on which session (owners.h). False without memory: it is nobody's. */

@@ -44,6 +44,31 @@ enum kept_kind kept_kind(const struct p11_attrs *attrs)
 	return by_label(p11_attrs_find(attrs, CKA_LABEL), !data);
 }
 
+bool kept_is_key(enum kept_kind kind)
+{
+	return kind == KEPT_IS_DOMAIN || kind == KEPT_IS_TRANSPORT;
+}
+
+enum kept_kind kept_look(CK_FUNCTION_LIST *f, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, struct kept_seen *ret)
+{
+	CK_ATTRIBUTE items[] = {
+		{CKA_CLASS, &ret->class, sizeof(ret->class)},
+		{CKA_TOKEN, &ret->token, sizeof(ret->token)},
+		{CKA_LABEL, ret->label, sizeof(ret->label)},
+		{CKA_ID, ret->id, sizeof(ret->id)},
+		{CKA_APPLICATION, ret->application, sizeof(ret->application)},
+	};
+	CK_ULONG n = sizeof(items) / sizeof(items[0]);
+	CK_RV rv = f->C_GetAttributeValue(session, object, items, n);
+	bool some = rv == CKR_OK || rv == CKR_ATTRIBUTE_TYPE_INVALID || rv == CKR_BUFFER_TOO_SMALL;
+
+	ret->attrs = (struct p11_attrs){.items = ret->items};
+	for (CK_ULONG i = 0; i < n && some; i++)
+		if (items[i].ulValueLen != CK_UNAVAILABLE_INFORMATION)
+			ret->items[ret->attrs.count++] = items[i];
+	return kept_kind(&ret->attrs);
+}
+
 /* ---- memos ---- */
 
 int memo_seal(struct buf *value, struct err *err)
@@ -116,6 +141,24 @@ void record_release(struct record *record)
 	for (size_t i = 0; i < RECORD_OBJECTS_MAX; i++)
 		p11_attrs_release(&record->objects[i]);
 	*record = (struct record){0};
+}
+
+bool uid_is_public(const uint8_t uid[static UID_LEN])
+{
+	return memcmp(uid, UID_PUBLIC, strlen(UID_PUBLIC)) == 0;
+}
+
+bool record_is_all(const struct record *record)
+{
+	CK_OBJECT_CLASS class = p11_attrs_ulong(&record->objects[0], CKA_CLASS, CKO_SECRET_KEY);
+
+	return record->n_objects && class != CKO_PRIVATE_KEY && class != CKO_SECRET_KEY;
+}
+
+bool record_is_public(const struct record *record)
+{
+	return uid_is_public(record->uid) && record_is_all(record) &&
+	       !p11_attrs_bool(&record->objects[0], CKA_PRIVATE, true);
 }
 
 static int compare(const struct record *a, const struct record *b)

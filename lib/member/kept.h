@@ -27,7 +27,7 @@ struct err;
 #define KEPT_GRAVES_FULL "hsmctl graves, full"
 #define KEPT_VIEW "hsmctl view "		/* and the group's domain id */
 
-enum { MEMO_LABEL = 64, MEMO_MAX = 65536, GRAVE_LEN = 16 };
+enum { UID_LEN = 16, MEMO_LABEL = 64, MEMO_MAX = 65536, GRAVE_LEN = UID_LEN };
 
 /* KEPT_STRANGE: called one of ours, and none that is known here. */
 enum kept_kind {
@@ -41,6 +41,19 @@ enum kept_kind {
 };
 /* What an object with these attributes is: those that say it are CKA_CLASS, CKA_LABEL, CKA_APPLICATION. */
 enum kept_kind kept_kind(const struct p11_attrs *attrs);
+/* Is it a key of the group's own, rather than a memo? */
+bool kept_is_key(enum kept_kind kind);
+
+/* Of an object on a token, what says which it is. */
+struct kept_seen {
+	CK_OBJECT_CLASS class;
+	CK_BBOOL token;
+	uint8_t label[MEMO_LABEL], application[sizeof(KEPT_APPLICATION)], id[UID_LEN];
+	CK_ATTRIBUTE items[5];
+	struct p11_attrs attrs;		/* those of items that it has, and that are no longer than ours */
+};
+/* One that is not there is nothing, and the token will say so. */
+enum kept_kind kept_look(CK_FUNCTION_LIST *f, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, struct kept_seen *ret);
 
 /* The digest at the end of a value. */
 int memo_seal(struct buf *value, struct err *err);
@@ -58,7 +71,7 @@ int graves_decode(const void *value, size_t len, const uint8_t **ret_uids, size_
  * later version than this program knows. */
 enum record_state { RECORD_CREATING, RECORD_LIVE, RECORD_DELETED, RECORD_TORN, RECORD_UNKNOWN };
 
-enum { UID_LEN = 16, WRITER_LEN = 8, CHECK_MAX = 32, RECORD_OBJECTS_MAX = 2 };
+enum { WRITER_LEN = 8, CHECK_MAX = 32, RECORD_OBJECTS_MAX = 2 };
 
 struct record {
 	uint8_t uid[UID_LEN];
@@ -77,6 +90,16 @@ struct record {
 
 void record_release(struct record *record);
 OWN_DEFINE_RELEASE(record)
+
+/* Is there nothing of it on members but this: data, a certificate, a public key by itself? What is used of it is made of
+ * the record. */
+bool record_is_all(const struct record *record);
+
+/* Of an object that is all in its record and may be seen by everybody: its record is public (replica/memo.h), and so says
+ * its uid. What is kept so, and is not such an object, is somebody else's. */
+bool record_is_public(const struct record *record);
+#define UID_PUBLIC "public"	/* how their uids begin */
+bool uid_is_public(const uint8_t uid[static UID_LEN]);
 
 int record_encode(const struct record *record, struct buf *ret, struct err *err);
 /* ERR_INVALID for anything that is not a whole record; RECORD_UNKNOWN is one of a later version. */

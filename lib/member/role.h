@@ -43,7 +43,6 @@ struct role_watch {
 	pthread_mutex_t lock;
 	int64_t since_ms;
 	unsigned said, unsaid;
-	_Atomic CK_OBJECT_HANDLE graves;	/* the newest list of deleted keys made through this host; 0 = none */
 };
 
 /*
@@ -51,9 +50,6 @@ struct role_watch {
  * whatever the code. visible: the caller may see its objects.
  */
 CK_RV role_judge(struct host *host, const char *name, enum cert_role role, const struct p11_call *calls, size_t at);
-/* It was carried out. */
-void role_note(struct host *host, const struct p11_call *call);
-
 /* Is there a decision for it? */
 bool role_knows(enum p11_fn fn);
 

@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "member/book.h"
+#include "member/catalogue.h"
 #include "member/guest.h"
 #include "member/host.h"
 #include "member/library.h"
@@ -193,7 +194,7 @@ static CK_RV note(const struct visit *visit, const struct p11_call *call, bool i
 		guest_disown_object(visit->guest, call->args[1].number);
 	if (!(info->flags & P11_WRITES))
 		return CKR_OK;
-	role_note(visit->host, call);
+	catalogue_note(visit->host, call);
 	if (info->repeat == P11_REPEAT_MAKER)
 		rv = own_result(visit, call, &changed);
 	if (changed)

@@ -17,7 +17,6 @@
 
 enum { NAME_LEN = sizeof(KEPT_RECORD) - 1, TRIES = 5 };
 _Static_assert(sizeof(KEPT_RECORD) == sizeof(KEPT_PUBLIC), "a uid stands at one place in both labels");
-static const uint8_t PUBLIC_MARK[] = {'p', 'u', 'b', 'l', 'i', 'c'};	/* how their uids begin */
 
 int record_copy(const struct record *from, struct record *ret, struct err *err)
 {
@@ -32,30 +31,12 @@ int record_copy(const struct record *from, struct record *ret, struct err *err)
 	return rc;
 }
 
-bool record_is_all(const struct record *record)
-{
-	CK_OBJECT_CLASS class = p11_attrs_ulong(&record->objects[0], CKA_CLASS, CKO_SECRET_KEY);
-
-	return record->n_objects && class != CKO_PRIVATE_KEY && class != CKO_SECRET_KEY;
-}
-
-static bool is_marked(const uint8_t uid[static UID_LEN])
-{
-	return memcmp(uid, PUBLIC_MARK, sizeof(PUBLIC_MARK)) == 0;
-}
-
-bool record_is_public(const struct record *record)
-{
-	return is_marked(record->uid) && record_is_all(record) &&
-	       !p11_attrs_bool(&record->objects[0], CKA_PRIVATE, true);
-}
-
 int record_draw(struct record *record, bool public, struct err *err)
 {
 	int rc = crypto_random(record->uid, UID_LEN, err);
 
 	if (rc == 0 && public)
-		memcpy(record->uid, PUBLIC_MARK, sizeof(PUBLIC_MARK));
+		memcpy(record->uid, UID_PUBLIC, strlen(UID_PUBLIC));
 	return rc;
 }
 
@@ -82,7 +63,7 @@ static void name_of(const uint8_t uid[static UID_LEN], char ret[static MEMO_LABE
 	char hex[2 * UID_LEN + 1];
 
 	str_hex(uid, UID_LEN, hex);
-	snprintf(ret, MEMO_LABEL, "%s%s", is_marked(uid) ? KEPT_PUBLIC : KEPT_RECORD, hex);
+	snprintf(ret, MEMO_LABEL, "%s%s", uid_is_public(uid) ? KEPT_PUBLIC : KEPT_RECORD, hex);
 }
 
 /* ---- reading ---- */
@@ -107,7 +88,7 @@ static int torn(const struct walk *walk, CK_OBJECT_HANDLE handle, const char *la
 	struct record record = {.state = RECORD_TORN};
 
 	if (!is_name(label) || !str_unhex(label + NAME_LEN, record.uid, UID_LEN) ||
-	    is_marked(record.uid) != str_starts(label, KEPT_PUBLIC))
+	    uid_is_public(record.uid) != str_starts(label, KEPT_PUBLIC))
 		return 0;
 	return walk->each(walk->data, handle, &record, err);
 }

@@ -36,14 +36,7 @@ struct member_channel;
 
 int record_copy(const struct record *from, struct record *ret, struct err *err);
 
-/* Is there nothing of it on members but this: data, a certificate, a public key by itself? What is used of it is made of
- * the record. */
-bool record_is_all(const struct record *record);
-
-/* Of an object that is all in its record and may be seen by everybody: its record is public (memo.h), and so it says by
- * its uid. What is kept so, and is not such an object, is somebody else's. */
-bool record_is_public(const struct record *record);
-/* A new uid, of such a one or of any other. */
+/* A new uid, of a public record or of any other. */
 int record_draw(struct record *record, bool public, struct err *err);
 
 /* A public half that the application destroyed: members keep it, for it proves the other one. An attribute of ours says so,

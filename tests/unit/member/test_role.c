@@ -311,6 +311,7 @@ static void the_domain_key_and_transport_keys_are_the_administrators(void **stat
 struct memo {
 	char label[MEMO_LABEL];
 	struct buf value;
+	bool open;	/* for everybody to see */
 };
 
 static struct memo record(uint8_t uid, enum record_state state, uint64_t counter, bool extractable)
@@ -376,7 +377,7 @@ static CK_RV step(const struct visitor *v, struct memo a, struct memo b, CK_OBJE
 	for (size_t i = 0; i < 2; i++) {
 		const CK_ATTRIBUTE t[] = {
 			{CKA_CLASS, &data_class, sizeof(data_class)}, {CKA_APPLICATION, (void *)KEPT_APPLICATION, 6},
-			LABEL(memos[i]->label), {CKA_PRIVATE, &yes, 1}, {CKA_TOKEN, &yes, 1},
+			LABEL(memos[i]->label), {CKA_PRIVATE, memos[i]->open ? &no : &yes, 1}, {CKA_TOKEN, &yes, 1},
 			{CKA_VALUE, memos[i]->value.data, memos[i]->value.len},
 		};
 
@@ -406,6 +407,7 @@ static CK_RV put(const struct visitor *v, struct memo memo, CK_OBJECT_HANDLE *re
 static int records(void)
 {
 	CK_OBJECT_HANDLE live, other, creating, first;
+	struct memo memo;
 	const struct visitor *app = &application;
 
 	CHECK(open_host() == 0 && enter(&admin, &officer) == CKR_OK && enter(&application, &somebody) == CKR_OK);
@@ -426,6 +428,17 @@ static int records(void)
 	CHECK(step(app, record(1, RECORD_LIVE, 1, false), NONE, live, NULL) == CKR_ACTION_PROHIBITED);
 	CHECK(step(app, record(4, RECORD_LIVE, 3, false), NONE, live, NULL) == CKR_ACTION_PROHIBITED);
 	CHECK(copy(app, live, "mine") == CKR_ACTION_PROHIBITED && relabel(app, live, "mine") == CKR_ACTION_PROHIBITED);
+	/* By way of one that was never finished. */
+	CHECK(put(app, record(1, RECORD_CREATING, 1, true), NULL) == CKR_ACTION_PROHIBITED);
+	CHECK(put(app, record(1, RECORD_LIVE, 1, true), NULL) == CKR_ACTION_PROHIBITED);
+	/* In the place of it, and where nobody looks. */
+	memo = record(1, RECORD_LIVE, 3, false);
+	memo.open = true;
+	CHECK(step(app, memo, NONE, live, NULL) == CKR_ACTION_PROHIBITED);
+	memo = record(1, RECORD_LIVE, 3, false);
+	memcpy(memo.label, KEPT_PUBLIC, strlen(KEPT_PUBLIC));
+	memo.open = true;
+	CHECK(step(app, memo, NONE, live, NULL) == CKR_ACTION_PROHIBITED);
 	/* A newer one, and one that it leaves over. */
 	CHECK(step(app, record(1, RECORD_LIVE, 3, false), NONE, live, &live) == CKR_OK);
 	CHECK(put(app, record(1, RECORD_LIVE, 4, false), &other) == CKR_OK);
@@ -452,6 +465,7 @@ static void records_give_way_only_to_those_that_restrict_as_much(void **state)
 static int lists(void)
 {
 	CK_OBJECT_HANDLE open, marks, torn, old;
+	struct memo open_view;
 	const struct visitor *app = &application;
 
 	CHECK(open_host() == 0 && enter(&admin, &officer) == CKR_OK && enter(&application, &somebody) == CKR_OK);
@@ -472,6 +486,9 @@ static int lists(void)
 	CHECK(put(app, view("a"), &marks) == CKR_OK);
 	CHECK(call(app, p11_C_DestroyObject(app->session, marks)) == CKR_ACTION_PROHIBITED);
 	CHECK(step(app, view("b"), NONE, marks, NULL) == CKR_ACTION_PROHIBITED);
+	open_view = view("a");
+	open_view.open = true;
+	CHECK(step(app, open_view, NONE, marks, NULL) == CKR_ACTION_PROHIBITED);
 	CHECK(step(app, view("a"), NONE, marks, &marks) == CKR_OK);
 	CHECK(call(&admin, p11_C_DestroyObject(admin.session, marks)) == CKR_OK);
 	CHECK(call(&admin, p11_C_DestroyObject(admin.session, open)) == CKR_OK);
