@@ -40,6 +40,7 @@ struct replica_member {
 	/* By index of the target: 1 + the pair of mechanisms that carries keys
 	 * there (domain.c), 0 = not tried yet. */
 	_Atomic uint8_t carries[SET_MAX];
+	char not_done[160];		/* with the set's lock: what was last logged so; "" = nothing since something was done */
 	_Atomic uint32_t holds;		/* which restrictions of keys its token knows (key_leave_out) */
 };
 

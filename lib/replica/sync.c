@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Repairing what an examination finds. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -162,11 +163,27 @@ static int plan(struct repair_round *r, const struct finding *f)
 	return step->key && step->member ? 0 : -ERR_NO_MEMORY;
 }
 
-/* why: it was not done; NULL = it was. */
+/* Who cannot bring a member up to date tries again and again. */
+static bool is_news(const struct repair_round *r, const struct finding *f, const char *why)
+{
+	struct replica_set *set = r->sites->set;
+	struct replica_member *of = r->sites->sites[f->site].of;
+	bool news;
+
+	pthread_mutex_lock(&set->lock);
+	news = strncmp(of->not_done, why, sizeof(of->not_done) - 1) != 0;
+	snprintf(of->not_done, sizeof(of->not_done), "%s", why);
+	pthread_mutex_unlock(&set->lock);
+	return news;
+}
+
+/* why: it was not done, which is said once; NULL = it was. */
 static void log_step(const struct repair_round *r, const struct finding *f, const char *why)
 {
 	owned(mem) char *subject = subject_of(r, f);
 
+	if (!is_news(r, f, why ? why : "") && why)
+		return;
 	log_info("replica", "'%s': %s '%s'%s%s", r->sites->sites[f->site].of->name, action_names[repair_action(r, f)],
 		 subject ? subject : "", why ? " not done: " : r->dry_run ? " (not done)" : "", why ? why : "");
 }
