@@ -11,6 +11,7 @@
 #include "crypto/digest.h"
 #include "ha/verbs.h"
 #include "replica/domain.h"
+#include "replica/sites.h"
 
 struct create {
 	const char *group;

@@ -6,6 +6,7 @@
 #include "cli/cli.h"
 #include "ha/verbs.h"
 #include "replica/domain.h"
+#include "replica/sites.h"
 
 struct delete {
 	const char *group;

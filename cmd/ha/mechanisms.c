@@ -9,6 +9,7 @@
 #include "cli/cli.h"
 #include "ha/verbs.h"
 #include "member/member.h"
+#include "replica/sites.h"
 
 struct mechanisms {
 	const char *group;

@@ -10,7 +10,7 @@
 #include "ha/latency.h"
 #include "member/member.h"
 #include "replica/record.h"
-#include "replica/set.h"
+#include "replica/sites.h"
 
 struct err;
 struct stats;

@@ -10,7 +10,7 @@
 
 #include "replica/graves.h"
 #include "replica/record.h"
-#include "replica/set.h"
+#include "replica/sites.h"
 #include "replica/view.h"
 
 struct err;

@@ -13,7 +13,7 @@
 #include "member/kept.h"
 #include "member/member.h"
 #include "p11/rv.h"
-#include "replica/set.h"
+#include "replica/sites.h"
 
 static const char DOMAIN_LABEL[] = KEPT_DOMAIN;
 static const char TRANSPORT_LABEL[] = KEPT_TRANSPORT;

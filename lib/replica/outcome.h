@@ -9,7 +9,7 @@
 #ifndef REPLICA_OUTCOME_H
 #define REPLICA_OUTCOME_H
 
-#include "replica/set.h"
+#include "replica/sites.h"
 
 struct err;
 

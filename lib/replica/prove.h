@@ -17,7 +17,7 @@
 #define REPLICA_PROVE_H
 
 #include "replica/record.h"
-#include "replica/set.h"
+#include "replica/sites.h"
 
 struct err;
 

@@ -2,9 +2,7 @@
 /*
  * replica_set - the members of one group, as replication sees them.
  *
- * A set is made from the fleet document. replica_site is one member during one
- * piece of work: a channel, the handle of the domain key there, or why it
- * cannot be reached. Every function of the room works on the sites of a set.
+ * A set is made from the fleet document, and follows it where a process lives long.
  */
 #ifndef REPLICA_SET_H
 #define REPLICA_SET_H
@@ -95,41 +93,5 @@ int replica_set_share_pin(struct replica_set *set, size_t from, const struct sec
 /* Open, read the PIN from the group's pin_source, log in: what commands do. */
 int replica_set_open_admin(const struct fleet *fleet, const struct fleet_group *group, const char *folder,
 			   struct replica_set **ret, struct err *err);
-
-struct replica_site {
-	struct replica_member *of;
-	struct member_channel *channel;	/* NULL: not reached, err says why */
-	CK_OBJECT_HANDLE domain;	/* of the domain key, CK_INVALID_HANDLE = it has none */
-	struct err err;
-};
-
-struct replica_sites {
-	struct replica_set *set;
-	uint32_t members;		/* who were members when the work began */
-	struct replica_site sites[SET_MAX];
-	size_t count;
-};
-
-/* All of them, none connected. */
-struct replica_sites replica_sites_of(struct replica_set *set);
-
-/*
- * Acquire a channel on each member of mask (bit i = member i), all at once, and
- * find the domain key there. A member that cannot be reached is left out with
- * its error. A refused PIN is tried on one member only: ERR_PIN; once a member
- * accepted it, a member that refuses it is left out like any other that fails.
- */
-int replica_sites_open(struct replica_set *set, uint32_t mask, struct replica_sites *ret, struct err *err);
-void replica_sites_release(struct replica_sites *sites);
-/* Try those of mask that are not there as well. */
-void replica_sites_add(struct replica_sites *sites, uint32_t mask);
-OWN_DEFINE_RELEASE(replica_sites)
-
-/* Drop a site whose link failed, keeping why. */
-void replica_site_lost(struct replica_site *site, const struct err *why);
-
-/* Do the sites of mask satisfy the durability policy? ERR_POLICY tells. */
-int replica_policy_check(const struct replica_sites *sites, uint32_t mask, struct err *err);
-uint32_t replica_sites_up(const struct replica_sites *sites);
 
 #endif

@@ -24,7 +24,7 @@
 
 #include "replica/graves.h"
 #include "replica/record.h"
-#include "replica/set.h"
+#include "replica/sites.h"
 
 struct err;
 

@@ -10,7 +10,7 @@
 #define REPLICA_WRITE_H
 
 #include "replica/key.h"
-#include "replica/set.h"
+#include "replica/sites.h"
 
 struct err;
 

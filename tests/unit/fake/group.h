@@ -14,7 +14,7 @@
 #include "member/member.h"
 #include "p11/rv.h"
 #include "replica/domain.h"
-#include "replica/set.h"
+#include "replica/sites.h"
 #include "replica/verify.h"
 #include "replica/view.h"
 #include "replica/write.h"

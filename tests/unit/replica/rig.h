@@ -21,7 +21,7 @@
 #include "fake/token.h"
 #include "json/type.h"
 #include "replica/key.h"
-#include "replica/set.h"
+#include "replica/sites.h"
 #include "replica/verify.h"
 #include "replica/write.h"
 
