@@ -138,7 +138,9 @@ static int tell_uses(struct row *row, struct err *err)
 		{CKF_ENCRYPT, "encrypt"}, {CKF_DECRYPT, "decrypt"}, {CKF_DIGEST, "digest"}, {CKF_SIGN, "sign"},
 		{CKF_SIGN_RECOVER, "sign-recover"}, {CKF_VERIFY, "verify"}, {CKF_VERIFY_RECOVER, "verify-recover"},
 		{CKF_GENERATE, "generate"}, {CKF_GENERATE_KEY_PAIR, "generate-pair"}, {CKF_WRAP, "wrap"},
-		{CKF_UNWRAP, "unwrap"}, {CKF_DERIVE, "derive"},
+		{CKF_UNWRAP, "unwrap"}, {CKF_DERIVE, "derive"}, {CKF_MESSAGE_ENCRYPT, "message-encrypt"},
+		{CKF_MESSAGE_DECRYPT, "message-decrypt"}, {CKF_MESSAGE_SIGN, "message-sign"},
+		{CKF_MESSAGE_VERIFY, "message-verify"},
 	};
 	int rc = 0;
 

@@ -39,7 +39,7 @@ static uint64_t shape_of(const struct p11_call *calls, size_t count)
 
 		hash = mix(hash, calls[i].fn);
 		for (int n = 0; n < P11_ARGS_MAX && kinds[n] != P11_ARG_END; n++) {
-			if (kinds[n] == P11_ARG_MECHANISM)
+			if (kinds[n] == P11_ARG_MECHANISM || kinds[n] == P11_ARG_PROCESS)
 				hash = mix(hash, ((const CK_MECHANISM *)calls[i].args[n].in)->mechanism);
 			else if (kinds[n] == P11_ARG_IN || kinds[n] == P11_ARG_RANDOM || kinds[n] == P11_ARG_OBJECT)
 				hash = mix(hash, calls[i].args[n].number);
@@ -92,7 +92,8 @@ static bool says_anything(const struct p11_call *call)
 	bool says = false;
 
 	for (int n = 0; n < P11_ARGS_MAX && kinds[n] != P11_ARG_END; n++)
-		says = says || kinds[n] == P11_ARG_IN || kinds[n] == P11_ARG_TEMPLATE || kinds[n] == P11_ARG_MECHANISM;
+		says = says || kinds[n] == P11_ARG_IN || kinds[n] == P11_ARG_TEMPLATE || kinds[n] == P11_ARG_MECHANISM ||
+		       kinds[n] == P11_ARG_PROCESS;
 	return says;
 }
 

@@ -48,8 +48,9 @@ bool ha_logged_in(const struct ha_group *group);
 
 /*
  * Mechanisms that all members have which can be asked, for what all can do with them, and with the sizes of keys that
- * all take. A member is asked once, and again when it was away. Those that no row of ours describes (p11/mech.h) are
- * offered with parameters of plain bytes. list: the first room of *ret_count.
+ * all take; messages are of one part (no CKF_MULTI_MESSAGE). A member is asked once, and again when it was away. Those
+ * that no row of ours describes (p11/mech.h) are offered with parameters of plain bytes. list: the first room of
+ * *ret_count.
  */
 CK_RV ha_mechanisms(struct ha_group *group, CK_MECHANISM_TYPE *list, CK_ULONG room, CK_ULONG *ret_count);
 /* CKR_MECHANISM_INVALID: not one of them. */
@@ -75,7 +76,7 @@ CK_RV ha_call(struct ha_session *session, struct p11_call *call);
 void ha_session_cancel(struct ha_session *session, CK_FLAGS flags);
 
 /* Is there an operation whose key wants the user's PIN for this use (CKA_ALWAYS_AUTHENTICATE), which was not given yet?
- * Until then it answers CKR_USER_NOT_LOGGED_IN, and is over. */
+ * Until then it answers CKR_USER_NOT_LOGGED_IN, and is over; a process of messages, which wants it for each, is not. */
 bool ha_session_waits(const struct ha_session *session);
 /* It was given: for the one that was begun last. */
 void ha_session_admit(struct ha_session *session);

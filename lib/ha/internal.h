@@ -384,6 +384,7 @@ struct ha_operation {
 	unsigned long number;		/* in which order the session's were begun */
 	bool alone;			/* its Init went to a member by itself, and so does all that follows */
 	bool waits;			/* for the PIN */
+	bool each_time;			/* which its key wants for each use */
 	bool updated;			/* an Update came: Once is not allowed any more */
 	struct ha_log log;
 	struct ha_stream stream;
@@ -392,10 +393,15 @@ struct ha_operation {
 /* Its Init, as a call. */
 struct p11_call ha_operation_init(const struct ha_operation *o);
 void ha_operation_free(struct ha_operation *operation);
+enum { SINGLE_MAX = 3 << 20 };		/* encrypt and decrypt in one call */
 /* A call of P11_REPEAT_OPERATION. */
 CK_RV ha_operate(struct ha_session *session, struct p11_call *call);
 /* C_DigestEncryptUpdate and its like. */
 CK_RV ha_operate_both(struct ha_session *session, struct p11_call *call);
+
+/* ---- message.c ---- */
+/* One message of a process (C_EncryptMessage …): it ends nothing, whatever becomes of it. */
+CK_RV ha_message(struct ha_operation *o, struct p11_call *call);
 
 /* ---- session.c ---- */
 struct ha_session {

@@ -105,7 +105,7 @@ static struct member_mechanism *find(struct member_mechanism *list, CK_ULONG cou
 /* What the group itself does not offer must not be promised. */
 static bool is_offered(struct member_mechanism *m)
 {
-	m->info.flags &= ~(CK_FLAGS)P11_USES | p11_mech_uses(m->type);
+	m->info.flags &= ~(CK_FLAGS)(P11_USES | CKF_MULTI_MESSAGE) | p11_mech_uses(m->type);
 	return (m->info.flags & P11_USES) && (!m->info.ulMaxKeySize || m->info.ulMinKeySize <= m->info.ulMaxKeySize);
 }
 

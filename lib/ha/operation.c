@@ -18,7 +18,6 @@
 
 enum {
 	STEP = 1 << 20,			/* of input that is not kept */
-	SINGLE_MAX = 3 << 20,		/* encrypt and decrypt in one call */
 	BLOCK_MAX = 64,			/* more than any cipher holds back */
 };
 
@@ -77,15 +76,21 @@ static CK_RV take_key(void *data, const struct record *record, size_t part)
 	o->modulus_len = number_len_of(key, CKA_MODULUS);
 	o->order_len = order_len_of(key);
 	o->key_len = p11_attrs_ulong(key, CKA_VALUE_LEN, CK_UNAVAILABLE_INFORMATION);
-	o->waits = p11_attrs_bool(key, CKA_ALWAYS_AUTHENTICATE, false);
+	o->waits = o->each_time = p11_attrs_bool(key, CKA_ALWAYS_AUTHENTICATE, false);
 	return CKR_OK;
 }
 
 /* Where tokens differ one is asked now, not when all is fed; the operation stands there. */
 static CK_RV ask_token(struct ha_operation *o)
 {
-	o->alone = p11_mech_is_doubtful(&o->mechanism.ck, o->key_len);
+	o->alone = !p11_op_is_message(o->op) && p11_mech_is_doubtful(&o->mechanism.ck, o->key_len);
 	return o->alone ? ha_stream_begin(o) : CKR_OK;
+}
+
+static int copy_mechanism(struct ha_operation *o, const CK_MECHANISM *from, struct err *err)
+{
+	return p11_op_is_message(o->op) ? p11_process_copy(from, &o->mechanism, err)
+					: p11_mechanism_copy(from, &o->mechanism, err);
 }
 
 static CK_RV begin(struct ha_session *session, const struct p11_call *call, struct ha_operation **ret)
@@ -106,9 +111,9 @@ static CK_RV begin(struct ha_session *session, const struct p11_call *call, stru
 	rv = ha_mechanism_check(o->group, mechanism->mechanism, p11_op_flag(o->op));
 	if (rv == CKR_OK && p11_fn_table[call->fn].args[2] == P11_ARG_OBJECT) {
 		o->key = call->args[2].number;
-		rv = ha_key_look(o->group, o->key, p11_op_flag(o->op), mechanism->mechanism, take_key, o);
+		rv = ha_key_look(o->group, o->key, p11_op_use(o->op), mechanism->mechanism, take_key, o);
 	}
-	if (rv == CKR_OK && p11_mechanism_copy(mechanism, &o->mechanism, &err) < 0)
+	if (rv == CKR_OK && copy_mechanism(o, mechanism, &err) < 0)
 		rv = p11_rv_from_err(&err);
 	if (rv == CKR_OK)
 		rv = ask_token(o);
@@ -460,11 +465,21 @@ static CK_RV once(struct ha_operation *o, struct p11_call *call, bool *ret_over)
 static CK_RV go_on(struct ha_operation *o, struct p11_call *call, bool *ret_over)
 {
 	*ret_over = true;
-	if (o->waits)
+	/* On members no process of messages is any longer than one of them. */
+	if (p11_op_is_message(o->op) && p11_fn_table[call->fn].part == P11_PART_FINAL)
+		return CKR_OK;
+	/* For the next message it may be given yet. */
+	if (o->waits) {
+		*ret_over = !p11_op_is_message(o->op);
 		return CKR_USER_NOT_LOGGED_IN;
+	}
 	/* Whoever logs out has no private keys any more, nor has anybody one that is gone. */
 	if (o->key && !ha_object_is_there(o->group, o->key))
 		return ha_logged_in(o->group) ? CKR_KEY_HANDLE_INVALID : CKR_USER_NOT_LOGGED_IN;
+	if (p11_op_is_message(o->op)) {
+		*ret_over = false;
+		return ha_message(o, call);
+	}
 	switch (p11_fn_table[call->fn].part) {
 	case P11_PART_ONCE:
 		return once(o, call, ret_over);

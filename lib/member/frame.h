@@ -19,7 +19,8 @@
  * Since version 2 the server knows the calls of P11_WHERE_HOST; asked for one, a server of
  * version 1 would end the connection. Since version 3 connections of one instance (instance.h) are one guest. A server
  * of before calls a longer HELLO malformed: the client comes again with the one it knows. Since version 4 the server
- * passes mechanisms that it does not know (p11/mech.h); before it would end the connection over one.
+ * passes mechanisms that it does not know (p11/mech.h), before it would end the connection over one; and knows the
+ * functions of messages.
  */
 #ifndef MEMBER_FRAME_H
 #define MEMBER_FRAME_H
@@ -45,7 +46,7 @@ enum {
 	FRAME_OLDEST = 1,
 	FRAME_VERSION = 4,
 	FRAME_VERSION_INSTANCE = 3,	/* the first with instances */
-	FRAME_VERSION_MECHANISM = 4,	/* the first that passes mechanisms of no row */
+	FRAME_VERSION_MECHANISM = 4,	/* the first that passes mechanisms of no row, and messages */
 	FRAME_HEAD = 5,
 	FRAME_MAX = 16 << 20,	/* longest body of a call or reply, */
 	FRAME_SHORT = 4096,	/* of all else but a beat; longer is ERR_PROTOCOL before a byte of it is read */

@@ -36,7 +36,8 @@ struct library {
 	struct library *next;
 	char *path;
 	void *handle;
-	CK_FUNCTION_LIST *functions;
+	CK_FUNCTION_LIST *functions;	/* a CK_FUNCTION_LIST_3_0 when its version is 3.0 */
+	CK_FUNCTION_LIST old;		/* a copy, of one that claims to be newer than it can be */
 	bool initialised;	/* by us */
 	uint64_t epoch;
 	unsigned generation, users;
@@ -73,6 +74,31 @@ static void unload(struct library *library)
 	free(library);
 }
 
+/* The list of C_GetFunctionList ends with what 2.40 has, whatever it says (PKCS#11 v3.0 section 5.4.4). */
+static CK_FUNCTION_LIST *no_newer_than_it_is(struct library *library, CK_FUNCTION_LIST *list)
+{
+	if (list->version.major < 3)
+		return list;
+	library->old = *list;
+	library->old.version = (CK_VERSION){2, 40};
+	return &library->old;
+}
+
+/* Its interface of 3.0, if it has one; what came after is another list (PKCS#11 v3.0 section 5.4.6). */
+static CK_FUNCTION_LIST *newest(struct library *library, CK_FUNCTION_LIST *list)
+{
+	CK_VERSION version = {3, 0};
+	CK_INTERFACE *interface = NULL;
+	CK_FUNCTION_LIST *found;
+	CK_C_GetInterface get;
+
+	*(void **)&get = dlsym(library->handle, "C_GetInterface");
+	if (!get || get((CK_UTF8CHAR_PTR) "PKCS 11", &version, &interface, 0) != CKR_OK || !interface)
+		return no_newer_than_it_is(library, list);
+	found = interface->pFunctionList;
+	return found && found->version.major == 3 ? found : no_newer_than_it_is(library, list);
+}
+
 static int load(const char *path, struct library *library, struct err *err)
 {
 	CK_C_INITIALIZE_ARGS args = {.flags = CKF_OS_LOCKING_OK};
@@ -94,6 +120,7 @@ static int load(const char *path, struct library *library, struct err *err)
 	rv = get(&library->functions);
 	if (rv != CKR_OK)
 		return p11_rv_err(err, rv, "C_GetFunctionList");
+	library->functions = newest(library, library->functions);
 	rv = library->functions->C_Initialize(&args);
 	library->initialised = rv == CKR_OK;
 	if (rv != CKR_OK && rv != CKR_CRYPTOKI_ALREADY_INITIALIZED)

@@ -25,6 +25,7 @@ int library_open(const char *path, struct library **ret, struct err *err);
 void library_free(struct library *library);
 OWN_DEFINE(library)
 
+/* By its version also a CK_FUNCTION_LIST_3_0 (p11_execute()). */
 CK_FUNCTION_LIST *library_functions(const struct library *library);
 /* Differs for each instance that this process ever loaded. */
 uint64_t library_epoch(const struct library *library);

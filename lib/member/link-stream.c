@@ -142,7 +142,7 @@ static int exchange(struct stream_link *s, const struct call_limit *limit, struc
 /* An appliance of before would end the connection over a function that it does not know; each version knows some more. */
 static bool is_beyond(const struct stream_link *s, const struct p11_call *calls, size_t count)
 {
-	static const enum p11_fn known[] = {[1] = P11_X_Absent, [2] = P11_C_GetObjectSize, [3] = P11_FN_MAX,
+	static const enum p11_fn known[] = {[1] = P11_X_Absent, [2] = P11_C_GetObjectSize, [3] = P11_C_MessageEncryptInit,
 					    [FRAME_VERSION] = P11_FN_MAX};
 
 	for (size_t i = 0; i < count; i++)
@@ -160,6 +160,14 @@ static bool is_strange(const struct stream_link *s, const struct p11_call *calls
 			    !p11_mech(((const CK_MECHANISM *)calls[i].args[n].in)->mechanism))
 				return true;
 	return false;
+}
+
+/* Nor may it promise what it cannot be asked for. */
+static void withdraw_messages(const struct stream_link *s, struct p11_call *calls, size_t count)
+{
+	for (size_t i = 0; i < count && s->version < FRAME_VERSION_MECHANISM; i++)
+		if (calls[i].fn == P11_C_GetMechanismInfo && calls[i].rv == CKR_OK)
+			((CK_MECHANISM_INFO *)calls[i].args[2].out)->flags &= ~(CK_FLAGS)P11_MESSAGE_USES;
 }
 
 static int stream_link_call(struct link *link, struct p11_call *calls, size_t count, const struct call_limit *limit,
@@ -196,6 +204,8 @@ static int stream_link_call(struct link *link, struct p11_call *calls, size_t co
 	r = buf_reader(s->in.data, s->in.len);
 	link->changes = buf_get_u64(&r);
 	rc = p11_decode_reply(&r, calls, count, err);
+	if (rc == 0)
+		withdraw_messages(s, calls, count);
 	/* It may hold values of keys. */
 	buf_clear(&s->in);
 	if (rc < 0 && err)

@@ -560,6 +560,20 @@ static void judge(struct member_channel *channel, const struct p11_call *calls, 
 	}
 }
 
+/* Of a batch that began a process of messages and was to end it, but came to no end: what ends it. P11_FN_MAX = none. */
+static enum p11_fn left_open(const struct p11_call *calls, size_t count)
+{
+	enum p11_op open = P11_OP_NONE;
+
+	for (size_t i = 0; i < count && calls[i].rv == CKR_OK; i++) {
+		const struct p11_fn_info *info = &p11_fn_table[calls[i].fn];
+
+		if (p11_op_is_message(info->op))
+			open = info->part == P11_PART_INIT ? info->op : info->part == P11_PART_FINAL ? P11_OP_NONE : open;
+	}
+	return open && p11_fn_table[calls[count - 1].fn].part == P11_PART_FINAL ? p11_fn_of(open, P11_PART_FINAL) : P11_FN_MAX;
+}
+
 /* What is the caller's fault is answered here: no member hears of it. */
 static bool refused(struct p11_call *calls, size_t count)
 {
@@ -578,6 +592,15 @@ static bool refused(struct p11_call *calls, size_t count)
 static bool is_ours(int rc)
 {
 	return rc == -ERR_NO_MEMORY || cancel_is(rc);
+}
+
+/* A message that is refused is no reason to give a connection up. */
+static void end_process(struct member_channel *channel, const struct p11_call *calls, size_t count)
+{
+	struct p11_call end = {.fn = left_open(calls, count), .rv = P11_NOT_RUN, .args = {{.number = channel->session}}};
+
+	if (end.fn != P11_FN_MAX && !channel->broken)
+		channel->unclean = member_call(channel, &end, 1, NULL, NULL) < 0 || end.rv != CKR_OK;
 }
 
 int member_call(struct member_channel *channel, struct p11_call *calls, size_t count, const struct call_limit *own,
@@ -611,6 +634,7 @@ int member_call(struct member_channel *channel, struct p11_call *calls, size_t c
 	if (channel->link->changes)
 		atomic_store(&m->changes, channel->link->changes);
 	judge(channel, calls, count);
+	end_process(channel, calls, count);
 	return 0;
 }
 

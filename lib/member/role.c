@@ -187,6 +187,10 @@ static CK_RV (*const of_application[P11_FN_MAX])(struct asked *a) = {
 	[P11_C_VerifyRecoverInit] = FREE, [P11_C_VerifyRecover] = FREE,
 	[P11_C_DigestEncryptUpdate] = FREE, [P11_C_DecryptDigestUpdate] = FREE,
 	[P11_C_SignEncryptUpdate] = FREE, [P11_C_DecryptVerifyUpdate] = FREE,
+	[P11_C_MessageEncryptInit] = FREE, [P11_C_EncryptMessage] = FREE, [P11_C_MessageEncryptFinal] = FREE,
+	[P11_C_MessageDecryptInit] = FREE, [P11_C_DecryptMessage] = FREE, [P11_C_MessageDecryptFinal] = FREE,
+	[P11_C_MessageSignInit] = FREE, [P11_C_SignMessage] = FREE, [P11_C_MessageSignFinal] = FREE,
+	[P11_C_MessageVerifyInit] = FREE, [P11_C_VerifyMessage] = FREE, [P11_C_MessageVerifyFinal] = FREE,
 	/* Whether a key may be digested no attribute says. */
 	[P11_C_DigestKey] = judge_digest,
 

@@ -14,6 +14,9 @@
 #define P11_TAKE_SESSION(i) CK_SESSION_HANDLE a##i
 #define P11_TAKE_OBJECT(i) CK_OBJECT_HANDLE a##i
 #define P11_TAKE_MECHANISM(i) const CK_MECHANISM *a##i
+#define P11_TAKE_PROCESS P11_TAKE_MECHANISM
+#define P11_TAKE_PARAM(i) void *a##i, CK_ULONG n##i
+#define P11_TAKE_PARAM_GIVING P11_TAKE_PARAM
 #define P11_TAKE_IN(i) const void *a##i, CK_ULONG n##i
 #define P11_TAKE_PIN(i) const void *a##i, CK_ULONG n##i
 #define P11_TAKE_TEMPLATE(i) const CK_ATTRIBUTE *a##i, CK_ULONG n##i
@@ -34,11 +37,14 @@
 #define P11_KEEP_SESSION P11_KEEP_NUMBER_
 #define P11_KEEP_OBJECT P11_KEEP_NUMBER_
 #define P11_KEEP_MECHANISM(i) {.in = a##i}
+#define P11_KEEP_PROCESS P11_KEEP_MECHANISM
+#define P11_KEEP_PARAM(i) {.out = a##i, .number = n##i}
+#define P11_KEEP_PARAM_GIVING P11_KEEP_PARAM
 #define P11_KEEP_IN(i) {.in = a##i, .number = n##i}
 #define P11_KEEP_PIN P11_KEEP_IN
 #define P11_KEEP_TEMPLATE P11_KEEP_IN
 #define P11_KEEP_SEARCH P11_KEEP_IN
-#define P11_KEEP_ATTRS(i) {.out = a##i, .number = n##i}
+#define P11_KEEP_ATTRS P11_KEEP_PARAM
 #define P11_KEEP_OUT(i) {.out = a##i, .out_len = n##i}
 #define P11_KEEP_RANDOM P11_KEEP_ATTRS
 #define P11_KEEP_OUT_HANDLE(i) {.out = a##i}

@@ -9,6 +9,9 @@
 #define KIND_SESSION(i) P11_ARG_SESSION
 #define KIND_OBJECT(i) P11_ARG_OBJECT
 #define KIND_MECHANISM(i) P11_ARG_MECHANISM
+#define KIND_PROCESS(i) P11_ARG_PROCESS
+#define KIND_PARAM(i) P11_ARG_PARAM
+#define KIND_PARAM_GIVING(i) P11_ARG_PARAM_GIVING
 #define KIND_IN(i) P11_ARG_IN
 #define KIND_PIN(i) P11_ARG_PIN
 #define KIND_TEMPLATE(i) P11_ARG_TEMPLATE
@@ -99,13 +102,16 @@ static CK_RV get_attributes(CK_FUNCTION_LIST *f, CK_SESSION_HANDLE session, CK_O
 #define GIVE_SESSION(i) a[i].number
 #define GIVE_OBJECT(i) a[i].number
 #define GIVE_MECHANISM(i) (CK_MECHANISM *)a[i].in
+#define GIVE_PROCESS GIVE_MECHANISM
+#define GIVE_PARAM(i) a[i].out, a[i].number
+#define GIVE_PARAM_GIVING GIVE_PARAM
 #define GIVE_IN(i) (CK_BYTE *)a[i].in, a[i].number
 #define GIVE_PIN(i) (CK_UTF8CHAR *)a[i].in, a[i].number
 #define GIVE_TEMPLATE(i) (CK_ATTRIBUTE *)a[i].in, a[i].number
 #define GIVE_SEARCH(i) (CK_ATTRIBUTE *)a[i].in, a[i].number
-#define GIVE_ATTRS(i) a[i].out, a[i].number
+#define GIVE_ATTRS GIVE_PARAM
 #define GIVE_OUT(i) a[i].out, a[i].out_len
-#define GIVE_RANDOM(i) a[i].out, a[i].number
+#define GIVE_RANDOM GIVE_PARAM
 #define GIVE_OUT_HANDLE(i) a[i].out
 #define GIVE_OUT_HANDLES(i) a[i].out, a[i].number, a[i].out_len
 #define GIVE_OUT_ULONGS(i) a[i].out, a[i].out_len
@@ -115,13 +121,31 @@ static CK_RV get_attributes(CK_FUNCTION_LIST *f, CK_SESSION_HANDLE session, CK_O
 #define CALL_SLOT(name, ...) return f->name(P11_EACH(GIVE_, __VA_ARGS__));
 #define CALL_LOGIN CALL_SLOT
 #define CALL_SESSION CALL_SLOT
+#define CALL_MESSAGE(name, ...)                                                                               \
+	if (!f3 || !f3->name)                                                                                 \
+		break;                                                                                        \
+	return f3->name(P11_EACH(GIVE_, __VA_ARGS__));
 #define CALL_HOST(name, ...) break;
 #define CASE(where, name, flags, op, part, repeat, ...) case P11_##name: CALL_##where(name, __VA_ARGS__)
 
+/* A library that has no functions for messages may say of a mechanism that they can be done. */
+static CK_RV get_mechanism_info(CK_FUNCTION_LIST *f, CK_SLOT_ID slot, CK_MECHANISM_TYPE type, CK_MECHANISM_INFO *ret)
+{
+	CK_RV rv = f->C_GetMechanismInfo(slot, type, ret);
+
+	if (rv == CKR_OK && f->version.major < 3)
+		ret->flags &= ~(CK_FLAGS)P11_MESSAGE_USES;
+	return rv;
+}
+
 static CK_RV run(CK_FUNCTION_LIST *f, CK_SLOT_ID slot, enum p11_fn fn, const struct p11_arg *a)
 {
+	CK_FUNCTION_LIST_3_0 *f3 = f->version.major >= 3 ? (CK_FUNCTION_LIST_3_0 *)f : NULL;
+
 	if (fn == P11_C_GetAttributeValue)
 		return get_attributes(f, a[0].number, a[1].number, a[2].out, a[2].number);
+	if (fn == P11_C_GetMechanismInfo)
+		return get_mechanism_info(f, slot, a[1].number, a[2].out);
 	switch (fn) {
 		P11_FUNCTIONS(CASE)
 	case P11_FN_MAX:
@@ -215,15 +239,36 @@ CK_RV p11_execute_all(CK_FUNCTION_LIST *functions, CK_SLOT_ID slot, struct p11_c
 
 /* ---- operations ---- */
 
+/* Of its mechanism, and of its key. */
+static const struct {
+	CK_FLAGS flag, use;
+} op_flags[P11_OP_MAX] = {
+	[P11_OP_ENCRYPT] = {CKF_ENCRYPT, CKF_ENCRYPT},
+	[P11_OP_DECRYPT] = {CKF_DECRYPT, CKF_DECRYPT},
+	[P11_OP_DIGEST] = {CKF_DIGEST, CKF_DIGEST},
+	[P11_OP_SIGN] = {CKF_SIGN, CKF_SIGN},
+	[P11_OP_VERIFY] = {CKF_VERIFY, CKF_VERIFY},
+	[P11_OP_SIGN_RECOVER] = {CKF_SIGN_RECOVER, CKF_SIGN_RECOVER},
+	[P11_OP_VERIFY_RECOVER] = {CKF_VERIFY_RECOVER, CKF_VERIFY_RECOVER},
+	[P11_OP_MESSAGE_ENCRYPT] = {CKF_MESSAGE_ENCRYPT, CKF_ENCRYPT},
+	[P11_OP_MESSAGE_DECRYPT] = {CKF_MESSAGE_DECRYPT, CKF_DECRYPT},
+	[P11_OP_MESSAGE_SIGN] = {CKF_MESSAGE_SIGN, CKF_SIGN},
+	[P11_OP_MESSAGE_VERIFY] = {CKF_MESSAGE_VERIFY, CKF_VERIFY},
+};
+
 CK_FLAGS p11_op_flag(enum p11_op op)
 {
-	static const CK_FLAGS flags[P11_OP_MAX] = {
-		[P11_OP_ENCRYPT] = CKF_ENCRYPT, [P11_OP_DECRYPT] = CKF_DECRYPT, [P11_OP_DIGEST] = CKF_DIGEST,
-		[P11_OP_SIGN] = CKF_SIGN,	[P11_OP_VERIFY] = CKF_VERIFY,
-		[P11_OP_SIGN_RECOVER] = CKF_SIGN_RECOVER, [P11_OP_VERIFY_RECOVER] = CKF_VERIFY_RECOVER,
-	};
+	return op_flags[op].flag;
+}
 
-	return flags[op];
+CK_FLAGS p11_op_use(enum p11_op op)
+{
+	return op_flags[op].use;
+}
+
+bool p11_op_is_message(enum p11_op op)
+{
+	return op_flags[op].flag != op_flags[op].use;
 }
 
 enum p11_fn p11_fn_of(enum p11_op op, enum p11_part part)
@@ -239,8 +284,8 @@ bool p11_call_ends(const struct p11_call *call)
 {
 	const struct p11_fn_info *info = &p11_fn_table[call->fn];
 
-	/* Searches end with their last call only. */
-	if (info->op == P11_OP_FIND)
+	/* Searches and processes of messages end with their last call only. */
+	if (info->op == P11_OP_FIND || (p11_op_is_message(info->op) && info->part != P11_PART_INIT))
 		return info->part == P11_PART_FINAL && call->rv == CKR_OK;
 	if (call->rv == CKR_BUFFER_TOO_SMALL)
 		return false;

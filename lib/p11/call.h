@@ -25,6 +25,7 @@
 #include "p11/attr.h"
 #include "p11/functions.h"
 #include "p11/mech.h"
+#include "p11/message.h"
 #include "p11/pkcs11.h"
 
 struct err;
@@ -43,6 +44,9 @@ enum p11_arg_kind {
 	P11_ARG_SESSION,
 	P11_ARG_OBJECT,
 	P11_ARG_MECHANISM,
+	P11_ARG_PROCESS,	/* mechanism of messages (message.h) */
+	P11_ARG_PARAM,		/* parameter of one message; .in: its form, NULL = plain bytes */
+	P11_ARG_PARAM_GIVING,	/* the same, and the token writes into it */
 	P11_ARG_IN,		/* bytes in */
 	P11_ARG_PIN,		/* bytes in that are secret */
 	P11_ARG_TEMPLATE,	/* attributes in */
@@ -58,7 +62,7 @@ enum p11_arg_kind {
 };
 
 /* Columns of functions.h. */
-enum p11_where { P11_WHERE_SLOT, P11_WHERE_LOGIN, P11_WHERE_SESSION, P11_WHERE_HOST };
+enum p11_where { P11_WHERE_SLOT, P11_WHERE_LOGIN, P11_WHERE_SESSION, P11_WHERE_MESSAGE, P11_WHERE_HOST };
 enum {
 	P11_USERS = 1,		/* wants a login, whatever it works on */
 	P11_WRITES = 2,		/* may change token objects */
@@ -74,6 +78,10 @@ enum p11_op {
 	P11_OP_SIGN_RECOVER,
 	P11_OP_VERIFY_RECOVER,
 	P11_OP_FIND,
+	P11_OP_MESSAGE_ENCRYPT,	/* processes of many messages */
+	P11_OP_MESSAGE_DECRYPT,
+	P11_OP_MESSAGE_SIGN,
+	P11_OP_MESSAGE_VERIFY,
 	P11_OP_MAX
 };
 enum p11_part { P11_PART_NONE, P11_PART_INIT, P11_PART_ONCE, P11_PART_UPDATE, P11_PART_FINAL };
@@ -105,6 +113,9 @@ extern const struct p11_fn_info p11_fn_table[P11_FN_MAX];
 enum p11_fn p11_fn_of(enum p11_op op, enum p11_part part);
 /* What its mechanism must be for: CKF_SIGN …; 0 = it has none. */
 CK_FLAGS p11_op_flag(enum p11_op op);
+/* The same of its key, which knows no messages: CKF_SIGN of CKF_MESSAGE_SIGN, too. */
+CK_FLAGS p11_op_use(enum p11_op op);
+bool p11_op_is_message(enum p11_op op);
 
 struct p11_arg {
 	CK_ULONG number;	/* value, handle, or length in */
@@ -144,7 +155,8 @@ struct p11_call {
 /* The argument that gives results of a length unknown before; NULL = none. */
 struct p11_arg *p11_result_of(struct p11_call *call, enum p11_arg_kind *ret_kind);
 
-/* Is its operation over behind this call, as its rv says (PKCS#11 v3.0 section 5.2)? */
+/* Is its operation over behind this call, as its rv says (PKCS#11 v3.0 section 5.2)? A process of messages goes on until
+ * it is ended, whatever becomes of one. */
 bool p11_call_ends(const struct p11_call *call);
 
 /*
@@ -172,7 +184,9 @@ CK_RV p11_template_check(const CK_ATTRIBUTE *items, CK_ULONG count);
 
 /* Execute against a library; sets and returns call->rv. slot takes the place of
  * slot arguments. CKR_FUNCTION_NOT_SUPPORTED for those of P11_WHERE_HOST: no library has them. A library that claims to have written
- * more than there was room for is not believed: CKR_DEVICE_ERROR. */
+ * more than there was room for is not believed: CKR_DEVICE_ERROR.
+ * What functions->version says is believed: from 3.0 on it is a CK_FUNCTION_LIST_3_0, before it has none of
+ * P11_WHERE_MESSAGE (CKR_FUNCTION_NOT_SUPPORTED). */
 CK_RV p11_execute(CK_FUNCTION_LIST *functions, CK_SLOT_ID slot, struct p11_call *call);
 /* A batch: the first result that is not CKR_OK, or CKR_OK. */
 CK_RV p11_execute_all(CK_FUNCTION_LIST *functions, CK_SLOT_ID slot, struct p11_call *calls, size_t count);

@@ -119,6 +119,11 @@ static CK_RV check_arg(enum p11_arg_kind kind, const struct p11_arg *a)
 		return CKR_OK;
 	case P11_ARG_MECHANISM:
 		return check_mechanism(a->in);
+	case P11_ARG_PROCESS:
+		return a->in ? p11_process_check(a->in) : CKR_ARGUMENTS_BAD;
+	case P11_ARG_PARAM:
+	case P11_ARG_PARAM_GIVING:
+		return given(a->out, a->number, 1) ? p11_message_check(a->in, a->out, a->number) : CKR_ARGUMENTS_BAD;
 	case P11_ARG_TEMPLATE:
 		return p11_template_check(a->in, a->number);
 	case P11_ARG_SEARCH:

@@ -7,7 +7,8 @@
  * is new goes to the end.
  *
  *	where	SLOT: its first argument is a slot; LOGIN: what the module answers by itself; SESSION: made in a
- *		session, for whoever can answer it; HOST: not of PKCS#11, a token's host answers it (member/book.h)
+ *		session, for whoever can answer it; MESSAGE: the same, of libraries that have PKCS#11 3.0; HOST: not of
+ *		PKCS#11, a token's host answers it (member/book.h)
  *	flags	P11_USERS … (call.h), or 0
  *	op	the operations that it belongs to, and its part in them (PKCS#11 v3.0 section 5.2)
  *	repeat	who may carry it out, and once more
@@ -75,7 +76,19 @@
 	ROW(SESSION, C_DigestEncryptUpdate, 0, NONE, NONE, GROUP, SESSION, IN, OUT)                                    \
 	ROW(SESSION, C_DecryptDigestUpdate, 0, NONE, NONE, GROUP, SESSION, IN, OUT)                                    \
 	ROW(SESSION, C_SignEncryptUpdate, 0, NONE, NONE, GROUP, SESSION, IN, OUT)                                      \
-	ROW(SESSION, C_DecryptVerifyUpdate, 0, NONE, NONE, GROUP, SESSION, IN, OUT)
+	ROW(SESSION, C_DecryptVerifyUpdate, 0, NONE, NONE, GROUP, SESSION, IN, OUT)                                    \
+	ROW(MESSAGE, C_MessageEncryptInit, 0, MESSAGE_ENCRYPT, INIT, OPERATION, SESSION, PROCESS, OBJECT)              \
+	ROW(MESSAGE, C_EncryptMessage, 0, MESSAGE_ENCRYPT, ONCE, OPERATION, SESSION, PARAM_GIVING, IN, IN, OUT)        \
+	ROW(MESSAGE, C_MessageEncryptFinal, 0, MESSAGE_ENCRYPT, FINAL, OPERATION, SESSION)                             \
+	ROW(MESSAGE, C_MessageDecryptInit, 0, MESSAGE_DECRYPT, INIT, OPERATION, SESSION, PROCESS, OBJECT)              \
+	ROW(MESSAGE, C_DecryptMessage, 0, MESSAGE_DECRYPT, ONCE, OPERATION, SESSION, PARAM, IN, IN, OUT)               \
+	ROW(MESSAGE, C_MessageDecryptFinal, 0, MESSAGE_DECRYPT, FINAL, OPERATION, SESSION)                             \
+	ROW(MESSAGE, C_MessageSignInit, 0, MESSAGE_SIGN, INIT, OPERATION, SESSION, PROCESS, OBJECT)                    \
+	ROW(MESSAGE, C_SignMessage, 0, MESSAGE_SIGN, ONCE, OPERATION, SESSION, PARAM_GIVING, IN, OUT)                  \
+	ROW(MESSAGE, C_MessageSignFinal, 0, MESSAGE_SIGN, FINAL, OPERATION, SESSION)                                   \
+	ROW(MESSAGE, C_MessageVerifyInit, 0, MESSAGE_VERIFY, INIT, OPERATION, SESSION, PROCESS, OBJECT)                \
+	ROW(MESSAGE, C_VerifyMessage, 0, MESSAGE_VERIFY, ONCE, OPERATION, SESSION, PARAM, IN, IN)                      \
+	ROW(MESSAGE, C_MessageVerifyFinal, 0, MESSAGE_VERIFY, FINAL, OPERATION, SESSION)
 
 /* ---- what becomes of the arguments of a row ---- */
 

@@ -8,7 +8,7 @@
 #include "base/mem.h"
 #include "p11/rv.h"
 
-enum { PARAM_MAX = 1 << 20, PLAIN_MAX = 256 /* of no row */ };
+enum { PARAM_MAX = 1 << 20, PLAIN_MAX = P11_PLAIN_MAX };
 
 #define ANY CK_UNAVAILABLE_INFORMATION
 #define SIGN (CKF_SIGN | CKF_VERIFY)
@@ -114,11 +114,18 @@ bool p11_mech_takes(const struct p11_mech *row, CK_KEY_TYPE type)
 	return row->key_type == ANY || type == row->key_type || type == row->key_type_too;
 }
 
+/* What can be done with one message can be done with many. */
+static CK_FLAGS messages_of(CK_FLAGS use)
+{
+	return (use & CKF_ENCRYPT ? CKF_MESSAGE_ENCRYPT : 0) | (use & CKF_DECRYPT ? CKF_MESSAGE_DECRYPT : 0) |
+	       (use & CKF_SIGN ? CKF_MESSAGE_SIGN : 0) | (use & CKF_VERIFY ? CKF_MESSAGE_VERIFY : 0);
+}
+
 CK_FLAGS p11_mech_uses(CK_MECHANISM_TYPE type)
 {
 	const struct p11_mech *row = p11_mech(type);
 
-	return row ? row->use : P11_USES;
+	return row ? row->use | messages_of(row->use) : P11_USES;
 }
 
 void p11_mechanism_release(struct p11_mechanism *m)
@@ -249,15 +256,15 @@ static bool good_value(const struct p11_mech *row, const void *at)
 	}
 }
 
-/* Bytes that nobody knows: a struct among them would say where the rest is, in this process. */
-static bool is_plain(const CK_MECHANISM *m)
+/* A struct among them would say where the rest is, in this process. */
+bool p11_param_is_plain(const void *param, CK_ULONG len)
 {
-	const uint8_t *at = m->pParameter;
+	const uint8_t *at = param;
 	void *word;
 
-	if (m->ulParameterLen > PLAIN_MAX || !points(m->pParameter, m->ulParameterLen))
+	if (len > PLAIN_MAX || !points(param, len))
 		return false;
-	for (CK_ULONG i = 0; i + sizeof(word) <= m->ulParameterLen; i += sizeof(word)) {
+	for (CK_ULONG i = 0; i + sizeof(word) <= len; i += sizeof(word)) {
 		memcpy(&word, at + i, sizeof(word));
 		if (mem_is_mapped(word))
 			return false;
@@ -270,7 +277,7 @@ CK_RV p11_mechanism_check(const CK_MECHANISM *m)
 	const struct p11_mech *row = p11_mech(m->mechanism);
 
 	if (!row)
-		return is_plain(m) ? CKR_OK : CKR_MECHANISM_PARAM_INVALID;
+		return p11_param_is_plain(m->pParameter, m->ulParameterLen) ? CKR_OK : CKR_MECHANISM_PARAM_INVALID;
 	/* Many programs leave rubbish in the parameter where none is wanted. */
 	if (row->param == P11_PARAM_NONE)
 		return CKR_OK;

@@ -49,14 +49,15 @@ struct p11_mech {
 /* All that a mechanism can be for. */
 #define P11_USES                                                                                                       \
 	(CKF_ENCRYPT | CKF_DECRYPT | CKF_DIGEST | CKF_SIGN | CKF_SIGN_RECOVER | CKF_VERIFY | CKF_VERIFY_RECOVER |      \
-	 CKF_GENERATE | CKF_GENERATE_KEY_PAIR | CKF_WRAP | CKF_UNWRAP | CKF_DERIVE)
+	 CKF_GENERATE | CKF_GENERATE_KEY_PAIR | CKF_WRAP | CKF_UNWRAP | CKF_DERIVE | P11_MESSAGE_USES)
+#define P11_MESSAGE_USES (CKF_MESSAGE_ENCRYPT | CKF_MESSAGE_DECRYPT | CKF_MESSAGE_SIGN | CKF_MESSAGE_VERIFY)
 
 extern const struct p11_mech p11_mech_table[];	/* ends with a row without name */
 const struct p11_mech *p11_mech(CK_MECHANISM_TYPE type);
 /* Does it work with keys of this type? */
 bool p11_mech_takes(const struct p11_mech *row, CK_KEY_TYPE type);
 
-/* What groups offer of it, of P11_USES: what its row says; of one that has none, all. */
+/* What groups offer of it, of P11_USES: what its row says, for messages, too; of one that has none, all. */
 CK_FLAGS p11_mech_uses(CK_MECHANISM_TYPE type);
 
 /* A mechanism that owns its parameter and what that points to. */
@@ -76,6 +77,9 @@ int p11_mechanism_decode(struct buf_reader *r, struct p11_mechanism *ret, struct
 /* CKR_OK, or CKR_MECHANISM_PARAM_INVALID (m->pParameter too short, absent, or leading nowhere; or of values that no key
  * makes good: a tag of 129 bits, a mask of another hash; or of no row, and more than bytes). */
 CK_RV p11_mechanism_check(const CK_MECHANISM *m);
+/* Bytes that nobody knows: short, and without an address of this process among them. */
+enum { P11_PLAIN_MAX = 256 };
+bool p11_param_is_plain(const void *param, CK_ULONG len);
 
 /*
  * How long is what it makes of len bytes, in one piece? use: CKF_SIGN, CKF_DIGEST, CKF_ENCRYPT: so many bytes exactly;

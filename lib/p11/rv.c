@@ -98,6 +98,7 @@ static const struct {
 	RV(CKR_MUTEX_BAD, P11_CALLER),
 	RV(CKR_MUTEX_NOT_LOCKED, P11_CALLER),
 	RV(CKR_FUNCTION_REJECTED, P11_CALLER),
+	RV(CKR_AEAD_DECRYPT_FAILED, P11_CALLER),
 };
 
 enum { TABLE_LEN = sizeof(table) / sizeof(table[0]) };

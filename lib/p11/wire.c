@@ -230,6 +230,13 @@ static void encode_arg(struct buf *b, enum p11_arg_kind kind, const struct p11_a
 	case P11_ARG_MECHANISM:
 		p11_mechanism_encode(b, a->in);
 		break;
+	case P11_ARG_PROCESS:
+		p11_process_encode(b, a->in);
+		break;
+	case P11_ARG_PARAM:
+	case P11_ARG_PARAM_GIVING:
+		p11_message_encode(b, a->in, a->out, a->number, kind == P11_ARG_PARAM_GIVING);
+		break;
 	case P11_ARG_IN:
 	case P11_ARG_PIN:
 		buf_put_bytes(b, a->in, a->number);
@@ -343,15 +350,33 @@ static int decode_template(struct buf_reader *r, struct p11_batch *batch, struct
 	return rc;
 }
 
-static int decode_mechanism(struct buf_reader *r, struct p11_batch *batch, struct p11_arg *a, struct err *err)
+/* decode: p11_mechanism_decode(), p11_process_decode() */
+static int decode_mechanism(struct buf_reader *r, struct p11_batch *batch,
+			    int (*decode)(struct buf_reader *r, struct p11_mechanism *ret, struct err *err),
+			    struct p11_arg *a, struct err *err)
 {
 	struct p11_block *block = block_new(batch, BLOCK_MECHANISM, 0);
 	int rc;
 
 	if (!block)
 		return err_no_memory(err);
-	rc = p11_mechanism_decode(r, &block->mechanism, err);
+	rc = decode(r, &block->mechanism, err);
 	a->in = &block->mechanism.ck;
+	return rc;
+}
+
+static int decode_message(struct buf_reader *r, struct p11_batch *batch, bool gives, struct p11_arg *a, struct err *err)
+{
+	struct p11_block *block = block_new(batch, BLOCK_MECHANISM, 0);
+	const struct p11_message_form *form = NULL;
+	int rc;
+
+	if (!block)
+		return err_no_memory(err);
+	rc = p11_message_decode(r, gives, &block->mechanism, &form, err);
+	a->in = form;
+	a->out = block->mechanism.ck.pParameter;
+	a->number = block->mechanism.ck.ulParameterLen;
 	return rc;
 }
 
@@ -368,7 +393,12 @@ static int decode_arg(struct buf_reader *r, struct p11_batch *batch, enum p11_fn
 		a->number = (CK_ULONG)buf_get_u64(r);
 		return 0;
 	case P11_ARG_MECHANISM:
-		return decode_mechanism(r, batch, a, err);
+		return decode_mechanism(r, batch, p11_mechanism_decode, a, err);
+	case P11_ARG_PROCESS:
+		return decode_mechanism(r, batch, p11_process_decode, a, err);
+	case P11_ARG_PARAM:
+	case P11_ARG_PARAM_GIVING:
+		return decode_message(r, batch, kind == P11_ARG_PARAM_GIVING, a, err);
 	case P11_ARG_IN:
 	case P11_ARG_PIN:
 		/* Stays in the frame, which lives as long as the batch. */
@@ -509,6 +539,9 @@ static void encode_result(struct buf *b, const struct p11_call *call, enum p11_a
 	case P11_ARG_OUT_INFO:
 		put_info(b, call->fn, a->out);
 		break;
+	case P11_ARG_PARAM_GIVING:
+		p11_message_encode_result(b, a->in, a->out, a->number);
+		break;
 	default:
 		break;
 	}
@@ -619,6 +652,8 @@ static int decode_result(struct buf_reader *r, struct p11_call *call, enum p11_a
 	case P11_ARG_OUT_INFO:
 		get_info(r, call->fn, a->out);
 		return 0;
+	case P11_ARG_PARAM_GIVING:
+		return p11_message_decode_result(r, a->in, a->out, a->number, err);
 	default:
 		return 0;
 	}

@@ -6,6 +6,9 @@
 #define TYPE_ULONG(i) CK_ULONG a##i
 #define TYPE_OBJECT(i) CK_OBJECT_HANDLE a##i
 #define TYPE_MECHANISM(i) CK_MECHANISM_PTR a##i
+#define TYPE_PROCESS TYPE_MECHANISM
+#define TYPE_PARAM(i) CK_VOID_PTR a##i, CK_ULONG n##i
+#define TYPE_PARAM_GIVING TYPE_PARAM
 #define TYPE_IN(i) CK_BYTE_PTR a##i, CK_ULONG n##i
 #define TYPE_TEMPLATE(i) CK_ATTRIBUTE_PTR a##i, CK_ULONG n##i
 #define TYPE_SEARCH TYPE_TEMPLATE
@@ -22,6 +25,9 @@
 #define GIVE_ULONG GIVE_ONE
 #define GIVE_OBJECT GIVE_ONE
 #define GIVE_MECHANISM GIVE_ONE
+#define GIVE_PROCESS GIVE_ONE
+#define GIVE_PARAM GIVE_TWO
+#define GIVE_PARAM_GIVING GIVE_TWO
 #define GIVE_IN GIVE_TWO
 #define GIVE_TEMPLATE GIVE_TWO
 #define GIVE_SEARCH GIVE_TWO
@@ -43,6 +49,7 @@ static CK_RV run(CK_SESSION_HANDLE handle, struct p11_call call)
 #define ROW_SLOT(name, ...)
 #define ROW_LOGIN(name, ...)
 #define ROW_HOST(name, ...)
+#define ROW_MESSAGE ROW_SESSION
 #define ROW_SESSION(name, ...)                                                                                         \
 	CK_RV name(P11_EACH(TYPE_, __VA_ARGS__))                                                                       \
 	{                                                                                                              \

@@ -63,7 +63,7 @@ static void end_failed(CK_SESSION_HANDLE handle, enum p11_fn fn)
 	struct token *token = token_of((handle >> 32) - 1);
 	struct session *session;
 
-	if (!token || fn >= P11_FN_MAX || p11_fn_table[fn].part <= P11_PART_INIT)
+	if (!token || fn >= P11_FN_MAX || p11_fn_table[fn].part <= P11_PART_INIT || p11_op_is_message(p11_fn_table[fn].op))
 		return;
 	pthread_mutex_lock(&token->lock);
 	session = session_find(token, handle);
@@ -228,7 +228,7 @@ static CK_RV mechanism_info(const struct token *token, CK_MECHANISM_TYPE type, C
 	}
 	if (!row || !operate_knows(token, type, row->use))
 		return CKR_MECHANISM_INVALID;
-	*ret = (CK_MECHANISM_INFO){.flags = row->use};
+	*ret = (CK_MECHANISM_INFO){.flags = row->use | message_uses(token, type)};
 	if (row->key_type == CKK_RSA)
 		ret->ulMinKeySize = 512, ret->ulMaxKeySize = 8192;
 	else if (row->key_type == CKK_EC)
@@ -351,6 +351,27 @@ SESSION(C_Digest, (S h, IN, OUT), operate_whole(session, DIGESTING, false, in, l
 SESSION(C_DigestUpdate, (S h, IN), operate_add(session, DIGESTING, in, len))
 SESSION(C_DigestFinal, (S h, OUT), operate_whole(session, DIGESTING, true, NULL, 0, out, out_len))
 
+/* ---- messages ---- */
+
+#define PARAM CK_VOID_PTR param, CK_ULONG param_len
+#define AAD CK_BYTE *aad, CK_ULONG aad_len
+#define PROCESS(verb, activity)                                                                            \
+	SESSION(C_Message##verb##Init, (S h, CK_MECHANISM *m, O key), message_start(session, activity, m, key)) \
+	SESSION(C_Message##verb##Final, (S h), message_end(session, activity))
+
+PROCESS(Encrypt, MESSAGE_ENCRYPTING)
+PROCESS(Decrypt, MESSAGE_DECRYPTING)
+PROCESS(Sign, MESSAGE_SIGNING)
+PROCESS(Verify, MESSAGE_VERIFYING)
+SESSION(C_EncryptMessage, (S h, PARAM, AAD, IN, OUT),
+	message_crypt(session, MESSAGE_ENCRYPTING, param, param_len, aad, aad_len, in, len, out, out_len))
+SESSION(C_DecryptMessage, (S h, PARAM, AAD, IN, OUT),
+	message_crypt(session, MESSAGE_DECRYPTING, param, param_len, aad, aad_len, in, len, out, out_len))
+SESSION(C_SignMessage, (S h, PARAM, IN, OUT),
+	((void)param, (void)param_len, message_sign(session, in, len, out, out_len)))
+SESSION(C_VerifyMessage, (S h, PARAM, IN, CK_BYTE *signature, CK_ULONG n),
+	((void)param, (void)param_len, message_verify(session, in, len, signature, n)))
+
 /* ---- what it has not ---- */
 
 #define ABSENT(name, ...)                                                                                  \
@@ -375,6 +396,18 @@ ABSENT(C_DecryptVerifyUpdate, S h, IN, OUT)
 ABSENT(C_GetFunctionStatus, S h)
 ABSENT(C_CancelFunction, S h)
 ABSENT(C_WaitForSlotEvent, CK_FLAGS flags, CK_SLOT_ID *slot, CK_VOID_PTR reserved)
+ABSENT(C_GetInterfaceList, CK_INTERFACE *list, CK_ULONG *count)
+ABSENT(C_GetInterface, CK_UTF8CHAR *name, CK_VERSION *version, CK_INTERFACE **ret, CK_FLAGS flags)
+ABSENT(C_LoginUser, S h, CK_USER_TYPE type, CK_UTF8CHAR *pin, CK_ULONG len, CK_UTF8CHAR *name, CK_ULONG name_len)
+ABSENT(C_SessionCancel, S h, CK_FLAGS flags)
+ABSENT(C_EncryptMessageBegin, S h, PARAM, AAD)
+ABSENT(C_EncryptMessageNext, S h, PARAM, IN, OUT, CK_FLAGS flags)
+ABSENT(C_DecryptMessageBegin, S h, PARAM, AAD)
+ABSENT(C_DecryptMessageNext, S h, PARAM, IN, OUT, CK_FLAGS flags)
+ABSENT(C_SignMessageBegin, S h, PARAM)
+ABSENT(C_SignMessageNext, S h, PARAM, IN, OUT)
+ABSENT(C_VerifyMessageBegin, S h, PARAM)
+ABSENT(C_VerifyMessageNext, S h, PARAM, IN, CK_BYTE *signature, CK_ULONG n)
 #pragma GCC diagnostic pop
 
 CK_FUNCTION_LIST *fake_functions(void)
@@ -389,4 +422,18 @@ CK_FUNCTION_LIST *fake_functions(void)
 	};
 
 	return &functions;
+}
+
+CK_FUNCTION_LIST *fake_functions_3_0(void)
+{
+	static CK_FUNCTION_LIST_3_0 functions = {
+		.version = {3, 0},
+#undef CK_PKCS11_2_0_ONLY
+#define CK_PKCS11_3_0 1
+#define CK_PKCS11_FUNCTION_INFO(name) .name = fake_##name,
+#include <pkcs11f.h>
+#undef CK_PKCS11_FUNCTION_INFO
+	};
+
+	return (CK_FUNCTION_LIST *)&functions;
 }

@@ -33,7 +33,10 @@ struct object {
 	struct evp_pkey_st *rsa;	/* made at first use */
 };
 
-enum activity { IDLE, FINDING, ENCRYPTING, DECRYPTING, SIGNING, VERIFYING, DIGESTING };
+enum activity {
+	IDLE, FINDING, ENCRYPTING, DECRYPTING, SIGNING, VERIFYING, DIGESTING,
+	MESSAGE_ENCRYPTING, MESSAGE_DECRYPTING, MESSAGE_SIGNING, MESSAGE_VERIFYING,
+};
 
 struct operation {
 	enum activity activity;
@@ -80,7 +83,7 @@ struct token {
 	CK_ULONG refused[SHUNNED_MAX], lacking[SHUNNED_MAX];	/* mechanisms, attributes */
 	size_t n_refused, n_lacking, limit;
 	unsigned lies;
-	bool litters, vendors;
+	bool litters, vendors, messages;
 	unsigned long calls[P11_FN_MAX + 1];	/* the last: functions that are not in the enum */
 };
 
@@ -181,6 +184,12 @@ bool operate_knows(const struct token *token, CK_MECHANISM_TYPE type, CK_FLAGS u
 /* May this key do that by this mechanism? */
 CK_RV operate_permits(const struct session *session, const struct object *key, CK_ATTRIBUTE_TYPE use,
 		      CK_MECHANISM_TYPE type);
+/* The same, and has it the right type and size? NULL = there is none. */
+CK_RV operate_check_key(const struct session *session, enum activity activity, const CK_MECHANISM *m,
+			const struct object *key);
+/* One signature of all that is in; is one right for all that went into the operation? */
+CK_RV operate_sign(struct object *key, CK_MECHANISM_TYPE type, const struct buf *in, struct buf *ret);
+CK_RV operate_check(struct object *key, const struct operation *op, const CK_BYTE *signature, CK_ULONG len);
 CK_RV operate_start(struct session *session, enum activity activity, const CK_MECHANISM *mechanism,
 		    CK_OBJECT_HANDLE key);
 CK_RV operate_add(struct session *session, enum activity activity, const CK_BYTE *in, CK_ULONG len);
@@ -191,6 +200,17 @@ CK_RV operate_verify(struct session *session, bool last, const CK_BYTE *in, CK_U
 		     const CK_BYTE *signature, CK_ULONG signature_len);
 /* Hand a result out by the rules of PKCS#11 v3.0 section 5.2. */
 CK_RV operate_give(const void *result, size_t len, CK_BYTE *out, CK_ULONG *out_len);
+
+/* ---- message.c ---- */
+/* Of these (CKF_MESSAGE_SIGN …), what it can do by this mechanism. */
+CK_FLAGS message_uses(const struct token *token, CK_MECHANISM_TYPE type);
+CK_RV message_start(struct session *session, enum activity activity, const CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key);
+CK_RV message_end(struct session *session, enum activity activity);
+/* The tag is in the parameter; so is an IV of the token's. */
+CK_RV message_crypt(struct session *session, enum activity activity, CK_GCM_MESSAGE_PARAMS *param, CK_ULONG param_len,
+		    const CK_BYTE *aad, CK_ULONG aad_len, const CK_BYTE *in, CK_ULONG len, CK_BYTE *out, CK_ULONG *out_len);
+CK_RV message_sign(struct session *session, const CK_BYTE *in, CK_ULONG len, CK_BYTE *out, CK_ULONG *out_len);
+CK_RV message_verify(struct session *session, const CK_BYTE *in, CK_ULONG len, const CK_BYTE *mac, CK_ULONG mac_len);
 
 /* ---- crypt.c: results are added to ret ---- */
 CK_RV crypt_digest(CK_MECHANISM_TYPE type, const uint8_t *in, size_t len, struct buf *ret);

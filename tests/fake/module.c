@@ -12,7 +12,10 @@
  *	C_Sign 0x5		it answers with that code and does nothing
  *	C_Sign after:0x5	it answers with that code and has done the deed
  *	C_Sign after:die	the process ends with the deed done and unanswered
+ *
+ * Loaded by the name messages.so it has the interface of PKCS#11 3.0, and messages.
  */
+#include <dlfcn.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -82,6 +85,15 @@ static unsigned long number(const char *variable, unsigned long absent)
 	return value ? strtoul(value, NULL, 0) : absent;
 }
 
+static bool has_messages(void)
+{
+	static const char NAME[] = "/messages.so";
+	Dl_info self;
+	size_t len = dladdr((void *)(uintptr_t)has_messages, &self) ? strlen(self.dli_fname) : 0;
+
+	return len >= sizeof(NAME) - 1 && strcmp(self.dli_fname + len - (sizeof(NAME) - 1), NAME) == 0;
+}
+
 static void begin(void)
 {
 	char folder[PATH_MAX], *device;
@@ -94,17 +106,39 @@ static void begin(void)
 		device[strcspn(device, "/")] = 0;
 		token_rename(token_of(0), device);
 	}
+	for (CK_SLOT_ID slot = 0; slot < token_total() && has_messages(); slot++)
+		fake_offer_messages(slot);
 	token_ready(&no);
 	fake_watch(meet_fault, NULL);
 }
 
-__attribute__((visibility("default"))) CK_RV C_GetFunctionList(CK_FUNCTION_LIST_PTR_PTR list)
+static void begin_once(void)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 
+	pthread_once(&once, begin);
+}
+
+__attribute__((visibility("default"))) CK_RV C_GetFunctionList(CK_FUNCTION_LIST_PTR_PTR list)
+{
 	if (!list)
 		return CKR_ARGUMENTS_BAD;
-	pthread_once(&once, begin);
+	begin_once();
 	*list = fake_functions();
+	return CKR_OK;
+}
+
+__attribute__((visibility("default"))) CK_RV C_GetInterface(CK_UTF8CHAR_PTR name, CK_VERSION_PTR version,
+							    CK_INTERFACE_PTR_PTR ret, CK_FLAGS flags)
+{
+	static CK_INTERFACE only = {.pInterfaceName = (CK_UTF8CHAR_PTR) "PKCS 11"};
+
+	(void)flags;
+	if (!ret || !has_messages() || (name && strcmp((char *)name, (char *)only.pInterfaceName) != 0) ||
+	    (version && version->major != 3))
+		return CKR_ARGUMENTS_BAD;
+	begin_once();
+	only.pFunctionList = fake_functions_3_0();
+	*ret = &only;
 	return CKR_OK;
 }

@@ -52,9 +52,11 @@ static const struct {
 } wanted[] = {
 	[ENCRYPTING] = {CKA_ENCRYPT, CKF_ENCRYPT}, [DECRYPTING] = {CKA_DECRYPT, CKF_DECRYPT},
 	[SIGNING] = {CKA_SIGN, CKF_SIGN}, [VERIFYING] = {CKA_VERIFY, CKF_VERIFY}, [DIGESTING] = {0, CKF_DIGEST},
+	[MESSAGE_ENCRYPTING] = {CKA_ENCRYPT, CKF_ENCRYPT}, [MESSAGE_DECRYPTING] = {CKA_DECRYPT, CKF_DECRYPT},
+	[MESSAGE_SIGNING] = {CKA_SIGN, CKF_SIGN}, [MESSAGE_VERIFYING] = {CKA_VERIFY, CKF_VERIFY},
 };
 
-static CK_RV check_key(const struct session *session, enum activity activity, const CK_MECHANISM *m,
+CK_RV operate_check_key(const struct session *session, enum activity activity, const CK_MECHANISM *m,
 		       const struct object *key)
 {
 	const struct p11_mech *row = p11_mech(m->mechanism);
@@ -86,7 +88,7 @@ CK_RV operate_start(struct session *session, enum activity activity, const CK_ME
 	if (activity == DIGESTING)
 		rv = operate_knows(session->token, m->mechanism, CKF_DIGEST) ? CKR_OK : CKR_MECHANISM_INVALID;
 	else
-		rv = check_key(session, activity, m, key);
+		rv = operate_check_key(session, activity, m, key);
 	if (rv == CKR_OK)
 		rv = p11_mechanism_check(m) == CKR_OK ? CKR_OK : CKR_ARGUMENTS_BAD;
 	if (rv == CKR_OK && p11_mechanism_copy(m, &op->mechanism, NULL) < 0)
@@ -139,7 +141,7 @@ CK_RV operate_add(struct session *session, enum activity activity, const CK_BYTE
 	return session->op.input.bad ? CKR_DATA_LEN_RANGE : CKR_OK;
 }
 
-static CK_RV sign(struct object *key, CK_MECHANISM_TYPE type, const struct buf *in, struct buf *ret)
+CK_RV operate_sign(struct object *key, CK_MECHANISM_TYPE type, const struct buf *in, struct buf *ret)
 {
 	CK_KEY_TYPE key_type = object_number(key, CKA_KEY_TYPE);
 	const struct curve *curve;
@@ -160,7 +162,7 @@ static CK_RV compute(struct object *key, const struct operation *op, struct buf 
 	if (op->activity == DIGESTING)
 		return crypt_digest(m->mechanism, op->input.data, op->input.len, ret);
 	if (op->activity == SIGNING)
-		return sign(key, m->mechanism, &op->input, ret);
+		return operate_sign(key, m->mechanism, &op->input, ret);
 	if (object_number(key, CKA_KEY_TYPE) == CKK_RSA)
 		return rsa_crypt(key, m, encrypt, op->input.data, op->input.len, ret);
 	return crypt_cipher(m, encrypt, object_value(key, CKA_VALUE), op->input.data, op->input.len, ret);
@@ -232,7 +234,7 @@ CK_RV operate_whole(struct session *session, enum activity activity, bool last, 
 static CK_RV check_mac(struct object *key, const struct operation *op, const CK_BYTE *signature, CK_ULONG len)
 {
 	owned(buf) struct buf right = {.max = 64};
-	CK_RV rv = sign(key, op->mechanism.ck.mechanism, &op->input, &right);
+	CK_RV rv = operate_sign(key, op->mechanism.ck.mechanism, &op->input, &right);
 
 	if (rv != CKR_OK)
 		return rv;
@@ -241,7 +243,7 @@ static CK_RV check_mac(struct object *key, const struct operation *op, const CK_
 	return memcmp(right.data, signature, len) == 0 ? CKR_OK : CKR_SIGNATURE_INVALID;
 }
 
-static CK_RV check(struct object *key, const struct operation *op, const CK_BYTE *signature, CK_ULONG len)
+CK_RV operate_check(struct object *key, const struct operation *op, const CK_BYTE *signature, CK_ULONG len)
 {
 	const struct buf *data = &op->input;
 	const struct curve *curve;
@@ -265,7 +267,7 @@ CK_RV operate_verify(struct session *session, bool last, const CK_BYTE *in, CK_U
 	if (rv != CKR_OK)
 		return rv;
 	buf_put(&op->input, in, len);
-	rv = key ? check(key, op, signature, signature_len) : CKR_OBJECT_HANDLE_INVALID;
+	rv = key ? operate_check(key, op, signature, signature_len) : CKR_OBJECT_HANDLE_INVALID;
 	operation_end(op);
 	return rv;
 }

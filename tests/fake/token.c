@@ -325,6 +325,13 @@ void fake_offer_vendors(CK_SLOT_ID slot)
 	token->vendors = true;
 }
 
+void fake_offer_messages(CK_SLOT_ID slot)
+{
+	LOCKED(slot);
+
+	token->messages = true;
+}
+
 void fake_lack_attribute(CK_SLOT_ID slot, CK_ATTRIBUTE_TYPE type)
 {
 	LOCKED(slot);
@@ -362,7 +369,7 @@ void fake_heal(CK_SLOT_ID slot)
 	memset(token->faults, 0, sizeof(token->faults));
 	token->n_refused = token->n_lacking = token->limit = 0;
 	token->lies = 0;
-	token->litters = token->vendors = false;
+	token->litters = token->vendors = token->messages = false;
 }
 
 CK_OBJECT_HANDLE fake_plant(CK_SLOT_ID slot, const CK_ATTRIBUTE *items, CK_ULONG count)

@@ -26,8 +26,10 @@
 
 enum { FAKE_SLOTS = 32 };
 
-/* Never freed. Before the first fake_reset() there is no token. */
+/* Never freed. Before the first fake_reset() there is no token. The second is that of PKCS#11 3.0: a
+ * CK_FUNCTION_LIST_3_0, as its version says. */
 CK_FUNCTION_LIST *fake_functions(void);
+CK_FUNCTION_LIST *fake_functions_3_0(void);
 
 /* Begin anew: this many tokens, empty, without faults; initialised as after C_Initialize. */
 void fake_reset(size_t tokens, uint64_t seed);
@@ -64,6 +66,8 @@ void fake_refuse_mechanism(CK_SLOT_ID slot, CK_MECHANISM_TYPE type);
  * one for each token before this one at least, of 64 bytes less as many at most. */
 enum { FAKE_VENDOR_MAC = 0x800000fa };
 void fake_offer_vendors(CK_SLOT_ID slot);
+/* It does messages: AES-GCM with IVs of the caller's or its own, HMAC and ECDSA. Otherwise it has no such mechanism. */
+void fake_offer_messages(CK_SLOT_ID slot);
 void fake_lack_attribute(CK_SLOT_ID slot, CK_ATTRIBUTE_TYPE type);
 /* Full at so many token objects (CKR_DEVICE_MEMORY); 0 = never. */
 void fake_limit(CK_SLOT_ID slot, size_t objects);

@@ -134,6 +134,55 @@ static CK_MECHANISM *mechanism(struct bytes *in)
 	return ret;
 }
 
+/* ---- messages ---- */
+
+static void *message(struct bytes *in, CK_MECHANISM_TYPE type, CK_ULONG *ret_len)
+{
+	CK_GCM_MESSAGE_PARAMS *gcm;
+	CK_CCM_MESSAGE_PARAMS *ccm;
+	CK_SALSA20_CHACHA20_POLY1305_MSG_PARAMS *chacha;
+
+	switch (take_u8(in) % 8 ? type : 0) {
+	case CKM_AES_GCM:
+		gcm = block(in, *ret_len = sizeof(*gcm));
+		gcm->pIv = pointer(in, &gcm->ulIvLen);
+		gcm->ulIvFixedBits = length(in);
+		gcm->ivGenerator = take_u8(in) % 6;
+		gcm->ulTagBits = length(in) % 256;
+		gcm->pTag = take_u8(in) % 8 ? block(in, 32) : NULL;
+		return gcm;
+	case CKM_AES_CCM:
+		ccm = block(in, *ret_len = sizeof(*ccm));
+		ccm->pNonce = pointer(in, &ccm->ulNonceLen);
+		ccm->ulDataLen = number(in);
+		ccm->nonceGenerator = take_u8(in) % 6;
+		ccm->ulMACLen = length(in) % 32;
+		ccm->pMAC = take_u8(in) % 8 ? block(in, 32) : NULL;
+		return ccm;
+	case CKM_CHACHA20_POLY1305:
+		chacha = block(in, *ret_len = sizeof(*chacha));
+		chacha->pNonce = pointer(in, &chacha->ulNonceLen);
+		chacha->pTag = take_u8(in) % 8 ? block(in, 32) : NULL;
+		return chacha;
+	default:
+		return pointer(in, ret_len);
+	}
+}
+
+static const CK_MECHANISM_TYPE aeads[] = {CKM_AES_GCM, CKM_AES_CCM, CKM_CHACHA20_POLY1305, CKM_ECDSA};
+
+static CK_MECHANISM *process(struct bytes *in)
+{
+	CK_MECHANISM *ret;
+
+	if (take_u8(in) % 4 == 0)
+		return mechanism(in);
+	ret = block(in, sizeof(*ret));
+	ret->mechanism = aeads[take_u8(in) % 4];
+	ret->pParameter = message(in, ret->mechanism, &ret->ulParameterLen);
+	return ret;
+}
+
 /* ---- templates ---- */
 
 static CK_ATTRIBUTE_TYPE type_of(struct bytes *in)
@@ -174,6 +223,17 @@ static void give(struct bytes *in, enum p11_arg_kind kind, struct p11_arg *a)
 	case P11_ARG_MECHANISM:
 		a->in = mechanism(in);
 		break;
+	case P11_ARG_PROCESS:
+		a->in = process(in);
+		break;
+	case P11_ARG_PARAM:
+	case P11_ARG_PARAM_GIVING: {
+		CK_MECHANISM_TYPE type = aeads[take_u8(in) % 4];
+
+		a->in = p11_message_form(type);
+		a->out = message(in, type, &a->number);
+		break;
+	}
 	case P11_ARG_IN:
 	case P11_ARG_PIN:
 		a->in = pointer(in, &a->number);

@@ -46,6 +46,8 @@ static void copy_mechanism(const struct p11_call *call)
 	for (int n = 0; n < P11_ARGS_MAX && kinds[n] != P11_ARG_END; n++) {
 		owned(p11_mechanism) struct p11_mechanism copy = {0};
 
+		if (kinds[n] == P11_ARG_PROCESS && p11_process_copy(call->args[n].in, &copy, NULL) == 0)
+			HOLDS(p11_process_check(&copy.ck) == CKR_OK);
 		if (kinds[n] != P11_ARG_MECHANISM)
 			continue;
 		if (p11_mechanism_copy(call->args[n].in, &copy, NULL) < 0)

@@ -21,6 +21,8 @@ void shape_release(struct shape *shape)
 /* One that every member may be asked with. */
 static const CK_MECHANISM mechanism = {CKM_ECDSA, NULL, 0};
 
+static const CK_MECHANISM process = {CKM_AES_GCM, NULL, 0};
+
 static void *block(struct shape *shape, size_t room)
 {
 	void *at = malloc(room);
@@ -61,6 +63,17 @@ static void give_values(struct shape *shape, struct p11_arg *a, uint8_t room)
 	a->number = count;
 }
 
+/* With an IV of its own or the token's, as the room says. */
+static void give_message(struct shape *shape, struct p11_arg *a, uint8_t room)
+{
+	CK_GCM_MESSAGE_PARAMS *p = block(shape, sizeof(*p));
+
+	*p = (CK_GCM_MESSAGE_PARAMS){block(shape, 12), 12, room % 97, room % 5, block(shape, 16), 128};
+	a->in = p11_message_form(CKM_AES_GCM);
+	a->out = p;
+	a->number = sizeof(*p);
+}
+
 static void give(struct shape *shape, const struct p11_call *call, enum p11_arg_kind kind, struct p11_arg *a, uint8_t room)
 {
 	size_t unit = kind == P11_ARG_OUT ? 1 : sizeof(CK_ULONG);
@@ -68,6 +81,13 @@ static void give(struct shape *shape, const struct p11_call *call, enum p11_arg_
 	switch (kind) {
 	case P11_ARG_MECHANISM:
 		a->in = &mechanism;
+		break;
+	case P11_ARG_PROCESS:
+		a->in = &process;
+		break;
+	case P11_ARG_PARAM:
+	case P11_ARG_PARAM_GIVING:
+		give_message(shape, a, room);
 		break;
 	case P11_ARG_ATTRS:
 		give_values(shape, a, room);

@@ -154,6 +154,10 @@ end_crowd() {
 	done
 }
 
+@test "tokens without messages make a group without messages" {
+	passes stranger no-messages
+}
+
 @test "pkcs11-tool lists, signs, verifies, encrypts, decrypts and hashes" {
 	cd "$BATS_TEST_TMPDIR"
 	head -c 1000 /dev/urandom >data

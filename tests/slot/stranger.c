@@ -353,6 +353,70 @@ static void parts(char **args)
 	OK(p11->C_VerifyFinal(session, signature, 256));
 }
 
+/* ---- messages ---- */
+
+static CK_FUNCTION_LIST_3_0 *functions_3_0(void)
+{
+	CK_C_GetInterface get = (CK_C_GetInterface)dlsym(module, "C_GetInterface");
+	CK_VERSION version = {3, 0};
+	CK_INTERFACE *interface;
+
+	OK(get((CK_UTF8CHAR *)"PKCS 11", &version, &interface, 0));
+	return interface->pFunctionList;
+}
+
+/* Whatever happens between two messages of a process: each has an IV that the token made, and opens. */
+static void messages_around(void (*between)(void))
+{
+	CK_FUNCTION_LIST_3_0 *f = functions_3_0();
+	CK_MECHANISM aead = {CKM_AES_GCM, NULL, 0}, hmac = {CKM_SHA256_HMAC, NULL, 0};
+	CK_BYTE iv[4][12] = {"four"}, tag[16], sealed[64], opened[64], mac[32];
+	CK_GCM_MESSAGE_PARAMS p = {.ulIvLen = 12, .ivGenerator = CKG_GENERATE, .pTag = tag, .ulTagBits = 128};
+	CK_ULONG len;
+
+	begin();
+	fill_text();
+	OK(f->C_MessageEncryptInit(session, &aead, object("wrap-1", CKO_SECRET_KEY)));
+	OK(f->C_MessageDecryptInit(session, &aead, object("wrap-1", CKO_SECRET_KEY)));
+	OK(f->C_MessageSignInit(session, &hmac, object("mac-1", CKO_SECRET_KEY)));
+	OK(f->C_MessageVerifyInit(session, &hmac, object("mac-1", CKO_SECRET_KEY)));
+	for (int i = 0; i < 4; i++) {
+		p.pIv = iv[i];
+		len = sizeof(sealed);
+		OK(f->C_EncryptMessage(session, &p, sizeof(p), text, 3, text, 60, sealed, &len));
+		IS(len, 60);
+		for (int before = 0; before < i; before++)
+			HOLDS(memcmp(iv[before], iv[i], 12) != 0);
+		if (i == 1)
+			between();
+		len = sizeof(opened);
+		OK(f->C_DecryptMessage(session, &p, sizeof(p), text, 3, sealed, 60, opened, &len));
+		HOLDS(len == 60 && memcmp(opened, text, 60) == 0);
+		IS(f->C_DecryptMessage(session, &p, sizeof(p), text, 4, sealed, 60, opened, &len), 0x42);
+		len = sizeof(mac);
+		OK(f->C_SignMessage(session, NULL, 0, text, 60, mac, &len));
+		OK(f->C_VerifyMessage(session, NULL, 0, text, 60, mac, len));
+		IS(f->C_VerifyMessage(session, NULL, 0, text, 61, mac, len), CKR_SIGNATURE_INVALID);
+	}
+	IS(f->C_EncryptMessageBegin(session, &p, sizeof(p), text, 3), CKR_FUNCTION_NOT_SUPPORTED);
+	OK(f->C_MessageEncryptFinal(session));
+	OK(f->C_MessageDecryptFinal(session));
+	OK(f->C_MessageSignFinal(session));
+	IS(f->C_MessageSignFinal(session), CKR_OPERATION_NOT_INITIALIZED);
+	OK(f->C_SessionCancel(session, CKF_MESSAGE_VERIFY));
+	IS(f->C_VerifyMessage(session, NULL, 0, text, 60, mac, len), CKR_OPERATION_NOT_INITIALIZED);
+}
+
+/* Of tokens that have none. */
+static void no_messages(char **args)
+{
+	CK_MECHANISM aead = {CKM_AES_GCM, NULL, 0};
+
+	(void)args;
+	begin();
+	IS(functions_3_0()->C_MessageEncryptInit(session, &aead, object("wrap-1", CKO_SECRET_KEY)), CKR_MECHANISM_INVALID);
+}
+
 /* Says "half", and goes on at the next line of stdin. */
 static void wait_for_line(void)
 {
@@ -371,10 +435,17 @@ static void paused(char **args)
 	same_ciphertext(wait_for_line);
 }
 
+static void messages(char **args)
+{
+	(void)args;
+	messages_around(wait_for_line);
+}
+
 static const struct check checks[] = {
 	{"lists", lists, 0}, {"initialize", initialize, 0}, {"reserved", reserved, 1}, {"token", token, 2},
 	{"sessions", sessions, 0}, {"wrong-pin", wrong_pin, 0}, {"forks", forks, 0}, {"buffers", buffers, 0},
-	{"parts", parts, 0}, {"paused", paused, 0}, {0},
+	{"parts", parts, 0}, {"paused", paused, 0},
+	{"messages", messages, 0}, {"no-messages", no_messages, 0}, {0},
 };
 
 int main(int argc, char **argv)

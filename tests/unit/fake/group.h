@@ -3,9 +3,7 @@
 #ifndef TESTS_FAKE_GROUP_H
 #define TESTS_FAKE_GROUP_H
 
-#include "../base/temp.h"
-
-#include <unistd.h>
+#include "beside.h"
 
 #include "base/mem.h"
 #include "base/secret.h"
@@ -23,19 +21,6 @@ enum { MEMBERS = 3 };
 
 static struct replica_set set;
 static char serials[MEMBERS][17], faults[2 * PATH_MAX];
-
-/* The library beside the tests' folder. */
-static const char *library(void)
-{
-	static char path[2 * PATH_MAX];
-	ssize_t len = readlink("/proc/self/exe", path, PATH_MAX);
-
-	for (int up = 0; up < 3 && len > 0; len--)
-		up += path[len - 1] == '/';
-	assert_true(len > 0);
-	snprintf(path + len, PATH_MAX, "/fake/token.so");
-	return path;
-}
 
 static int open_set(void **state)
 {

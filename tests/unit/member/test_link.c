@@ -262,6 +262,8 @@ static void nod(struct stream *stream, const struct buf *call)
 		batch.calls[i].rv = CKR_OK;
 		if (batch.calls[i].fn >= P11_X_Absent)
 			rc = -ERR_PROTOCOL;
+		if (batch.calls[i].fn == P11_C_GetMechanismInfo)
+			((CK_MECHANISM_INFO *)batch.calls[i].args[2].out)->flags = ~0ul;
 	}
 	if (rc < 0) {
 		stream_cut(stream);
@@ -338,6 +340,38 @@ static void an_appliance_of_before_is_not_asked_what_it_does_not_know(void **sta
 	member_release(channel);
 	member_free(member);
 	peer_end(&peer);
+}
+
+/* Its library may have messages; that cannot be asked for, and is not promised. */
+static void an_appliance_of_before_has_no_messages(void **state)
+{
+	static const CK_MECHANISM aead = {CKM_AES_GCM, NULL, 0};
+
+	(void)state;
+	for (uint8_t version = FRAME_VERSION_MECHANISM - 1; version <= FRAME_VERSION_MECHANISM; version++) {
+		struct peer peer = {.version = version, .serve = nod};
+		struct member *member;
+		struct member_channel *channel;
+		CK_MECHANISM_INFO info;
+		struct p11_call ask = p11_C_GetMechanismInfo(0, CKM_AES_GCM, &info), init;
+		bool knows = version >= FRAME_VERSION_MECHANISM;
+		struct err err = {0};
+
+		peer_start(&peer);
+		member = open_member_at(peer.address, it.tls, NULL, 5000);
+		assert_int_equal(member_acquire(member, &channel, &err), 0);
+		assert_int_equal(member_call(channel, &ask, 1, NULL, &err), 0);
+		assert_int_equal(info.flags & P11_MESSAGE_USES, knows ? P11_MESSAGE_USES : 0);
+		assert_int_equal(info.flags & CKF_ENCRYPT, CKF_ENCRYPT);
+		init = p11_C_MessageEncryptInit(member_session(channel), &aead, 1);
+		/* This one takes it for broken when it hears of it. */
+		assert_int_equal(member_call(channel, &init, 1, NULL, &err), knows ? -ERR_UNREACHABLE : 0);
+		if (!knows)
+			assert_int_equal(init.rv, CKR_FUNCTION_NOT_SUPPORTED);
+		member_release(channel);
+		member_free(member);
+		peer_end(&peer);
+	}
 }
 
 /* By its version it is decided what it is asked: one that nobody offered decides nothing. */
@@ -495,6 +529,7 @@ int main(void)
 		cmocka_unit_test(a_peer_that_only_beats_is_left_after_a_short_call),
 		cmocka_unit_test(a_call_lasts_no_longer_than_its_caller_lets_it),
 		cmocka_unit_test(an_appliance_of_before_is_not_asked_what_it_does_not_know),
+		cmocka_unit_test(an_appliance_of_before_has_no_messages),
 		cmocka_unit_test(a_welcome_in_a_version_that_was_not_offered_is_refused),
 		cmocka_unit_test(after_a_login_the_pin_is_in_no_memory_that_could_be_dumped),
 		cmocka_unit_test(a_large_call_leaves_no_large_buffers),

@@ -25,7 +25,9 @@ struct stage {
 	CK_ULONG class, size;
 	uint8_t label[16], room[3][32];
 	CK_RSA_PKCS_OAEP_PARAMS oaep;
-	CK_MECHANISM mechanism;
+	CK_MECHANISM mechanism, process;
+	CK_BYTE iv[12], tag[16];
+	CK_GCM_MESSAGE_PARAMS message;
 };
 
 static inline struct p11_call make(enum p11_fn fn, struct stage *s)
@@ -47,12 +49,25 @@ static inline struct p11_call make(enum p11_fn fn, struct stage *s)
 	s->values[3] = (CK_ATTRIBUTE){CKA_UNWRAP_TEMPLATE, s->block, sizeof(s->block)};
 	s->oaep = (CK_RSA_PKCS_OAEP_PARAMS){CKM_SHA_1, CKG_MGF1_SHA1, CKZ_DATA_SPECIFIED, s->label, 5};
 	s->mechanism = (CK_MECHANISM){CKM_RSA_PKCS_OAEP, &s->oaep, sizeof(s->oaep)};
+	memcpy(s->iv, "iv of twelve", sizeof(s->iv));
+	memcpy(s->tag, "a tag of sixteen", sizeof(s->tag));
+	s->message = (CK_GCM_MESSAGE_PARAMS){s->iv, sizeof(s->iv), 33, CKG_GENERATE_RANDOM, s->tag, 128};
+	s->process = (CK_MECHANISM){CKM_AES_GCM, &s->message, sizeof(s->message)};
 	for (int i = 0; i < P11_ARGS_MAX && p11_fn_table[fn].args[i] != P11_ARG_END; i++) {
 		struct p11_arg *a = &call.args[i];
 
 		switch (p11_fn_table[fn].args[i]) {
 		case P11_ARG_MECHANISM:
 			a->in = &s->mechanism;
+			break;
+		case P11_ARG_PROCESS:
+			a->in = &s->process;
+			break;
+		case P11_ARG_PARAM:
+		case P11_ARG_PARAM_GIVING:
+			a->in = p11_message_form(CKM_AES_GCM);
+			a->out = &s->message;
+			a->number = sizeof(s->message);
 			break;
 		case P11_ARG_IN:
 		case P11_ARG_PIN:

@@ -104,6 +104,66 @@ static void no_library_has_the_calls_of_our_own(void **state)
 	}
 }
 
+/* A library of before 3.0 has no functions for messages, nor mechanisms that can do them. */
+static CK_RV all_flags(CK_SLOT_ID slot, CK_MECHANISM_TYPE type, CK_MECHANISM_INFO *ret)
+{
+	(void)slot;
+	(void)type;
+	ret->flags = ~0ul;
+	return CKR_OK;
+}
+
+static void no_library_of_before_has_messages(void **state)
+{
+	CK_FUNCTION_LIST_3_0 list = {.version = {2, 40}, .C_GetMechanismInfo = all_flags};
+	CK_MECHANISM_INFO info;
+
+	(void)state;
+	for (CK_BYTE major = 2; major <= 3; major++) {
+		struct p11_call ask = p11_C_GetMechanismInfo(0, CKM_AES_GCM, &info);
+
+		list.version.major = major;
+		assert_int_equal(p11_execute((CK_FUNCTION_LIST *)&list, 0, &ask), CKR_OK);
+		assert_int_equal(info.flags & P11_MESSAGE_USES, major < 3 ? 0 : P11_MESSAGE_USES);
+		/* Nor has one of 3.0 what it leaves out. */
+		for (int fn = 0; fn < P11_FN_MAX; fn++) {
+			struct stage stage;
+			struct p11_call call = make(fn, &stage);
+
+			if (p11_fn_table[fn].where == P11_WHERE_MESSAGE)
+				assert_int_equal(p11_execute((CK_FUNCTION_LIST *)&list, 0, &call), CKR_FUNCTION_NOT_SUPPORTED);
+		}
+	}
+}
+
+static void a_message_parameter_is_one_of_its_mechanism(void **state)
+{
+	static CK_BYTE iv[12], tag[16];
+	static const struct {
+		CK_GCM_MESSAGE_PARAMS p;
+		CK_RV want;
+	} cases[] = {
+		{{iv, 12, 0, CKG_NO_GENERATE, tag, 128}, CKR_OK},
+		{{iv, 12, 96, CKG_GENERATE_COUNTER_XOR, tag, 128}, CKR_OK},
+		{{NULL, 0, 0, CKG_NO_GENERATE, NULL, 0}, CKR_OK},
+		{{NULL, 12, 0, CKG_NO_GENERATE, tag, 128}, CKR_MECHANISM_PARAM_INVALID},
+		{{iv, 12, 0, CKG_NO_GENERATE, NULL, 128}, CKR_MECHANISM_PARAM_INVALID},
+		{{iv, 12, 97, CKG_NO_GENERATE, tag, 128}, CKR_MECHANISM_PARAM_INVALID},
+		{{iv, 12, 0, CKG_GENERATE_COUNTER_XOR + 1, tag, 128}, CKR_MECHANISM_PARAM_INVALID},
+		{{iv, 12, 0, CKG_NO_GENERATE, tag, 136}, CKR_MECHANISM_PARAM_INVALID},
+		{{iv, 12, 0, CKG_NO_GENERATE, tag, 127}, CKR_MECHANISM_PARAM_INVALID},
+		{{iv, 1ul << 62, 0, CKG_NO_GENERATE, tag, 128}, CKR_MECHANISM_PARAM_INVALID},
+	};
+	const struct p11_message_form *form = p11_message_form(CKM_AES_GCM);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_int_equal(p11_message_check(form, &cases[i].p, sizeof(cases[i].p)), cases[i].want);
+	assert_int_equal(p11_message_check(form, &cases[0].p, sizeof(cases[0].p) - 1), CKR_MECHANISM_PARAM_INVALID);
+	assert_int_equal(p11_message_check(form, NULL, 0), CKR_MECHANISM_PARAM_INVALID);
+	assert_null(p11_message_form(CKM_SHA256_HMAC));
+}
+
 static void values_have_the_length_of_their_type(void **state)
 {
 	static CK_BYTE bytes[64];
@@ -468,6 +528,8 @@ int main(void)
 		cmocka_unit_test(a_length_alone_may_be_asked_for),
 		cmocka_unit_test(a_lease_has_a_name_and_an_end),
 		cmocka_unit_test(no_library_has_the_calls_of_our_own),
+		cmocka_unit_test(no_library_of_before_has_messages),
+		cmocka_unit_test(a_message_parameter_is_one_of_its_mechanism),
 		cmocka_unit_test(values_have_the_length_of_their_type),
 		cmocka_unit_test(templates_as_values_are_looked_at_inside),
 		cmocka_unit_test(a_mechanism_without_its_parameter_is_refused),

@@ -297,6 +297,175 @@ static void functions_keep_their_numbers(void **state)
 	assert_int_equal(P11_X_Absent, 44);
 	assert_int_equal(P11_X_Age, 45);
 	assert_int_equal(P11_X_Lease, 46);
+	assert_int_equal(P11_C_DecryptVerifyUpdate, 56);
+	assert_int_equal(P11_C_MessageEncryptInit, 57);
+	assert_int_equal(P11_C_MessageVerifyFinal, 68);
+}
+
+/* ---- messages ---- */
+
+/* Every form, and what it leads to. */
+static CK_BYTE iv[12], tag[16];
+static CK_GCM_MESSAGE_PARAMS gcm = {iv, 12, 33, CKG_GENERATE_RANDOM, tag, 96};
+static CK_CCM_MESSAGE_PARAMS ccm = {7, iv, 12, 33, CKG_GENERATE_RANDOM, tag, 12};
+static CK_SALSA20_CHACHA20_POLY1305_MSG_PARAMS bits = {iv, 96, tag}, bytes = {iv, 12, tag};
+static const struct {
+	CK_MECHANISM mechanism;
+	CK_ULONG tag_len;
+} messages[] = {
+	{{CKM_AES_GCM, &gcm, sizeof(gcm)}, 12},
+	{{CKM_AES_CCM, &ccm, sizeof(ccm)}, 12},
+	{{CKM_CHACHA20_POLY1305, &bits, sizeof(bits)}, 16},
+	{{CKM_SALSA20_POLY1305, &bytes, sizeof(bytes)}, 16},
+};
+enum { MESSAGES = sizeof(messages) / sizeof(messages[0]) };
+
+static struct p11_call message(size_t which, bool encrypts, CK_BYTE *out, CK_ULONG *len)
+{
+	const CK_MECHANISM *m = &messages[which].mechanism;
+	struct p11_call call = p11_C_EncryptMessage(1, m->pParameter, m->ulParameterLen, "aad", 3, "text", 4, out, len);
+
+	call.fn = encrypts ? P11_C_EncryptMessage : P11_C_DecryptMessage;
+	call.args[1].in = p11_message_form(m->mechanism);
+	memcpy(iv, "iv o\xafwelve!!", sizeof(iv));
+	memcpy(tag, "a tag of sixteen", sizeof(tag));
+	*len = 4;
+	return call;
+}
+
+static void receive(const struct p11_call *call, struct buf *wire, struct p11_batch *ret)
+{
+	struct buf_reader r;
+
+	encode(wire, call);
+	r = buf_reader(wire->data, wire->len);
+	assert_int_equal(p11_decode_request(&r, P11_RESULT_MAX, ret, NULL), 0);
+	assert_int_equal(p11_call_check(&ret->calls[0]), CKR_OK);
+}
+
+/* The host hears the fixed bits of an IV that the token makes, all of another, and the tag of what is decrypted. */
+static void a_message_says_what_is_the_callers(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < MESSAGES; i++)
+		for (int encrypts = 0; encrypts < 2; encrypts++) {
+			owned(buf) struct buf wire = {0};
+			owned(p11_batch) struct p11_batch batch = {0};
+			CK_BYTE out[4], *got;
+			CK_ULONG len;
+			struct p11_call call = message(i, encrypts, out, &len);
+			bool made = encrypts && messages[i].mechanism.pParameter != &bits && messages[i].mechanism.pParameter != &bytes;
+
+			receive(&call, &wire, &batch);
+			assert_ptr_equal(batch.calls[0].args[1].in, call.args[1].in);
+			assert_int_equal(batch.calls[0].args[1].number, call.args[1].number);
+			got = i == 1 ? ((CK_CCM_MESSAGE_PARAMS *)batch.calls[0].args[1].out)->pNonce
+				     : *(CK_BYTE **)batch.calls[0].args[1].out;
+			assert_ptr_not_equal(got, iv);
+			assert_memory_equal(got, iv, made ? 5 : 12);
+			assert_int_equal(got[6] == 0, made);
+			got = i == 0 ? ((CK_GCM_MESSAGE_PARAMS *)batch.calls[0].args[1].out)->pTag
+			      : i == 1 ? ((CK_CCM_MESSAGE_PARAMS *)batch.calls[0].args[1].out)->pMAC
+				       : ((CK_SALSA20_CHACHA20_POLY1305_MSG_PARAMS *)batch.calls[0].args[1].out)->pTag;
+			if (encrypts)
+				assert_int_equal(got[0], 0);
+			else
+				assert_memory_equal(got, tag, messages[i].tag_len);
+		}
+}
+
+/* As its token wrote it; and nothing of an IV whose fixed bits are others. */
+static void an_iv_comes_back_as_it_was_asked_for_or_not_at_all(void **state)
+{
+	(void)state;
+	for (int bit = 0; bit < 40; bit++) {
+		owned(buf) struct buf wire = {0}, reply = {.max = WIRE_MAX};
+		owned(p11_batch) struct p11_batch batch = {0};
+		CK_BYTE out[4];
+		CK_ULONG len;
+		struct p11_call call = message(0, true, out, &len);
+		CK_GCM_MESSAGE_PARAMS *there;
+		struct buf_reader r;
+		int rc;
+
+		receive(&call, &wire, &batch);
+		there = batch.calls[0].args[1].out;
+		memset(there->pIv + 5, 0x5a, 7);
+		there->pIv[bit / 8] ^= (CK_BYTE)(0x80 >> bit % 8);
+		memset(there->pTag, 0x3c, 12);
+		memcpy(batch.calls[0].args[4].out, "TEXT", 4);
+		batch.calls[0].rv = CKR_OK;
+		p11_encode_reply(&reply, batch.calls, 1);
+		r = buf_reader(reply.data, reply.len);
+		rc = p11_decode_reply(&r, &call, 1, NULL);
+		assert_int_equal(rc, bit < 33 ? -ERR_PROTOCOL : 0);
+		assert_int_equal(iv[6], bit < 33 ? 'e' : 0x5a);
+		assert_int_equal(tag[0], bit < 33 ? 'a' : 0x3c);
+		assert_int_equal(tag[12], 't');
+		/* Cut anywhere, it is not believed either. */
+		for (size_t n = 0; n < reply.len; n++) {
+			r = buf_reader(reply.data, n);
+			assert_int_equal(p11_decode_reply(&r, &call, 1, NULL), -ERR_PROTOCOL);
+		}
+	}
+}
+
+/* Bytes come back where bytes went; a process says the numbers of its parameter, or nothing. */
+static void plain_parameters_and_processes_travel(void **state)
+{
+	CK_BYTE param[] = "some bytes", out[4];
+	CK_ULONG len = 4;
+	struct p11_call call = p11_C_SignMessage(1, param, sizeof(param), "text", 4, out, &len);
+	static const CK_MECHANISM bare = {CKM_AES_GCM, NULL, 0}, plain = {CKM_SHA256_HMAC, NULL, 0};
+	const CK_MECHANISM *processes[] = {&messages[0].mechanism, &messages[1].mechanism, &messages[2].mechanism, &bare, &plain};
+	owned(buf) struct buf wire = {0}, reply = {.max = WIRE_MAX};
+	owned(p11_batch) struct p11_batch batch = {0};
+	struct buf_reader r;
+
+	(void)state;
+	receive(&call, &wire, &batch);
+	assert_memory_equal(batch.calls[0].args[1].out, param, sizeof(param));
+	memcpy(batch.calls[0].args[1].out, "SOME", 4);
+	batch.calls[0].rv = CKR_OK;
+	p11_encode_reply(&reply, batch.calls, 1);
+	r = buf_reader(reply.data, reply.len);
+	assert_int_equal(p11_decode_reply(&r, &call, 1, NULL), 0);
+	assert_string_equal(param, "SOME bytes");
+	for (size_t i = 0; i < sizeof(processes) / sizeof(processes[0]); i++) {
+		owned(p11_mechanism) struct p11_mechanism copy = {0};
+
+		assert_int_equal(p11_process_copy(processes[i], &copy, NULL), 0);
+		assert_int_equal(copy.ck.mechanism, processes[i]->mechanism);
+		assert_int_equal(copy.ck.ulParameterLen, processes[i]->ulParameterLen);
+		assert_int_equal(p11_process_check(&copy.ck), CKR_OK);
+		if (i == 0)
+			assert_int_equal(((CK_GCM_MESSAGE_PARAMS *)copy.ck.pParameter)->ulTagBits, 96);
+	}
+}
+
+static void a_process_with_anothers_parameter_is_refused(void **state)
+{
+	/* Whether there is a form, of which mechanism, of which form its parameter is. */
+	static const struct {
+		uint8_t has_form;
+		CK_MECHANISM_TYPE type;
+		uint8_t form;
+	} cases[] = {{0, CKM_AES_GCM, 0}, {1, CKM_ECDSA, 0}, {1, CKM_AES_GCM, 3}, {1, CKM_AES_CCM, 9}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		owned(buf) struct buf wire = {.max = WIRE_MAX};
+		owned(p11_mechanism) struct p11_mechanism got = {0};
+		struct buf_reader r;
+
+		buf_put_u8(&wire, cases[i].has_form);
+		buf_put_u64(&wire, cases[i].type);
+		buf_put_u8(&wire, cases[i].form);
+		for (int n = 0; n < 64; n++)
+			buf_put_u8(&wire, 0);
+		r = buf_reader(wire.data, wire.len);
+		assert_int_equal(p11_process_decode(&r, &got, NULL), -ERR_PROTOCOL);
+	}
 }
 
 static void huge_wishes_are_refused(void **state)
@@ -436,6 +605,10 @@ int main(void)
 		cmocka_unit_test(what_is_refused_before_it_was_read_has_no_values),
 		cmocka_unit_test(a_lease_that_is_refused_says_who_has_it),
 		cmocka_unit_test(functions_keep_their_numbers),
+		cmocka_unit_test(a_message_says_what_is_the_callers),
+		cmocka_unit_test(an_iv_comes_back_as_it_was_asked_for_or_not_at_all),
+		cmocka_unit_test(plain_parameters_and_processes_travel),
+		cmocka_unit_test(a_process_with_anothers_parameter_is_refused),
 		cmocka_unit_test(huge_wishes_are_refused),
 		cmocka_unit_test(results_take_no_more_room_than_there_is),
 		cmocka_unit_test(templates_go_one_deep_and_strange_arrays_not_at_all),

@@ -294,7 +294,7 @@ static int begin(size_t members)
 	memset(refused, 0, sizeof(refused));
 	n_tokens = members;
 	for (size_t m = 0; m < members; m++) {
-		assert_int_equal(book_new(fake_functions(), m, false, &rig_books[m], NULL), 0);
+		assert_int_equal(book_new(fake_functions_3_0(), m, false, &rig_books[m], NULL), 0);
 		log_in(m);
 	}
 	rig_set = rig_another();
