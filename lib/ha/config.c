@@ -84,8 +84,11 @@ int ha_acquire(struct ha_group *group, size_t member, bool patient, struct membe
 {
 	int (*acquire)(struct member *, struct member_channel **, struct err *) =
 		patient ? member_acquire : member_acquire_quick;
-	int rc = acquire(group->set->members[member].member, ret, err);
+	struct err ignored = {0};
+	int rc;
 
+	err = err ? err : &ignored;
+	rc = acquire(group->set->members[member].member, ret, err);
 	if (rc < 0 && err->retry == ERR_RETRY_SAFE && ha_group_refresh(group)) {
 		err_clear(err);
 		rc = acquire(group->set->members[member].member, ret, err);

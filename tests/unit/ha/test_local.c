@@ -293,6 +293,28 @@ static void logging_out_ends_what_is_private(void **state)
 	assert_int_equal(guests(), 0);
 }
 
+/* Members that have something public of a session are held meanwhile, whoever of them is there. */
+static void a_member_that_was_lost_is_no_matter_to_who_logs_in_or_out(void **state)
+{
+	const CK_ATTRIBUTE open = NUM(CKA_PRIVATE, no);
+	CK_OBJECT_HANDLE object;
+
+	(void)state;
+	assert_int_equal(generate_secret(app, &open, 1, &object), CKR_OK);
+	for (size_t m = 0; m < RIG_MEMBERS; m++) {
+		away(0xf & ~(1u << m));
+		assert_int_equal(use_it(object), CKR_OK);
+		away(0);
+		look_again();
+	}
+	away(1u << 0);
+	assert_int_equal(ha_logout(group), CKR_OK);
+	away(1u << 1);
+	assert_int_equal(ha_login(group, "1234", 4), CKR_OK);
+	away(0);
+	assert_int_equal(use_it(object), CKR_OK);
+}
+
 /* There is no domain key without a login, not even one that was known before. Public halves want no saying. */
 static void who_did_not_log_in_uses_what_it_makes(void **state)
 {
@@ -605,6 +627,7 @@ int main(void)
 	    ON_APP(a_session_that_ends_asks_nobody_twice_who_does_not_answer),
 	    ON_APP(any_session_of_the_application_finds_and_uses_an_object_and_no_other_process),
 	    ON_APP(logging_out_ends_what_is_private),
+	    ON_APP(a_member_that_was_lost_is_no_matter_to_who_logs_in_or_out),
 	    ON_APP(who_did_not_log_in_uses_what_it_makes),
 	    ON_APP(what_is_public_stays_readable_after_a_logout),
 	    ON_APP(certificates_and_domain_parameters_say_what_follows_from_them),
