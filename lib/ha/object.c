@@ -282,6 +282,7 @@ static int hide_public(struct replica_sites *sites, struct record *record, struc
 /* The public half goes on by itself, before the key is gone. */
 static int destroy_private(struct replica_sites *sites, const struct record *record, struct record *ret_left, struct err *err)
 {
+	struct err ignored = {0};
 	uint32_t mask;
 	int rc = replica_keep(sites, &record->objects[1], ret_left, &mask, err);
 
@@ -289,7 +290,7 @@ static int destroy_private(struct replica_sites *sites, const struct record *rec
 		return rc;
 	rc = replica_destroy(sites, record, NULL, err);
 	if (rc < 0 && rc != -ERR_NOT_KNOWN)
-		replica_destroy(sites, ret_left, NULL, NULL);
+		replica_destroy(sites, ret_left, NULL, &ignored);
 	return rc;
 }
 
