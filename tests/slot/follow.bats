@@ -187,3 +187,32 @@ has_all() {
 	tell application 0x0 sign signing
 	end application
 }
+
+@test "members, roles and policies change under a crowd, and none of its calls fails" {
+	group payments --member hsm-east-1 --member hsm-east-2 --standby hsm-west-1
+	cp "$HSMCTL_STORE/fleet.json" "$HOME/three.json"
+	begin application "$BUILD/tests/slot/follow" by-line
+	tell application crowded crowd payments
+	for change in '.groups[0].members |= map(select(.device != "hsm-east-2"))' \
+		'.groups[0].members[0].role = "standby"' '.groups[0].policy = {min_members: 1, min_datacenters: 1}' \
+		'.groups[0].members |= map(select(.device != "hsm-west-1"))'; do
+		document "$change"
+		tell application more signed
+		document --slurpfile three "$HOME/three.json" '.groups[0] = $three[0].groups[0]'
+		tell application more signed
+	done
+	tell application '0 failed, 0 ended*' calm
+	end application
+}
+
+@test "a group that is deleted and made again under a crowd ends what runs there, and nothing else" {
+	group payments --member hsm-east-1 --member hsm-east-2
+	begin application "$BUILD/tests/slot/follow" by-line
+	tell application crowded crowd payments
+	tell application more signed
+	hsmctl -q ha delete payments --yes >/dev/null
+	group payments --member hsm-west-1 --member hsm-west-2
+	tell application more signed
+	tell application '0 failed*' calm
+	end application
+}

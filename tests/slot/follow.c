@@ -10,8 +10,12 @@
  *	event			a slot whose token came or went, or what C_WaitForSlotEvent says
  *	wait			the same, waiting
  *	end-soon		C_Finalize, while another thread waits
+ *	crowd NAME		from now on eight threads open sessions there, look for keys and sign
+ *	signed			there are more signatures than there were
+ *	calm			they end: how many calls failed, how many met a token's end, and the last code of these
  */
 #include <pthread.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
 #include "stranger.h"
@@ -19,7 +23,7 @@
 /* As it is padded. */
 static const char *text_of(const CK_UTF8CHAR *padded, size_t size)
 {
-	static char text[65];
+	static _Thread_local char text[65];
 
 	memcpy(text, padded, size);
 	while (size && text[size - 1] == ' ')
@@ -45,7 +49,7 @@ static void slots(void)
 	printf("\n");
 }
 
-static CK_RV open_on(const char *name)
+static CK_RV open_on(const char *name, CK_SESSION_HANDLE *ret)
 {
 	CK_SLOT_ID list[16];
 	CK_ULONG count = 16;
@@ -57,25 +61,25 @@ static CK_RV open_on(const char *name)
 		rv = p11->C_GetTokenInfo(list[i], &info);
 		if (rv != CKR_OK || strcmp(text_of(info.label, 32), name) != 0)
 			continue;
-		rv = p11->C_OpenSession(list[i], CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &session);
-		return rv == CKR_OK ? log_in(session) : rv;
+		rv = p11->C_OpenSession(list[i], CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, ret);
+		return rv == CKR_OK ? log_in(*ret) : rv;
 	}
 	return rv == CKR_OK ? CKR_TOKEN_NOT_PRESENT : rv;
 }
 
-static CK_RV sign(const char *label)
+static CK_RV sign(CK_SESSION_HANDLE s, const char *label)
 {
 	CK_OBJECT_CLASS class = CKO_PRIVATE_KEY;
 	CK_ATTRIBUTE template[] = {{CKA_LABEL, (void *)label, strlen(label)}, {CKA_CLASS, &class, sizeof(class)}};
 	CK_OBJECT_HANDLE key;
 	CK_ULONG count = 0;
-	CK_RV rv = p11->C_FindObjectsInit(session, template, 2);
+	CK_RV rv = p11->C_FindObjectsInit(s, template, 2);
 
 	if (rv != CKR_OK)
 		return rv;
-	p11->C_FindObjects(session, &key, 1, &count);
-	p11->C_FindObjectsFinal(session);
-	return count ? sign_with(session, key, CKM_ECDSA) : CKR_OBJECT_HANDLE_INVALID;
+	p11->C_FindObjects(s, &key, 1, &count);
+	p11->C_FindObjectsFinal(s);
+	return count ? sign_with(s, key, CKM_ECDSA) : CKR_OBJECT_HANDLE_INVALID;
 }
 
 static CK_RV make(const char *label)
@@ -121,6 +125,68 @@ static void end_soon(void)
 	printf("0x%lx\n", rv);
 }
 
+/* ---- a crowd ---- */
+
+static struct {
+	pthread_t threads[8];
+	char name[33];
+	atomic_bool calm;
+	atomic_ulong signatures, ended, failed, last;
+} crowd;
+
+/* What a token's end is to a session on it. */
+static bool is_the_end(CK_RV rv)
+{
+	return rv == CKR_TOKEN_NOT_PRESENT || rv == CKR_SESSION_HANDLE_INVALID || rv == CKR_USER_NOT_LOGGED_IN ||
+	       rv == CKR_DEVICE_REMOVED || rv == CKR_OBJECT_HANDLE_INVALID || rv == CKR_KEY_HANDLE_INVALID;
+}
+
+static void *comes_and_signs(void *data)
+{
+	while (!crowd.calm) {
+		CK_SESSION_HANDLE s = CK_INVALID_HANDLE;
+		CK_RV rv = open_on(crowd.name, &s);
+
+		if (rv == CKR_USER_ALREADY_LOGGED_IN)
+			rv = CKR_OK;
+		for (int n = 0; n < 20 && rv == CKR_OK && !crowd.calm; n++) {
+			rv = sign(s, "signing");
+			crowd.signatures += rv == CKR_OK;
+		}
+		if (rv != CKR_OK) {
+			(is_the_end(rv) ? crowd.ended++ : crowd.failed++);
+			crowd.last = rv;
+		}
+		p11->C_CloseSession(s);
+	}
+	return data;
+}
+
+static void begin_crowd(const char *name)
+{
+	snprintf(crowd.name, sizeof(crowd.name), "%s", name);
+	for (size_t i = 0; i < sizeof(crowd.threads) / sizeof(crowd.threads[0]); i++)
+		HOLDS(pthread_create(&crowd.threads[i], NULL, comes_and_signs, NULL) == 0);
+	printf("crowded\n");
+}
+
+static void more_signatures(void)
+{
+	unsigned long before = crowd.signatures;
+
+	while (crowd.signatures < before + 30)
+		usleep(1000);
+	printf("more\n");
+}
+
+static void end_crowd(void)
+{
+	crowd.calm = true;
+	for (size_t i = 0; i < sizeof(crowd.threads) / sizeof(crowd.threads[0]); i++)
+		pthread_join(crowd.threads[i], NULL);
+	printf("%lu failed, %lu ended, 0x%lx\n", crowd.failed, crowd.ended, crowd.last);
+}
+
 static bool says(const char *line, const char *verb, const char **rest)
 {
 	size_t len = strlen(verb);
@@ -142,9 +208,15 @@ static void answer(const char *line)
 		event(0);
 	else if (says(line, "end-soon", &rest))
 		end_soon();
+	else if (says(line, "crowd", &rest))
+		begin_crowd(rest);
+	else if (says(line, "signed", &rest))
+		more_signatures();
+	else if (says(line, "calm", &rest))
+		end_crowd();
 	else
-		printf("0x%lx\n", says(line, "open", &rest)   ? open_on(rest)
-				 : says(line, "sign", &rest) ? sign(rest)
+		printf("0x%lx\n", says(line, "open", &rest)   ? open_on(rest, &session)
+				 : says(line, "sign", &rest) ? sign(session, rest)
 				 : says(line, "make", &rest) ? make(rest)
 							     : p11->C_GetSessionInfo(session, &info));
 	fflush(stdout);
