@@ -96,10 +96,11 @@ static void dismiss_idle(struct server *server)
 	}
 }
 
-/* Let calls under way end, for a while, then leave nobody connected. */
-static void stop(struct server *server)
+/* Let calls under way end, for a while, then leave nobody connected. How many do not end. */
+static unsigned stop(struct server *server)
 {
 	int64_t end = clock_now_ms() + STOP_MS;
+	unsigned left;
 
 	service_stop(&server->service);
 	pthread_mutex_lock(&server->lock);
@@ -112,7 +113,9 @@ static void stop(struct server *server)
 		pthread_cond_timedwait(&server->changed, &server->lock, &until);
 		dismiss_idle(server);
 	}
+	left = server->count;
 	pthread_mutex_unlock(&server->lock);
+	return left;
 }
 
 static void accept_until_stopped(struct server *server, int listener)
@@ -172,6 +175,7 @@ int appliance_serve(const struct appliance_config *config, struct err *err)
 	owned(tls_context) struct tls_context *tls = NULL;
 	char address[PORT_TEXT];
 	int listener = -1, rc;
+	unsigned left;
 
 	settle();
 	rc = proc_pid_file_take(config->pid_file, "starting", err);
@@ -196,9 +200,9 @@ int appliance_serve(const struct appliance_config *config, struct err *err)
 		config->serves();
 	accept_until_stopped(&server, listener);
 	close(listener);
-	stop(&server);
-	if (server.count) {
-		log_error("appliance", "%u connections do not end", server.count);
+	left = stop(&server);
+	if (left) {
+		log_error("appliance", "%u connections do not end", left);
 		/* A call is stuck in the library: its state cannot be taken down. */
 		own_take(host);
 		own_take(tls);
