@@ -26,6 +26,15 @@ static bool same(const struct stat *a, const struct stat *b)
 	       a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
 }
 
+/* No descriptor is free, a disk does not answer: that passes, and is told once. */
+static int once(struct fleet_watch *watch, const struct stat *now, int rc)
+{
+	bool told = same(now, &watch->unread);
+
+	watch->unread = *now;
+	return told ? 0 : rc;
+}
+
 int fleet_watch_read(struct fleet_watch *watch, struct fleet **ret, struct err *err)
 {
 	struct stat now;
@@ -38,8 +47,10 @@ int fleet_watch_read(struct fleet_watch *watch, struct fleet **ret, struct err *
 	rc = file_check_ours(watch->path, false, err);
 	if (rc == 0)
 		rc = fleet_read_file(watch->path, 0, ret, err);
-	if (rc == -ERR_NO_MEMORY)
+	if (rc == -ERR_NO_MEMORY || rc == -ERR_IO)
 		fleet_watch_again(watch);
+	if (rc == -ERR_IO)
+		return once(watch, &now, rc);
 	return rc < 0 ? rc : 1;
 }
 

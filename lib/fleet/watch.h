@@ -18,6 +18,7 @@ struct fleet;
 struct fleet_watch {
 	char *path;
 	struct stat seen;	/* of what was read last */
+	struct stat unread;	/* of what could not be read for a while, and somebody was told */
 };
 
 /* Of the document in that folder. Nothing was read yet. */
@@ -27,7 +28,8 @@ OWN_DEFINE_RELEASE(fleet_watch)
 
 /*
  * 1 and what it says when it is another one than the last time; 0 when it is not, or is not there. A document that cannot
- * be read, or is not ours (file_check_ours), fails once: it is tried again when it is another one, or memory ran out.
+ * be read, or is not ours (file_check_ours), fails once: it is tried again when it is another one. Where memory or
+ * descriptors ran out, or a disk failed (ERR_IO), it is tried again each time.
  */
 int fleet_watch_read(struct fleet_watch *watch, struct fleet **ret, struct err *err);
 

@@ -2,6 +2,8 @@
 /* A document is read once for each time that it was written. */
 #include "../base/temp.h"
 
+#include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -82,12 +84,48 @@ static void tries_again_when_memory_ran_out(void **state)
 	assert_survives_no_memory(look_for_memory(*state, NULL));
 }
 
+/* From now on nothing can be opened; what it was is returned. */
+static struct rlimit no_descriptors(void)
+{
+	struct rlimit before, none;
+	int next = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	assert_true(next >= 0);
+	close(next);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = (struct rlimit){(rlim_t)next, before.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	return before;
+}
+
+static void tries_again_when_descriptors_ran_out(void **state)
+{
+	owned(fleet_watch) struct fleet_watch watch = {0};
+	const char *folder = *state;
+	struct err err = {0};
+	struct rlimit before;
+	int first, second;
+
+	assert_int_equal(fleet_watch_init(&watch, folder, NULL), 0);
+	put(folder, document);
+	before = no_descriptors();
+	first = look(&watch, &err);
+	second = look(&watch, &err);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_int_equal(first, -ERR_IO);
+	/* It was told. */
+	assert_int_equal(second, 0);
+	assert_int_equal(look(&watch, &err), 1);
+	assert_int_equal(look(&watch, &err), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		temp_test(reads_what_was_written_anew),
 		temp_test(says_once_what_cannot_be_read),
 		temp_test(tries_again_when_memory_ran_out),
+		temp_test(tries_again_when_descriptors_ran_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
