@@ -392,6 +392,25 @@ static CK_RV final(struct ha_operation *o, struct p11_call *call, bool *ret_over
 	return rv;
 }
 
+/* Is it room that is asked for, or that there is too little of? The answer is what is enough; what was begun without could
+ * not be ended. */
+static bool lacks_room(const struct ha_operation *o, struct p11_call *call, CK_ULONG in_len, CK_RV *ret_rv)
+{
+	enum p11_arg_kind kind;
+	struct p11_arg *result = p11_result_of(call, &kind);
+	CK_ULONG len = p11_mech_output_len(&o->mechanism.ck, p11_op_flag(o->op), o->modulus_len, o->order_len, in_len);
+
+	if (!result || says_length(o, call, in_len, ret_rv))
+		return result != NULL;
+	if (len == CK_UNAVAILABLE_INFORMATION)
+		len = !streams(o) ? RESULT_ROOM : result->out ? in_len : in_len + BLOCK_MAX;
+	if (result->out && (!streams(o) || *result->out_len >= len))
+		return false;
+	*ret_rv = result->out ? CKR_BUFFER_TOO_SMALL : CKR_OK;
+	*result->out_len = len;
+	return true;
+}
+
 /* What is too long for one message. The result's length is known before, or is at most that of the input. */
 static CK_RV once_in_parts(struct ha_operation *o, struct p11_call *call, bool *ret_over)
 {
@@ -402,14 +421,9 @@ static CK_RV once_in_parts(struct ha_operation *o, struct p11_call *call, bool *
 	struct p11_call last;
 	CK_RV rv = CKR_OK;
 
-	if (result && (says_length(o, call, in->number, &rv) || !result->out || (streams(o) && room < in->number))) {
-		*ret_over = false;
-		if (result->out && rv == CKR_OK) {
-			*result->out_len = in->number;
-			rv = CKR_BUFFER_TOO_SMALL;
-		}
+	*ret_over = !lacks_room(o, call, in->number, &rv);
+	if (!*ret_over)
 		return rv;
-	}
 	for (CK_ULONG at = 0; at < in->number && rv == CKR_OK; at += STEP) {
 		CK_ULONG step = in->number - at < STEP ? in->number - at : STEP;
 		uint8_t *out = result ? (uint8_t *)result->out + made : NULL;

@@ -174,6 +174,34 @@ static void what_was_encrypted_at_once_is_decrypted_at_once(void **state)
 	use_end(&run.use);
 }
 
+/* What a question for the length was answered is room enough. */
+static void the_room_that_is_told_is_enough(void **state)
+{
+	static CK_GCM_PARAMS gcm = {iv, 12, 96, NULL, 0, 128};
+	static const struct way tagged[] = {{P11_OP_ENCRYPT, KEY_AES_256, {CKM_AES_GCM, &gcm, sizeof(gcm)}},
+					    {P11_OP_DECRYPT, KEY_AES_256, {CKM_AES_GCM, &gcm, sizeof(gcm)}}};
+	CK_OBJECT_HANDLE k = key(KEY_AES_256, "k");
+	CK_ULONG in_len = 5 * MIB, sealed = sizeof(output[0]), asked = 0;
+	struct run run;
+
+	(void)state;
+	begin_input();
+	assert_int_equal(begin(&tagged[0], k, output[0], &run), CKR_OK);
+	assert_int_equal(use_call(&run.use, P11_PART_ONCE, input, in_len, output[0], &sealed), CKR_OK);
+	use_end(&run.use);
+	assert_int_equal(begin(&tagged[1], k, output[1], &run), CKR_OK);
+	assert_int_equal(use_call(&run.use, P11_PART_ONCE, output[0], sealed, NULL, &asked), CKR_OK);
+	assert_int_equal(asked, in_len);
+	asked--;
+	assert_int_equal(use_call(&run.use, P11_PART_ONCE, output[0], sealed, output[1], &asked), CKR_BUFFER_TOO_SMALL);
+	assert_int_equal(asked, in_len);
+	assert_int_equal(use_call(&run.use, P11_PART_ONCE, output[0], sealed, output[1], &asked), CKR_OK);
+	assert_int_equal(asked, in_len);
+	assert_memory_equal(output[1], input, in_len);
+	assert_true(is_over(&run.use));
+	use_end(&run.use);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -181,6 +209,7 @@ int main(void)
 		ON_GROUP(the_process_keeps_so_much_and_others_go_on_without),
 		ON_GROUP(a_call_may_be_of_any_length),
 		ON_GROUP(what_was_encrypted_at_once_is_decrypted_at_once),
+		ON_GROUP(the_room_that_is_told_is_enough),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
