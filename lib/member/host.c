@@ -202,13 +202,11 @@ static CK_RV login_token(struct host *host, const void *pin, CK_ULONG len)
 	return rv;
 }
 
-/* One wrong PIN more, and the token locks itself: not for a guess. */
-static bool is_final_try(struct host *host)
+/* One wrong PIN more, and the token locks itself: not for a guess, nor, where it is somebody else's, for anybody. */
+static bool spares_final_try(struct host *host, enum cert_role role)
 {
-	CK_TOKEN_INFO info;
-
-	return host_functions(host)->C_GetTokenInfo(host->slot, &info) == CKR_OK &&
-	       (info.flags & CKF_USER_PIN_FINAL_TRY);
+	return (role != CERT_ROLE_ADMIN || host->config->shared) &&
+	       library_is_final_try(host_functions(host), host->slot);
 }
 
 /* Nobody has shown a good PIN yet, so only the token knows. */
@@ -220,7 +218,7 @@ static CK_RV ask_token(struct host *host, enum cert_role role, const void *pin, 
 
 	if (verdict == THROTTLE_KNOWN_WRONG)
 		return CKR_PIN_INCORRECT;
-	if (verdict == THROTTLE_NO_MORE || (role != CERT_ROLE_ADMIN && is_final_try(host)))
+	if (verdict == THROTTLE_NO_MORE || spares_final_try(host, role))
 		return CKR_PIN_LOCKED;
 	rv = login_token(host, pin, len);
 	if (rv == CKR_OK) {

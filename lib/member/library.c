@@ -223,15 +223,29 @@ static CK_RV compare(const struct verifier *v, const void *pin, CK_ULONG len)
 	return difference ? CKR_PIN_INCORRECT : CKR_OK;
 }
 
+bool library_is_final_try(CK_FUNCTION_LIST *functions, CK_SLOT_ID slot)
+{
+	CK_TOKEN_INFO info;
+
+	return functions->C_GetTokenInfo(slot, &info) == CKR_OK && (info.flags & CKF_USER_PIN_FINAL_TRY);
+}
+
+/* By a PIN that was found right before, or while there are tries left. */
+static bool may_ask(const struct library *library, CK_SLOT_ID slot, const struct verifier *v, const void *pin, CK_ULONG len)
+{
+	return compare(v, pin, len) == CKR_OK || !library_is_final_try(library->functions, slot);
+}
+
 CK_RV library_login(struct library *library, CK_SLOT_ID slot, CK_SESSION_HANDLE session, const void *pin, CK_ULONG len)
 {
 	struct verifier *v;
-	CK_RV rv;
+	CK_RV rv = CKR_PIN_LOCKED;
 
 	/* Whoever comes second and finds the token logged in must find the first one's PIN, too. */
 	pthread_mutex_lock(&library->login_lock);
-	rv = library->functions->C_Login(session, CKU_USER, (CK_UTF8CHAR *)pin, len);
 	v = find_verifier(library, slot);
+	if (may_ask(library, slot, v, pin, len))
+		rv = library->functions->C_Login(session, CKU_USER, (CK_UTF8CHAR *)pin, len);
 	if (rv == CKR_OK && v)
 		remember(v, slot, pin, len);
 	else if (rv == CKR_USER_ALREADY_LOGGED_IN)

@@ -36,9 +36,11 @@ bool library_is_inherited(const struct library *library);
  * C_Login of a user whose PIN is looked at. A token that is logged in already does
  * not look: then the PIN is compared with a salted digest of the one by which we
  * logged it in. CKR_USER_ALREADY_LOGGED_IN when that was somebody else, so that
- * nothing is known about this PIN.
+ * nothing is known about this PIN. A token that locks itself at the next wrong PIN is not asked: CKR_PIN_LOCKED.
  */
 CK_RV library_login(struct library *library, CK_SLOT_ID slot, CK_SESSION_HANDLE session, const void *pin, CK_ULONG len);
+/* Does one wrong user PIN more lock the token? */
+bool library_is_final_try(CK_FUNCTION_LIST *functions, CK_SLOT_ID slot);
 
 /* C_FindObjects until the list is full or there are no more: a library may give fewer
  * than there are. CKR_DEVICE_ERROR when it claims to have given more than there was room for. */

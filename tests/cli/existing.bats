@@ -193,6 +193,31 @@ END
 	[ "$(jq -r '.devices[0].partitions[0].pin_source' "$HSMCTL_STORE/fleet.json")" = "file:$FLEET_FOLDER/pin" ]
 }
 
+@test "a token that locks itself at the next wrong PIN is shown none, in a worker and in the process" {
+	local kind
+	LIBRARY=$BUILD/tests/fake/shim.so
+	make_token luna luna
+	export SOFTHSM2_CONF
+	SOFTHSM2_CONF=$(conf luna)
+	for kind in worker module; do
+		write_existing luna -- ".devices[0].partitions[0].link.kind = \"$kind\" |
+			if \"$kind\" == \"module\" then del(.devices[0].partitions[0].link.environment) else . end"
+		expect 0 hsmctl provision apply "$FLEET"
+		hsmctl -q ha create "of-$kind" --member luna >/dev/null
+		printf %s 11111111 >"$FLEET_FOLDER/pin"
+		expect 5 hsmctl verify "of-$kind"
+		says CKR_PIN_INCORRECT
+		echo C_GetTokenInfo last-try >"$FLEET_FOLDER/faults"
+		expect 7 hsmctl verify "of-$kind"
+		prints CKR_PIN_LOCKED
+		rm "$FLEET_FOLDER/faults"
+		printf %s $PIN >"$FLEET_FOLDER/pin"
+		expect 0 hsmctl verify "of-$kind"
+		hsmctl -q ha delete "of-$kind" --yes >/dev/null
+		hsmctl -q device decommission luna --yes >/dev/null
+	done
+}
+
 @test "a token without a user PIN, or without what carries keys, is refused with what is missing" {
 	make_token luna luna
 	rm -rf "$FLEET_FOLDER/luna"/*

@@ -13,6 +13,7 @@
  *	C_Sign 0x5		it answers with that code and does nothing
  *	C_Sign STOP:1234	process 1234 gets SIGSTOP, and the call goes on; KILL:1234 likewise
  *	C_Sign then:die		the call is carried out first, and "die" comes before its answer
+ *	C_GetTokenInfo last-try	the token says that one more wrong PIN locks it
  *	C_Sign@3 die		only the third of its calls since the file was written
  */
 #include <dlfcn.h>
@@ -192,6 +193,19 @@ FAULTY(C_UnwrapKey,
 	CK_ULONG n, CK_OBJECT_HANDLE_PTR o),
        (s, m, k, p, l, t, n, o))
 
+/* Whatever else happens at it. */
+static CK_RV told_C_GetTokenInfo(CK_SLOT_ID slot, CK_TOKEN_INFO_PTR info)
+{
+	static struct calls calls;
+	CK_RV rv = faulty_C_GetTokenInfo(slot, info);
+	char what[64];
+
+	look("C_GetTokenInfo", &calls, what);
+	if (rv == CKR_OK && info && strcmp(what, "last-try") == 0)
+		info->flags |= CKF_USER_PIN_FINAL_TRY;
+	return rv;
+}
+
 __attribute__((visibility("default"))) CK_RV C_GetFunctionList(CK_FUNCTION_LIST_PTR_PTR list)
 {
 	void *library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
@@ -200,7 +214,7 @@ __attribute__((visibility("default"))) CK_RV C_GetFunctionList(CK_FUNCTION_LIST_
 	if (!get || get(&real) != CKR_OK)
 		return CKR_GENERAL_ERROR;
 	shim = *real;
-	shim.C_GetTokenInfo = faulty_C_GetTokenInfo;
+	shim.C_GetTokenInfo = told_C_GetTokenInfo;
 	shim.C_Login = faulty_C_Login;
 	shim.C_GenerateRandom = faulty_C_GenerateRandom;
 	shim.C_Sign = faulty_C_Sign;
