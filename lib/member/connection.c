@@ -85,7 +85,7 @@ static int serve(struct connection *c, struct err *err)
 	if (rc < 0)
 		return rc;
 	c->stream = stream;
-	rc = conversation_hold(&c->conversation, stream, &peer, place_take(c), err);
+	rc = conversation_hold(&c->conversation, stream, &peer, place_take(c, peer.role), err);
 	log_info("appliance", "connection of '%s' ends: %s", peer.name, err->message);
 	return rc;
 }

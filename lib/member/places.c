@@ -13,7 +13,12 @@
 #include "member/server.h"
 #include "member/stream.h"
 
-enum { GUESTS_MAX = 512, YIELD_MS = 60000, SHORT_MS = 60000 };
+enum {
+	GUESTS_MAX = 512,
+	YIELD_MS = 60000,
+	SHORT_MS = 60000,
+	ADMINS_PART = 32,	/* of so many places one is an administrator's, however many applications come */
+};
 
 void connection_free(struct connection *connection)
 {
@@ -152,24 +157,26 @@ static void dismiss_idle_guest(struct server *server)
 	stream_cut(idle->stream);
 }
 
-static bool is_full(const struct server *server)
+static bool is_full(const struct server *server, enum cert_role role)
 {
-	return server->guests >= server->guests_max;
+	unsigned kept = role == CERT_ROLE_ADMIN ? 0 : server->guests_max / ADMINS_PART;
+
+	return server->guests >= server->guests_max - kept;
 }
 
 /* With the lock held. */
-static void await_place(struct server *server)
+static void await_place(struct server *server, enum cert_role role)
 {
 	int64_t end = clock_now_ms() + PLACE_MS;
 	struct timespec until = clock_after_ms(PLACE_MS);
 
-	if (is_full(server))
+	if (is_full(server, role))
 		dismiss_idle_guest(server);
-	while (is_full(server) && !server->stopping && clock_now_ms() < end)
+	while (is_full(server, role) && !server->stopping && clock_now_ms() < end)
 		pthread_cond_timedwait(&server->changed, &server->lock, &until);
 }
 
-bool place_take(struct connection *connection)
+bool place_take(struct connection *connection, enum cert_role role)
 {
 	struct server *server = connection->server;
 	bool taken = false;
@@ -178,8 +185,8 @@ bool place_take(struct connection *connection)
 	if (connection->place == NEWCOMER) {
 		connection->place = SURPLUS;
 		server->newcomers--;
-		await_place(server);
-		taken = !is_full(server) && !server->stopping;
+		await_place(server, role);
+		taken = !is_full(server, role) && !server->stopping;
 	}
 	close(connection->fd);
 	connection->fd = -1;

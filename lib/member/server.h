@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/own.h"
+#include "crypto/cert.h"
 #include "member/serve.h"
 
 struct appliance_config;
@@ -72,8 +73,8 @@ void places_count(struct server *server);
 bool places_make(struct server *server);
 /* With the lock held: may a connection have this descriptor? False: it was closed, and a newcomer gives way. */
 bool places_allow(struct server *server, int fd);
-/* It showed its certificate. False: all places are taken, or it had to give way. */
-bool place_take(struct connection *connection);
+/* It showed its certificate. False: all places are taken, the last ones by administrators only, or it had to give way. */
+bool place_take(struct connection *connection, enum cert_role role);
 /* It said hello, and gets a second descriptor for its handshake, which the listener can end by the first.
  * ERR_UNREACHABLE when it had to give way, or there is none. */
 int place_greet(struct connection *connection, int *ret_fd, struct err *err);

@@ -658,6 +658,30 @@ static void who_finds_all_places_taken_is_told_so(void **state)
 	restart();
 }
 
+/* However many connections applications keep, an administrator can look at the member. */
+static void applications_leave_a_place_to_administrators(void **state)
+{
+	enum { PLACES = 32 };
+	owned(member) struct member *greedy = open_member_at(it.address, it.shop, GOOD, 5000);
+	owned(member) struct member *admin = open_member(GOOD);
+	struct member_channel *channels[PLACES] = {NULL};
+	struct err err = {0};
+	size_t count = 0;
+
+	(void)state;
+	it.wish = (struct appliance_config){.guests = PLACES};
+	restart();
+	while (count < PLACES && member_acquire(greedy, &channels[count], &err) == 0)
+		count++;
+	assert_int_equal(count, PLACES - 1);
+	assert_int_equal(p11_rv_class(err.rv), P11_BUSY);
+	assert_int_equal(member_probe(admin, NULL, &err), 0);
+	while (count)
+		member_release(channels[--count]);
+	it.wish = (struct appliance_config){0};
+	restart();
+}
+
 static void idle_guests_make_room_and_do_not_notice(void **state)
 {
 	struct member_channel *channels[3];
@@ -795,6 +819,7 @@ int main(void)
 		cmocka_unit_test(a_hello_byte_by_byte_has_an_end),
 		cmocka_unit_test(descriptors_of_the_library_are_left_to_it),
 		cmocka_unit_test(who_finds_all_places_taken_is_told_so),
+		cmocka_unit_test(applications_leave_a_place_to_administrators),
 		cmocka_unit_test(idle_guests_make_room_and_do_not_notice),
 		cmocka_unit_test(an_idle_connection_ends),
 		cmocka_unit_test(a_promise_of_many_bytes_takes_no_memory),
