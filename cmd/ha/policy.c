@@ -48,6 +48,26 @@ static const struct json_type policy_type = {
 	.fields = fields,
 };
 
+/* A document may say what it likes: it may be of a test, or of a member in the same process. Typed it is a mistake, which
+ * every application would feel at once. */
+static int check_limits(const struct fleet_policy *policy, struct err *err)
+{
+	const struct {
+		const char *name;
+		int64_t ms, least_ms;
+	} limits[] = {
+		{"connect_ms", policy->connect_ms, 100},
+		{"answer_ms", policy->answer_ms, 250},
+		{"call_ms", policy->call_ms, 1000},
+	};
+
+	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
+		if (limits[i].ms && limits[i].ms < limits[i].least_ms)
+			return err_set(err, ERR_USAGE, "'%s' is at least %lld: members in good health would count as lost",
+				       limits[i].name, (long long)limits[i].least_ms);
+	return 0;
+}
+
 static int change(struct fleet_policy *policy, const char *what, struct err *err)
 {
 	const char *equals = strchr(what, '=');
@@ -79,6 +99,8 @@ static int change_all(struct cli *cli, const struct policy *a, struct store *sto
 		buf_printf(&text, "%s%s", i ? ", " : "", a->set.items[i]);
 		rc = change(&group->policy, a->set.items[i], err);
 	}
+	if (rc == 0)
+		rc = check_limits(&group->policy, err);
 	return rc < 0 ? rc : store_edit_commit(edit, "ha policy", a->group, buf_text(&text), err);
 }
 

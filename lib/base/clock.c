@@ -55,6 +55,16 @@ struct timespec clock_after_ms(int64_t ms)
 	return (struct timespec){.tv_sec = (time_t)(at / 1000000000), .tv_nsec = (long)(at % 1000000000)};
 }
 
+void clock_wait_ms(pthread_cond_t *condition, pthread_mutex_t *lock, int64_t ms)
+{
+	struct timespec until = clock_after_ms(ms);
+
+	if (clock_source)
+		clock_source->sleep_ms(clock_source->data, ms);
+	else
+		pthread_cond_timedwait(condition, lock, &until);
+}
+
 void clock_sleep_ms(int64_t ms)
 {
 	int64_t end = clock_now_ms() + ms;

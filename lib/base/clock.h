@@ -3,6 +3,7 @@
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
 
+#include <pthread.h>
 #include <stdint.h>
 #include <time.h>
 
@@ -24,6 +25,8 @@ int64_t clock_utc_ms(void);	/* since 1970 */
 void clock_format(int64_t utc_ms, char text[static CLOCK_TEXT]);	/* RFC 3339 */
 /* When a wait on a condition of the monotonic clock ends, ms from now. */
 struct timespec clock_after_ms(int64_t ms);
+/* Wait so long for a condition of the monotonic clock; threads of another source sleep there. */
+void clock_wait_ms(pthread_cond_t *condition, pthread_mutex_t *lock, int64_t ms);
 void clock_sleep_ms(int64_t ms);	/* ends early when cancelled */
 
 #endif

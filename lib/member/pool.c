@@ -202,13 +202,12 @@ static enum pool_turn wait_for(struct pool *pool, const struct pool_wish *wish, 
 	while ((turn = look(pool, wish, &waiter, ret)) == POOL_BUSY) {
 		bool doubtful = in_doubt(pool);
 		int64_t left = patience(pool, wish, &waiter) - clock_now_ms();
-		struct timespec until = clock_after_ms(left);
 
 		if (left <= 0 && doubtful)
 			turn = POOL_LOST;
 		if (left <= 0)
 			break;
-		pthread_cond_timedwait(&waiter.wake, &pool->lock, &until);
+		clock_wait_ms(&waiter.wake, &pool->lock, left);
 	}
 	unqueue(pool, &waiter);
 	/* Two may have come back, and the first was told twice. */

@@ -48,7 +48,7 @@ answers() {
 }
 
 @test "each place is offered what would be accepted there, and no more" {
-	offers "create,delete,export,list,mechanisms,recover,show" help ha ''
+	offers "create,delete,export,list,mechanisms,policy,recover,show" help ha ''
 	offers "list" help key l
 	offers "" help nothing ''
 	offers_live "signing-1,two words" key show payments ''

@@ -124,6 +124,10 @@ no_group() {
 	says "'connections' must be from 0 to 512, not 'many'"
 	expect 2 hsmctl ha policy payments --set connections=2
 	says "it needs 4"
+	for limit in connect_ms=99 answer_ms=249 call_ms=1; do
+		expect 2 hsmctl ha policy payments --set $limit
+		says "'${limit%=*}' is at least"
+	done
 	expect 2 hsmctl ha policy payments --set min_members=5
 	says "group 'payments' has 4 members, its policy wants 5"
 	expect 6 hsmctl ha policy paymens
