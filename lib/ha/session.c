@@ -144,5 +144,10 @@ CK_RV ha_call(struct ha_session *session, struct p11_call *call)
 	}
 	if (rv == CKR_OK && !(session->flags & CKF_RW_SESSION) && writes_token(session, call))
 		rv = CKR_SESSION_READ_ONLY;
-	return call->rv = rv == CKR_OK ? carry_out(session, call) : rv;
+	if (rv == CKR_OK)
+		rv = carry_out(session, call);
+	/* No member is left because there is no such group any more: its policy is nobody's trouble. */
+	if (rv == CKR_TOKEN_WRITE_PROTECTED && session->group->stopping)
+		rv = CKR_DEVICE_REMOVED;
+	return call->rv = rv;
 }

@@ -399,6 +399,8 @@ static void a_group_that_was_cut_answers_nothing_any_more(void **state)
 	ha_group_cut(group);
 	assert_int_not_equal(sign(k, &who), CKR_OK);
 	assert_int_equal(who, 0);
+	assert_int_equal(destroy(k), CKR_DEVICE_REMOVED);
+	assert_int_equal(generate(KEY_HMAC_SHA256, "more", &k), CKR_DEVICE_REMOVED);
 }
 
 int main(void)
