@@ -93,5 +93,7 @@ int ha_acquire(struct ha_group *group, size_t member, bool patient, struct membe
 		err_clear(err);
 		rc = acquire(group->set->members[member].member, ret, err);
 	}
+	if (rc == 0)
+		member_hurry(*ret);
 	return rc;
 }

@@ -31,6 +31,7 @@ struct member_channel {
 	CK_SESSION_HANDLE session;
 	uint64_t pin_generation;	/* of the login on it; 0 = not logged in */
 	bool broken, unclean;
+	bool hurried;			/* its caller has others to go to */
 };
 
 /* A text of the config: kept as long as the member, since channels go on with what they were opened with. */
@@ -524,6 +525,11 @@ uint64_t member_changes(const struct member *member)
 	return atomic_load(&member->changes);
 }
 
+void member_hurry(struct member_channel *channel)
+{
+	channel->hurried = true;
+}
+
 void member_keep(struct member_channel *channel)
 {
 	pool_keep(&channel->member->pool, &channel->entry, true);
@@ -615,7 +621,8 @@ int member_call(struct member_channel *channel, struct p11_call *calls, size_t c
 		return is_cut(m, err);
 	if (refused(calls, count))
 		return 0;
-	limit.silence_ms = rhythm_silence_ms(&m->rhythm, limit.silence_ms);
+	if (channel->hurried)
+		limit.silence_ms = rhythm_silence_ms(&m->rhythm, limit.silence_ms);
 	limit = call_limit_within(limit, own);
 	rc = channel->link->ops->call(channel->link, calls, count, &limit, err);
 	if (rc < 0) {

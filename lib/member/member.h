@@ -5,7 +5,7 @@
  * A member keeps a pool of channels (pool.h). A channel is one connection with one
  * PKCS#11 session on it, logged in when the member was given a PIN; one
  * thread uses it at a time. Every call has an end: when the peer is silent
- * for answer_ms (heartbeats and every byte count as sound; less where its rhythm is known, rhythm.h), or the call lasts
+ * for answer_ms (heartbeats and every byte count as sound; less for who is in a hurry, rhythm.h), or the call lasts
  * longer than its kind may (limit.h: five seconds, or call_ms where keys are
  * made, and more for what is large) or than the caller lets it, the link is cut
  * and the channel is broken.
@@ -138,6 +138,9 @@ int member_call(struct member_channel *channel, struct p11_call *calls, size_t c
 /* The same by kind, and the first rv that is not CKR_OK becomes an error (p11_rv_err). */
 int member_run(struct member_channel *channel, struct p11_call *calls, size_t count, struct err *err);
 
+/* Whoever calls has others to go to: a silence that its peer's rhythm does not know is too long (rhythm.h). A command, which
+ * has not, waits as long as the policy says. */
+void member_hurry(struct member_channel *channel);
 /* The channel holds an operation that somebody will go on with; it must not
  * return to the pool before member_clean(). */
 void member_keep(struct member_channel *channel);
