@@ -58,8 +58,6 @@ static void shape_learn(struct ha_group *group, uint64_t shape)
 	atomic_store(&group->shapes[shape >> 32 & (SHAPES - 1)], shape);
 }
 
-/* ---- binding ---- */
-
 /* ---- poison ---- */
 
 static CK_RV as_it_is(void *data, CK_OBJECT_HANDLE from, CK_OBJECT_HANDLE *ret)

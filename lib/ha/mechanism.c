@@ -51,10 +51,11 @@ int ha_mechanisms_learn(struct ha_group *group, size_t member, struct err *err)
 	return 0;
 }
 
-/* Members that are up and have been asked, now or before. Nobody up: each gets its chance, as for any call. */
+/* Members that are up and have been asked, now or before; those that are slow to connect are passed over, as by any call.
+ * Nobody left: each gets its chance. */
 static uint32_t ask_members(struct ha_group *group, bool patient)
 {
-	uint32_t up = ha_up(group), known = 0;
+	uint32_t up = ha_up(group) & ~ha_slow(group), known = 0;
 
 	if (!up)
 		up = replica_set_serving(group->set, UINT32_MAX);

@@ -72,27 +72,25 @@ static CK_RV obey(const char *line)
 {
 	if (strncmp(line, "sign ", 5) == 0)
 		return sign(atol(line + 5));
-	if (strcmp(line, "fork\n") == 0)
+	if (strcmp(line, "fork") == 0)
 		return make_child();
-	if (strcmp(line, "reap\n") == 0)
+	if (strcmp(line, "reap") == 0)
 		return reap();
-	if (strcmp(line, "kill\n") == 0)
+	if (strcmp(line, "kill") == 0)
 		raise(SIGKILL);
-	return strcmp(line, "finalize\n") == 0 ? p11->C_Finalize(NULL) : initialize();
+	return strcmp(line, "finalize") == 0 ? p11->C_Finalize(NULL) : initialize();
+}
+
+static void answer(const char *line)
+{
+	printf("0x%lx\n", obey(line));
 }
 
 static void by_line(char **args)
 {
-	char line[64];
-
 	(void)args;
 	begin();
-	printf("ready\n");
-	fflush(stdout);
-	while (fgets(line, sizeof(line), stdin)) {
-		printf("0x%lx\n", obey(line));
-		fflush(stdout);
-	}
+	answer_lines(answer);
 }
 
 int main(int argc, char **argv)

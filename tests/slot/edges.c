@@ -431,30 +431,18 @@ static void sign_until(char **args)
 	IS(sign_with(session, key, CKM_ECDSA), strtoul(args[1], NULL, 0));
 }
 
-/* edges line: after each line of stdin a search and a signature; "CODE" on stdout for each. */
+/* edges by-line: after each line of stdin a search and a signature; "CODE" on stdout for each. */
+static void answer(const char *line)
+{
+	(void)line;
+	printf("0x%lx\n", find_and_sign(session, "signing-1"));
+}
+
 static void by_line(char **args)
 {
-	char line[64];
-
 	(void)args;
 	begin();
-	printf("ready\n");
-	fflush(stdout);
-	while (fgets(line, sizeof(line), stdin)) {
-		CK_OBJECT_CLASS class = CKO_PRIVATE_KEY;
-		CK_ATTRIBUTE template[] = {{CKA_LABEL, (void *)"signing-1", 9}, {CKA_CLASS, &class, sizeof(class)}};
-		CK_OBJECT_HANDLE key;
-		CK_ULONG count = 0;
-		CK_RV rv = p11->C_FindObjectsInit(session, template, 2);
-
-		if (rv == CKR_OK) {
-			p11->C_FindObjects(session, &key, 1, &count);
-			p11->C_FindObjectsFinal(session);
-			rv = count ? sign_with(session, key, CKM_ECDSA) : CKR_OBJECT_HANDLE_INVALID;
-		}
-		printf("0x%lx\n", rv);
-		fflush(stdout);
-	}
+	answer_lines(answer);
 }
 
 /* ---- connections ---- */

@@ -67,21 +67,6 @@ static CK_RV open_on(const char *name, CK_SESSION_HANDLE *ret)
 	return rv == CKR_OK ? CKR_TOKEN_NOT_PRESENT : rv;
 }
 
-static CK_RV sign(CK_SESSION_HANDLE s, const char *label)
-{
-	CK_OBJECT_CLASS class = CKO_PRIVATE_KEY;
-	CK_ATTRIBUTE template[] = {{CKA_LABEL, (void *)label, strlen(label)}, {CKA_CLASS, &class, sizeof(class)}};
-	CK_OBJECT_HANDLE key;
-	CK_ULONG count = 0;
-	CK_RV rv = p11->C_FindObjectsInit(s, template, 2);
-
-	if (rv != CKR_OK)
-		return rv;
-	p11->C_FindObjects(s, &key, 1, &count);
-	p11->C_FindObjectsFinal(s);
-	return count ? sign_with(s, key, CKM_ECDSA) : CKR_OBJECT_HANDLE_INVALID;
-}
-
 static CK_RV make(const char *label)
 {
 	CK_MECHANISM mechanism = {CKM_AES_KEY_GEN, NULL, 0};
@@ -150,7 +135,7 @@ static void *comes_and_signs(void *data)
 		if (rv == CKR_USER_ALREADY_LOGGED_IN)
 			rv = CKR_OK;
 		for (int n = 0; n < 20 && rv == CKR_OK && !crowd.calm; n++) {
-			rv = sign(s, "signing");
+			rv = find_and_sign(s, "signing");
 			crowd.signatures += rv == CKR_OK;
 		}
 		if (rv != CKR_OK) {
@@ -216,7 +201,7 @@ static void answer(const char *line)
 		end_crowd();
 	else
 		printf("0x%lx\n", says(line, "open", &rest)   ? open_on(rest, &session)
-				 : says(line, "sign", &rest) ? sign(session, rest)
+				 : says(line, "sign", &rest) ? find_and_sign(session, rest)
 				 : says(line, "make", &rest) ? make(rest)
 							     : p11->C_GetSessionInfo(session, &info));
 	fflush(stdout);
@@ -224,16 +209,9 @@ static void answer(const char *line)
 
 static void by_line(char **args)
 {
-	char line[256];
-
 	(void)args;
 	OK(p11->C_Initialize(NULL));
-	printf("ready\n");
-	fflush(stdout);
-	while (fgets(line, sizeof(line), stdin)) {
-		line[strcspn(line, "\n")] = 0;
-		answer(line);
-	}
+	answer_lines(answer);
 }
 
 int main(int argc, char **argv)

@@ -102,6 +102,36 @@ static inline CK_RV sign_with(CK_SESSION_HANDLE s, CK_OBJECT_HANDLE key, CK_MECH
 	return rv == CKR_OK ? p11->C_Sign(s, digest, sizeof(digest), signature, &len) : rv;
 }
 
+/* A search for the private key of that label, and a signature. */
+static inline CK_RV find_and_sign(CK_SESSION_HANDLE s, const char *label)
+{
+	CK_OBJECT_CLASS class = CKO_PRIVATE_KEY;
+	CK_ATTRIBUTE template[] = {{CKA_LABEL, (void *)label, strlen(label)}, {CKA_CLASS, &class, sizeof(class)}};
+	CK_OBJECT_HANDLE key;
+	CK_ULONG count = 0;
+	CK_RV rv = p11->C_FindObjectsInit(s, template, 2);
+
+	if (rv != CKR_OK)
+		return rv;
+	p11->C_FindObjects(s, &key, 1, &count);
+	p11->C_FindObjectsFinal(s);
+	return count ? sign_with(s, key, CKM_ECDSA) : CKR_OBJECT_HANDLE_INVALID;
+}
+
+/* "ready", and then an answer to each line of stdin. */
+static inline void answer_lines(void (*answer)(const char *line))
+{
+	char line[256];
+
+	printf("ready\n");
+	fflush(stdout);
+	while (fgets(line, sizeof(line), stdin)) {
+		line[strcspn(line, "\n")] = 0;
+		answer(line);
+		fflush(stdout);
+	}
+}
+
 struct check {
 	const char *name;
 	void (*run)(char **args);

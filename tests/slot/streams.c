@@ -197,26 +197,26 @@ static void play(const struct family *family, CK_ULONG size, CK_ULONG parts, CK_
 	fflush(stdout);
 }
 
+static void answer(const char *line)
+{
+	const struct family *family = families;
+	unsigned long size, parts, at;
+	char name[32];
+
+	HOLDS(sscanf(line, "%31s %lu %lu %lu", name, &size, &parts, &at) == 4 && size <= LONGEST && parts);
+	while (family < families + FAMILIES && strcmp(family->name, name) != 0)
+		family++;
+	HOLDS(family < families + FAMILIES);
+	play(family, size, parts, at);
+}
+
 static void by_line(char **args)
 {
-	char line[128], name[32];
-	unsigned long size, parts, at;
-
 	(void)args;
 	for (size_t i = 0; i < sizeof(input); i++)
 		input[i] = (CK_BYTE)(i * 7 + i / 251);
 	begin();
-	printf("ready\n");
-	fflush(stdout);
-	while (fgets(line, sizeof(line), stdin)) {
-		const struct family *family = families;
-
-		HOLDS(sscanf(line, "%31s %lu %lu %lu", name, &size, &parts, &at) == 4 && size <= LONGEST && parts);
-		while (family < families + FAMILIES && strcmp(family->name, name) != 0)
-			family++;
-		HOLDS(family < families + FAMILIES);
-		play(family, size, parts, at);
-	}
+	answer_lines(answer);
 }
 
 static void list(char **args)
